@@ -1,0 +1,1 @@
+"""Ways to run a model: they know only the model protocol."""

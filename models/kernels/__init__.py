@@ -1,0 +1,1 @@
+"""The optimised core: one file per likelihood family, importing only math, numpy and numba."""

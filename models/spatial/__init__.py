@@ -1,0 +1,1 @@
+"""Spatial capture-recapture."""

@@ -1,0 +1,83 @@
+"""What the spatial likelihood is evaluated on: plain arrays, nothing else.
+
+One session of spatial capture-recapture is a raster of candidate activity centres, a list of *passes*
+(a detector under one distinct row of detection parameters), *fields* (sums of passes over the raster)
+and the animals' detections. Models build a `SpatialProblem` once; `engine.SpatialLikelihood` evaluates it.
+
+For an animal i with its activity centre in cell m, and h_g(m) the hazard of pass g per unit of exposure,
+
+    Λ_f(m)     = Σ_{j in field f} exposure_j · h_{pass_j}(m)
+    log f_i(m) = − Σ_f weight_if Λ_f(m) + Σ_{e of i} count_e · term_e(m)
+
+    term of a COUNT event    log(x_e h_g(m))                       Poisson counts; x_e is the event's exposure
+    term of a BINARY event   log(expm1(x_e h_g(m)))                Bernoulli and binomial trials
+    term of a MULTI event    log(x_e h_g(m)) + log φ(Λ_f(m)),      competing hazards; f is the field of the
+                             φ(u) = expm1(u)/u                     one occasion on which the animal was caught
+
+so that every observation model is "the field that everybody shares" plus sparse terms where the animal was seen
+(Borchers & Efford 2008, eqs 2-6, rewritten with hazards). Constants that do not depend on parameters
+(multiplicities, factorials) are added by the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COUNT, BINARY, MULTI = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A regular raster of square cells; only `habitat` cells can hold an activity centre.
+
+    Cells are numbered 0..M-1 in row-major order over the True entries of `habitat` (y rows ascending, x columns
+    ascending); all arrays "over cells" use this order.
+    """
+
+    x0: float  # m, centre of column 0
+    y0: float  # m, centre of row 0
+    spacing: float  # m
+    habitat: np.ndarray  # bool [ny, nx]
+
+    @property
+    def size(self) -> int:
+        """M, the number of habitat cells."""
+        return int(np.count_nonzero(self.habitat))
+
+    def centres(self) -> tuple[np.ndarray, np.ndarray]:
+        """x[M], y[M] of the habitat cells, metres."""
+        row, column = np.nonzero(self.habitat)
+        return self.x0 + self.spacing * column, self.y0 + self.spacing * row
+
+
+@dataclass(frozen=True)
+class SpatialProblem:
+    """One session as arrays. G passes, R parameter rows, F fields, n animals, E events, J field entries."""
+
+    raster: Raster
+    detection: str  # name of the detection function, a key of models.detection.DETECTION_FUNCTIONS
+    pass_x: np.ndarray  # float [G], m
+    pass_y: np.ndarray  # float [G], m
+    pass_row: np.ndarray  # int [G], row of the detection parameters
+    n_rows: int  # R
+    entry_field: np.ndarray  # int [J], ascending
+    entry_pass: np.ndarray  # int [J]
+    entry_exposure: np.ndarray  # float [J], > 0 (effort x number of identical occasions)
+    void_weight: np.ndarray  # float [F]: exposure of an animal that is never caught to each field
+    weight: np.ndarray  # float [n, F]: the same for each animal (differs only after a loss on capture)
+    event_start: np.ndarray  # int [n + 1], CSR over events
+    event_pass: np.ndarray  # int [E]
+    event_kind: np.ndarray  # int [E]: COUNT, BINARY or MULTI
+    event_count: np.ndarray  # float [E], >= 1
+    event_exposure: np.ndarray  # float [E], > 0
+    event_field: np.ndarray  # int [E]: the field of the occasion for MULTI, -1 otherwise
+
+    @property
+    def n_animals(self) -> int:
+        return len(self.event_start) - 1
+
+    @property
+    def n_fields(self) -> int:
+        return len(self.void_weight)

@@ -1,0 +1,1 @@
+"""The Camtrap DP table schemas, vendored: field offices have no network."""
