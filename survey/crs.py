@@ -20,9 +20,21 @@ def suggest_utm(longitude, latitude) -> str:
 
 
 def looks_like_degrees(x, y) -> bool:
-    """True when coordinates that are said to be metres fit the globe in degrees."""
+    """True when coordinates that are said to be metres are longitudes and latitudes.
+
+    They fit the globe, span less than ten degrees and have fractions: a grid of traps in local metres has whole
+    numbers or is larger.
+
+    >>> looks_like_degrees([112.41, 112.63], [37.12, 37.31]), looks_like_degrees([0.0, 3.0], [0.0, 3.0])
+    (True, False)
+    """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    return bool(x.size and np.nanmax(np.abs(x)) <= 360.0 and np.nanmax(np.abs(y)) <= 90.0 and np.ptp(x) < 30.0)
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y = x[known], y[known]
+    if not x.size or np.abs(x).max() > 360.0 or np.abs(y).max() > 90.0:
+        return False
+    whole = np.all(x == np.rint(x)) and np.all(y == np.rint(y))
+    return bool(np.ptp(x) < 10.0 and np.ptp(y) < 10.0 and not whole)
 
 
 def projected(crs, what: str = "the coordinate reference system") -> CRS:
