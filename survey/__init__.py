@@ -5,3 +5,7 @@ if __name__ != "uncia.survey":
         f"this folder is the package uncia.survey, not {__name__!r}: "
         "run `pip install -e .` once, then `from uncia import survey`"
     )
+
+from .tables import SurveyTables
+
+__all__ = ["SurveyTables"]
