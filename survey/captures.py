@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from .detectors import Detectors
+from .display import facts_html
 from .errors import Problems, refuse
+from .frozen import fixed, settle
 from .ledger import Ledger
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class CaptureHistory:
-    """Detections of n identified animals at K detectors on S occasions.
+    """Detections of n identified animals at K detectors on S occasions. No detections at all are data too: n = 0.
 
     Parameters
     ----------
@@ -48,69 +51,93 @@ class CaptureHistory:
     tables: SurveyTables | None = None
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         frame = _tidy(self.detections)
-        names = pd.Index(sorted(frame["animal"].unique(), key=_natural))
-        animals = self.animals.copy()
-        animals.index = animals.index.astype(str)
-        put("detections", frame)
-        put("animals", animals.reindex(names))
-        put("_animal", names.get_indexer(pd.Index(frame["animal"])))
-        put("_detector", pd.Index(self.detectors.id).get_indexer(pd.Index(frame["detector"])))
-        self._check(animals)
-        order = np.lexsort((self._detector, frame["occasion"].to_numpy(), self._animal))
-        put("detections", frame.iloc[order].reset_index(drop=True))
-        put("_animal", self._animal[order])
-        put("_detector", self._detector[order])
-
-    def _check(self, animals: pd.DataFrame) -> None:
-        bad, frame, S = Problems(), self.detections, self.detectors.n_occasions
-        for name in sorted(set(frame["detector"][self._detector < 0])):
-            bad.add("a detection names a detector that does not exist", "Add it to the detectors or correct the name", value=name)
-        outside = ~frame["occasion"].between(1, S)
-        for value in sorted(set(frame["occasion"][outside])):
-            bad.add(f"a detection names an occasion outside 1..{S}", "Correct the occasion or extend the effort", value=int(value))
-        if animals.index.has_duplicates:
-            bad.add("an animal has two rows of covariates", "Keep one", value=animals.index[animals.index.duplicated()][0])
+        names = pd.Index(sorted(frame["animal"].unique(), key=_natural), dtype=object)
+        animal = names.get_indexer(pd.Index(frame["animal"], dtype=object))
+        detector = pd.Index(self.detectors.id, dtype=object).get_indexer(pd.Index(frame["detector"], dtype=object))
+        order = np.lexsort((detector, frame["occasion"].to_numpy(), animal))
+        animals = self.animals.set_axis(self.animals.index.astype(str), axis=0)
+        settle(
+            self,
+            detections=frame.iloc[order].reset_index(drop=True),
+            session=str(self.session),
+            _animal=fixed(animal[order], np.intp),
+            _detector=fixed(detector[order], np.intp),
+        )
+        bad = Problems()
+        self._check_names(bad, animals)
         bad.raise_any()
-        s, k = frame["occasion"].to_numpy() - 1, self._detector
-        for i in np.flatnonzero(~self.detectors.used[s, k]):
-            effort = self.detectors.effort[s[i], k[i]]
+        settle(self, animals=animals.reindex(names))
+        self._check_effort(bad)
+        self._check_kind(bad)
+        self._check_removals(bad)
+        bad.raise_any()
+
+    def _check_names(self, bad: Problems, animals: pd.DataFrame) -> None:
+        """Detectors and occasions exist; covariates are unambiguous."""
+        frame, S = self.detections, self.n_occasions
+        for name in sorted(set(frame["detector"][self._detector < 0])):
+            what = "a detection names a detector that does not exist"
+            bad.add(what, "Add it to the detectors or correct the name", value=name)
+        for value in sorted(set(frame["occasion"][~frame["occasion"].between(1, S)])):
+            what = f"a detection names an occasion outside 1..{S}"
+            bad.add(what, "Correct the occasion or extend the effort", value=int(value))
+        for name in sorted(set(animals.index[animals.index.duplicated()])):
+            bad.add("an animal has two rows of covariates", "Keep one", value=name)
+        if len(self.occasions.columns) and len(self.occasions) != S:
+            bad.add(f"occasions need one row for each of {S}", "Give S rows", value=len(self.occasions))
+
+    def _check_effort(self, bad: Problems) -> None:
+        """Detections only where there was effort."""
+        effort = self.detectors.effort[self.detections["occasion"] - 1, self._detector]
+        for i in np.flatnonzero(~(effort > 0)):
             bad.add(
-                f"animal {frame['animal'][i]!r} was detected at {self.detectors.id[k[i]]!r} on occasion {s[i] + 1}, "
-                "where the effort is " + ("not known" if np.isnan(effort) else "zero"),
+                f"{self._words(i)}, where the effort is {'not known' if np.isnan(effort[i]) else 'zero'}",
                 "Correct the detection or the dates of the deployment and its failures",
             )
-        if self.detectors.kind in ("proximity", "multi"):
+
+    def _check_kind(self, bad: Problems) -> None:
+        """No more detections than the kind of detector allows."""
+        frame, kind = self.detections, self.detectors.kind
+        if kind in ("proximity", "multi"):
             for i in np.flatnonzero(frame["count"] > 1):
                 bad.add(
-                    f"animal {frame['animal'][i]!r} has {frame['count'][i]} detections at {self.detectors.id[k[i]]!r} "
-                    f"on occasion {s[i] + 1}, and a {self.detectors.kind} detector holds one",
+                    f"{self._words(i)} {frame['count'][i]} times, and a {kind} detector holds one",
                     'Use kind="count", or reduce them to one',
                 )
-        if self.detectors.kind == "multi":
-            per = frame.groupby(["animal", "occasion"]).size()
-            for animal, occasion in per[per > 1].index:
+        if kind == "multi":
+            traps = frame.groupby(["animal", "occasion"], sort=False).size()
+            for animal, occasion in traps.index[traps > 1]:
                 bad.add(
-                    f"animal {animal!r} was caught in two traps on occasion {occasion}",
+                    f"animal {animal!r} was caught in {traps[animal, occasion]} traps on occasion {occasion}",
                     'Use kind="proximity", or keep one capture per occasion',
                 )
-        gone = frame[frame["removed"]].groupby("animal")["occasion"].min()
-        late = frame["animal"].map(gone)
-        for i in np.flatnonzero((frame["occasion"] > late).to_numpy()):
-            bad.add(f"animal {frame['animal'][i]!r} was detected after it was removed", "Correct the removal or the detection")
-        bad.raise_any()
+
+    def _check_removals(self, bad: Problems) -> None:
+        """Nothing after the end."""
+        frame = self.detections
+        removed = frame["animal"].map(frame[frame["removed"]].groupby("animal")["occasion"].min())
+        for i in np.flatnonzero((frame["occasion"] > removed).to_numpy(bool)):
+            what = f"{self._words(i)}, after it was removed on occasion {removed[i]:.0f}"
+            bad.add(what, "Correct the removal or the detection")
+
+    def _words(self, i: int) -> str:
+        row = self.detections.iloc[i]
+        return f"animal {row['animal']!r} was detected at {row['detector']!r} on occasion {row['occasion']}"
 
     @property
     def n_animals(self) -> int:
+        """n, the number of different animals."""
         return len(self.animals)
 
     @property
     def n_occasions(self) -> int:
+        """S."""
         return self.detectors.n_occasions
 
     @property
     def n_detections(self) -> int:
+        """All detections, counts summed."""
         return int(self.detections["count"].sum())
 
     @property
@@ -151,22 +178,41 @@ class CaptureHistory:
             raise refuse("the dense view would not fit", "Use captures.detections, the long table", value=shape)
         dense = np.zeros(shape, int)
         np.add.at(dense, (self._animal, self.detections["occasion"] - 1, self._detector), self.detections["count"])
-        coords = {"animal": list(self.animals.index), "occasion": range(1, shape[1] + 1), "detector": list(self.detectors.id)}
-        return xr.DataArray(dense, dims=("animal", "occasion", "detector"), coords=coords, name="count")
+        labels = {"animal": self.animals.index, "occasion": range(1, shape[1] + 1), "detector": self.detectors.id}
+        coords = {dim: list(values) for dim, values in labels.items()}
+        return xr.DataArray(dense, dims=tuple(coords), coords=coords, name="count")
+
+    def centroids(self) -> np.ndarray:
+        """float [n, 2]: mean position of each animal's detections, metres."""
+        weight = self.detections["count"].to_numpy(float)
+        total = np.bincount(self._animal, weight, self.n_animals)
+        sums = [np.bincount(self._animal, weight * z[self._detector], self.n_animals) for z in self._axes]
+        return np.column_stack(sums) / total[:, None]
 
     def pooled_sd(self) -> float:
         """Pooled root-mean-square distance of detections from each animal's centroid, per axis, in metres.
 
         Calhoun & Casby (1958): sqrt(sum of squares in x and y / 2(sum of n_i - 1)). NaN without any movement.
         """
-        d, weight = self.detections, self.detections["count"].to_numpy(float)
-        x, y = self.detectors.x[self._detector], self.detectors.y[self._detector]
-        total = np.bincount(self._animal, weight, self.n_animals)
-        cx = np.bincount(self._animal, weight * x, self.n_animals) / total
-        cy = np.bincount(self._animal, weight * y, self.n_animals) / total
-        ss = np.sum(weight * ((x - cx[self._animal]) ** 2 + (y - cy[self._animal]) ** 2))
-        freedom = 2.0 * np.sum(total - 1.0)
-        return float(np.sqrt(ss / freedom)) if freedom > 0 and ss > 0 and len(d) else float("nan")
+        weight, centre = self.detections["count"].to_numpy(float), self.centroids()[self._animal]
+        squares = sum(np.sum(weight * (z[self._detector] - c) ** 2) for z, c in zip(self._axes, centre.T, strict=True))
+        freedom = 2.0 * self.n_recaptures
+        return float(np.sqrt(squares / freedom)) if freedom > 0 and squares > 0 else float("nan")
+
+    @property
+    def _axes(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.detectors.x, self.detectors.y
+
+    def equals(self, other: object) -> bool:
+        """The same histories at the same detectors, with the same covariates and dates (where they came from aside)."""
+        return (
+            isinstance(other, CaptureHistory)
+            and self.session == other.session
+            and self.detections.equals(other.detections)
+            and self.detectors.equals(other.detectors)
+            and self.animals.equals(other.animals)
+            and self.occasions.equals(other.occasions)
+        )
 
     def __repr__(self) -> str:
         return (
@@ -174,29 +220,68 @@ class CaptureHistory:
             f"({self.n_spatial_recaptures} spatial recaptures), {self.detectors!r}"
         )
 
+    def _repr_html_(self) -> str:
+        frequencies = ", ".join(f"{n} on {times}" for times, n in self.capture_frequencies().items())
+        return facts_html(
+            f"Capture histories of survey {self.session}",
+            {
+                "animals": self.n_animals,
+                "detections": self.n_detections,
+                "animals by number of occasions": frequencies or "none",
+                "spatial recaptures": self.n_spatial_recaptures,
+                "movement (pooled standard deviation)": f"{self.pooled_sd():,.4g} m",
+                "detectors": repr(self.detectors),
+                "covariates of animals": ", ".join(map(str, self.animals.columns)) or "none",
+            },
+        )
+
 
 def _natural(name: str) -> tuple:
     """Sort key that puts 'cat 2' before 'cat 10'."""
-    import re
-
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
 
 
 def _tidy(detections: pd.DataFrame) -> pd.DataFrame:
     """Typed columns in a fixed order, repeated rows summed."""
     missing = {"animal", "occasion", "detector"} - set(detections.columns)
-    if missing:
-        raise refuse("the detections lack columns", f"Add {', '.join(sorted(missing))}", value=list(detections.columns))
+    if missing and len(detections.columns):
+        fix = f"Add {', '.join(sorted(missing))}"
+        raise refuse("the detections lack columns", fix, value=list(detections.columns))
+    bad = Problems()
+    n = len(detections)
     frame = pd.DataFrame(
         {
-            "animal": detections["animal"].astype(str).to_numpy(),
-            "occasion": detections["occasion"].to_numpy(int),
-            "detector": detections["detector"].astype(str).to_numpy(),
-            "count": detections["count"].to_numpy(int) if "count" in detections else 1,
-            "removed": detections["removed"].to_numpy(bool) if "removed" in detections else False,
+            "animal": _names(detections, "animal", bad),
+            "occasion": _whole_numbers(detections, "occasion", bad),
+            "detector": _names(detections, "detector", bad),
+            "count": _whole_numbers(detections, "count", bad, default=1),
+            "removed": detections["removed"].fillna(False).to_numpy(bool)
+            if "removed" in detections
+            else np.zeros(n, bool),
         }
     )
-    if (frame["count"] < 1).any():
-        raise refuse("a detection has a count below one", "Leave out what was not detected", value=int(frame["count"].min()))
+    for i in np.flatnonzero(frame["count"] < 1):
+        what = f"detection {i + 1} has a count below one"
+        bad.add(what, "Leave out what was not detected", value=int(frame["count"][i]))
+    bad.raise_any()
     keys = ["animal", "occasion", "detector"]
     return frame.groupby(keys, sort=False).agg(count=("count", "sum"), removed=("removed", "any")).reset_index()
+
+
+def _names(table: pd.DataFrame, column: str, bad: Problems) -> np.ndarray:
+    if column not in table:
+        return np.array([], object)
+    for i in np.flatnonzero(table[column].isna()):
+        bad.add(f"detection {i + 1} has no {column}", f"Fill in the {column}, or leave the detection out")
+    return table[column].astype(str).to_numpy(object)
+
+
+def _whole_numbers(table: pd.DataFrame, column: str, bad: Problems, default: int | None = None) -> np.ndarray:
+    if column not in table:
+        return np.full(len(table), default or 0)
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan)
+    wrong = ~(np.isfinite(values) & (values == np.rint(values)))
+    for i in np.flatnonzero(wrong):
+        what = f"detection {i + 1} has {'an' if column[0] in 'aeiou' else 'a'} {column} that is no whole number"
+        bad.add(what, "Correct it", value=table[column].iloc[i])
+    return np.where(wrong, 1, values).astype(int)

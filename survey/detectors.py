@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from pyproj import CRS
+from scipy.spatial import cKDTree
 
-from .crs import looks_like_degrees, projected
+from .crs import looks_like_degrees, projected, suggest_utm
+from .display import facts_html
 from .errors import Problems, refuse
+from .frozen import fixed, same, settle
 
 KINDS = {
     "count": "any number of detections of any animals per occasion",
@@ -31,7 +35,7 @@ class Detectors:
     kind : "count", "proximity" or "multi"
     crs : projected coordinate reference system (anything pyproj understands); None for local metres, e.g. a
         simulated or a classic data set whose projection was never recorded
-    covariates : DataFrame of K rows, optional
+    covariates : DataFrame of K rows, optional: in the order of `id`, or indexed by these names in any order
 
     Raises
     ------
@@ -49,57 +53,67 @@ class Detectors:
     covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("id", tuple(str(i) for i in self.id))
-        put("x", np.asarray(self.x, float))
-        put("y", np.asarray(self.y, float))
-        put("effort", np.atleast_2d(np.asarray(self.effort, float)))
-        put("crs", None if self.crs is None else projected(self.crs, "the CRS of the detectors"))
-        if self.covariates.empty:
-            put("covariates", pd.DataFrame(index=range(len(self.id))))
-        else:
-            put("covariates", self.covariates.reset_index(drop=True))
-        self._check()
-
-    def _check(self):
+        settle(
+            self,
+            id=tuple(str(i) for i in self.id),
+            x=fixed(self.x, float),
+            y=fixed(self.y, float),
+            effort=fixed(np.atleast_2d(self.effort), float),
+            crs=None if self.crs is None else projected(self.crs, "the CRS of the detectors"),
+        )
         bad = Problems()
+        self._check_names_and_places(bad)
+        bad.raise_any()
+        self._check_effort(bad)
+        settle(self, covariates=_covariates(self.covariates, self.id, bad))
+        bad.raise_any()
+
+    def _check_names_and_places(self, bad: Problems) -> None:
         if self.kind not in KINDS:
             bad.add("this kind of detector is not known", f"Use one of {', '.join(KINDS)}", value=self.kind)
         if len(self.id) == 0:
             bad.add("there are no detectors", "Give at least one detector")
-        if len(self.x) != len(self.id) or len(self.y) != len(self.id):
-            bad.add("x, y and id differ in length", "Give one position per detector", value=(len(self.x), len(self.id)))
-            bad.raise_any()
-        for name in sorted({i for i in self.id if self.id.count(i) > 1}) if len(set(self.id)) < len(self.id) else []:
+        for name in sorted(name for name, times in Counter(self.id).items() if times > 1):
             bad.add("the detector's name is used twice", "Give every detector its own name", value=name)
+        if self.x.shape != (len(self.id),) or self.y.shape != (len(self.id),):
+            lengths = (len(self.id), *self.x.shape, *self.y.shape)
+            bad.add("id, x and y differ in length", "Give one position per detector", value=lengths)
+            return
         for k in np.flatnonzero(~(np.isfinite(self.x) & np.isfinite(self.y))):
-            bad.add(f"detector {self.id[k]!r} has no position", "Fill in x and y", value=(self.x[k], self.y[k]))
-        if len(self.id) > 1 and looks_like_degrees(self.x, self.y):
+            place = (float(self.x[k]), float(self.y[k]))
+            bad.add(f"detector {self.id[k]!r} has no position", "Fill in x and y", value=place)
+        # one detector at the origin of local metres is no longitude; with a stated CRS the origin is never near
+        if (len(self) > 1 or self.crs is not None) and looks_like_degrees(self.x, self.y):
             bad.add(
                 "the detectors' coordinates look like degrees",
-                "Project them to metres first (survey.to_metres) and give the CRS",
+                "Project them to metres with survey.to_metres(longitude, latitude, crs); "
+                f"their UTM zone is {suggest_utm(self.x, self.y)}",
                 value=(round(float(self.x[0]), 4), round(float(self.y[0]), 4)),
             )
-        if self.effort.shape[1] != len(self.id):
-            bad.add("effort does not have one column per detector", "Give effort[occasion, detector]", value=self.effort.shape)
-        elif np.any(self.effort < 0) or np.any(np.isinf(self.effort)):
-            s, k = np.argwhere((self.effort < 0) | np.isinf(self.effort))[0]
+
+    def _check_effort(self, bad: Problems) -> None:
+        if self.effort.ndim != 2 or self.effort.shape[1] != len(self.id) or self.effort.shape[0] == 0:
+            bad.add(
+                f"effort does not have one column for each of {len(self.id)} detectors",
+                "Give effort[occasion, detector]",
+                value=self.effort.shape,
+            )
+            return
+        for s, k in np.argwhere((self.effort < 0) | np.isinf(self.effort)):
             bad.add(
                 f"effort must be 0 or more; detector {self.id[k]!r}, occasion {s + 1}",
                 "Use 0 where the detector was not set and leave it missing where the effort is not known",
                 value=float(self.effort[s, k]),
             )
-        elif not np.any(self.effort > 0):
+        if not np.any(self.effort > 0):
             bad.add("no detector has any effort", "Check the dates of the deployments and their failures")
-        if len(self.covariates) != len(self.id):
-            bad.add("covariates need one row per detector", "Give K rows", value=len(self.covariates))
-        bad.raise_any()
 
     def __len__(self) -> int:
         return len(self.id)
 
     @property
     def n_occasions(self) -> int:
+        """S."""
         return self.effort.shape[0]
 
     @property
@@ -108,14 +122,20 @@ class Detectors:
         return np.nan_to_num(self.effort, nan=0.0) > 0
 
     @property
+    def positions(self) -> np.ndarray:
+        """float [K, 2]: x and y, metres."""
+        return np.column_stack([self.x, self.y])
+
+    @property
     def spacing(self) -> float:
         """Mean distance from a detector to its nearest neighbour, metres (NaN for one detector)."""
-        if len(self) < 2:
-            return float("nan")
-        from scipy.spatial import cKDTree
+        return float(self.neighbour_distances().mean())
 
-        points = np.column_stack([self.x, self.y])
-        return float(cKDTree(points).query(points, k=2)[0][:, 1].mean())
+    def neighbour_distances(self) -> np.ndarray:
+        """float [K]: metres from each detector to its nearest neighbour (NaN for one detector)."""
+        if len(self) < 2:
+            return np.full(len(self), np.nan)
+        return cKDTree(self.positions).query(self.positions, k=2)[0][:, 1]
 
     def index(self, name: str) -> int:
         """Position of a detector by name."""
@@ -124,6 +144,44 @@ class Detectors:
         except ValueError:
             raise refuse("there is no such detector", "Check its name in the table of detectors", value=name) from None
 
+    def equals(self, other: object) -> bool:
+        """The same detectors in the same order, with the same effort and covariates."""
+        return (
+            isinstance(other, Detectors)
+            and (self.id, self.kind, self.crs, self.effort_unit) == (other.id, other.kind, other.crs, other.effort_unit)
+            and all(same(getattr(self, name), getattr(other, name)) for name in ("x", "y", "effort"))
+            and self.covariates.equals(other.covariates)
+        )
+
     def __repr__(self) -> str:
         effort = np.nansum(self.effort)
         return f"{len(self)} {self.kind} detectors, {self.n_occasions} occasions, {effort:,.4g} {self.effort_unit}"
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            "Detectors",
+            {
+                "detectors": f"{len(self)}, kind {self.kind}: {KINDS[self.kind]}",
+                "occasions": self.n_occasions,
+                "effort": f"{np.nansum(self.effort):,.4g} {self.effort_unit}",
+                "mean distance to the nearest detector": f"{self.spacing:,.4g} m",
+                "CRS": "local metres" if self.crs is None else self.crs.to_string(),
+                "covariates": ", ".join(map(str, self.covariates.columns)) or "none",
+            },
+        )
+
+
+def _covariates(frame: pd.DataFrame, names: tuple[str, ...], bad: Problems) -> pd.DataFrame:
+    """K rows in the order of the detectors; a frame indexed by their names is put into that order."""
+    if frame.empty:
+        return pd.DataFrame(index=range(len(names)))
+    if not pd.api.types.is_numeric_dtype(frame.index):
+        frame = frame.set_axis(frame.index.astype(str), axis=0)
+        missing = sorted(set(names) - set(frame.index))
+        if missing or frame.index.has_duplicates:
+            bad.add("covariates need one row per detector, by its name", "Give each one row", value=missing[:5])
+            return frame
+        return frame.loc[list(names)].reset_index(drop=True)
+    if len(frame) != len(names):
+        bad.add("covariates need one row per detector", f"Give {len(names)} rows", value=len(frame))
+    return frame.reset_index(drop=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -10,8 +11,12 @@ from pyproj import CRS
 
 from .crs import projected
 from .detectors import Detectors
+from .display import facts_html
 from .errors import refuse
+from .frozen import fixed, same, settle
 from .units import cell_area_km2
+
+MOST_CELLS = 1_000_000_000  # a raster of this size is a spacing in the wrong unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +31,11 @@ class HabitatMask:
     crs : projected CRS, or None for local metres
     covariates : Dataset on dims (y, x) of the same raster
     buffer : the buffer that made the mask, metres, if one did
+
+    Raises
+    ------
+    SurveyError : a spacing that is not above zero, no habitat cell at all, a CRS in degrees, covariates on another
+        raster
     """
 
     x0: float
@@ -37,13 +47,20 @@ class HabitatMask:
     buffer: float | None = None
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("habitat", np.ascontiguousarray(self.habitat, bool))
-        put("crs", None if self.crs is None else projected(self.crs, "the CRS of the habitat mask"))
-        if not self.spacing > 0:
-            raise refuse("the spacing of the habitat mask must be above zero", "Give it in metres", value=self.spacing)
+        settle(
+            self,
+            x0=float(self.x0),
+            y0=float(self.y0),
+            spacing=_positive(self.spacing, "the spacing of the habitat mask"),
+            habitat=fixed(self.habitat, bool),
+            crs=None if self.crs is None else projected(self.crs, "the CRS of the habitat mask"),
+        )
         if not self.habitat.any():
             raise refuse("the habitat mask has no cells", "Use a larger buffer, a finer spacing or another polygon")
+        for name, layer in self.covariates.data_vars.items():
+            if layer.shape != self.habitat.shape:
+                what = f"the covariate {name!r} is not on the raster of the habitat mask"
+                raise refuse(what, f"Give {self.habitat.shape}", value=layer.shape)
 
     # ---- ways to make one -------------------------------------------------------------------------------------
 
@@ -61,14 +78,10 @@ class HabitatMask:
         if spacing is None:
             spacing = (np.ptp(detectors.x) + 2.0 * buffer) / 64.0
         spacing = _positive(spacing, "the spacing")
-        x0 = detectors.x.min() - buffer + spacing / 2.0
-        y0 = detectors.y.min() - buffer + spacing / 2.0
-        nx = int(np.ceil((detectors.x.max() + buffer - x0) / spacing - 1e-9)) or 1
-        ny = int(np.ceil((detectors.y.max() + buffer - y0) / spacing - 1e-9)) or 1
-        habitat = np.zeros((ny, nx), bool)
-        for x, y in zip(detectors.x, detectors.y, strict=True):
-            _mark_disc(habitat, x - x0, y - y0, buffer, spacing)
-        return cls(float(x0), float(y0), float(spacing), habitat, detectors.crs, buffer=float(buffer))
+        x0, y0 = detectors.x.min() - buffer + spacing / 2.0, detectors.y.min() - buffer + spacing / 2.0
+        shape = _grid(x0, y0, detectors.x.max() + buffer, detectors.y.max() + buffer, spacing)
+        habitat = _within(detectors.x - x0, detectors.y - y0, buffer, spacing, shape)
+        return cls(x0, y0, spacing, habitat, detectors.crs, buffer=buffer)
 
     @classmethod
     def from_points(cls, x, y, spacing: float, crs=None) -> HabitatMask:
@@ -76,24 +89,26 @@ class HabitatMask:
 
         Raises
         ------
-        SurveyError : a point is not finite, or is more than 1 % of the spacing away from the grid
+        SurveyError : a point is missing or given twice, or is more than 1 % of the spacing away from the grid
         """
         x, y = np.asarray(x, float), np.asarray(y, float)
         spacing = _positive(spacing, "the spacing")
-        if x.size == 0 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        if x.size == 0 or x.shape != y.shape or not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise refuse("the points of a habitat mask must be given and finite", "Remove empty rows", value=x.size)
         x0, y0 = x.min(), y.min()
+        shape = _grid(x0, y0, x.max() + spacing / 2.0, y.max() + spacing / 2.0, spacing)
         column, row = np.rint((x - x0) / spacing).astype(int), np.rint((y - y0) / spacing).astype(int)
-        off = np.maximum(np.abs(x0 + column * spacing - x), np.abs(y0 + row * spacing - y))
-        if off.max() > 0.01 * spacing:
-            raise refuse(
-                f"the points do not lie on a square grid of {spacing:g} m",
-                "Give the spacing that the points have",
-                value=f"{off.max():.3g} m off",
-            )
-        habitat = np.zeros((row.max() + 1, column.max() + 1), bool)
+        off = np.maximum(np.abs(x0 + column * spacing - x), np.abs(y0 + row * spacing - y)).max()
+        habitat = np.zeros(shape, bool)
         habitat[row, column] = True
-        return cls(float(x0), float(y0), float(spacing), habitat, crs)
+        twice = x.size - np.count_nonzero(habitat)
+        if off > 0.01 * spacing or twice:
+            raise refuse(
+                f"the points do not lie on a square grid of {spacing:g} m, one in each cell",
+                "Give the spacing that the points have, and each point once",
+                value=f"{off:.3g} m off the grid, {twice} in the cell of another",
+            )
+        return cls(x0, y0, spacing, habitat, crs)
 
     @classmethod
     def from_polygon(cls, polygon, spacing: float, crs=None) -> HabitatMask:
@@ -108,7 +123,7 @@ class HabitatMask:
 
         Raises
         ------
-        SurveyError : no polygon in the file, or degrees without a projected `crs`
+        SurveyError : no polygon in the file, several layers, no CRS, or degrees without a projected `crs`
         """
         from .vector import read_region
 
@@ -116,10 +131,8 @@ class HabitatMask:
         geometry, system = read_region(polygon, crs)
         west, south, east, north = geometry.bounds
         x0, y0 = west + spacing / 2.0, south + spacing / 2.0
-        nx = max(1, int(np.ceil((east - x0) / spacing - 1e-9)))
-        ny = max(1, int(np.ceil((north - y0) / spacing - 1e-9)))
-        empty = cls(float(x0), float(y0), float(spacing), np.ones((ny, nx), bool), system)
-        return replace(empty, habitat=empty.contained_in(geometry))
+        everywhere = cls(x0, y0, spacing, np.ones(_grid(x0, y0, east, north, spacing), bool), system)
+        return replace(everywhere, habitat=everywhere.contained_in(geometry))
 
     # ---- ways to change one -----------------------------------------------------------------------------------
 
@@ -154,7 +167,7 @@ class HabitatMask:
             raise refuse(
                 f"the raster for {name!r} has no value in {int(lost.sum()):,} of {self.size:,} habitat cells",
                 "Extend the raster, or clip the mask to where it has values",
-                file=raster if isinstance(raster, str) else None,
+                file=raster if isinstance(raster, (str, Path)) else None,
             )
         layer = xr.DataArray(values, dims=("y", "x"), coords={"y": self.y, "x": self.x})
         return replace(self, covariates=self.covariates.assign({name: layer}))
@@ -195,24 +208,24 @@ class HabitatMask:
         return self.x0 + self.spacing * column, self.y0 + self.spacing * row
 
     def contained_in(self, geometry) -> np.ndarray:
-        """bool [ny, nx]: the cell's centre lies in a shapely geometry (of this CRS)."""
-        import shapely
+        """bool [ny, nx]: the cell's centre lies in a shapely polygon (in metres of this CRS)."""
+        from rasterio.features import rasterize
+        from rasterio.transform import Affine
 
-        shapely.prepare(geometry)
-        inside = np.zeros(self.habitat.shape, bool)
-        x = self.x
-        for row, y in enumerate(self.y):  # row by row: constant memory for rasters of 10⁷ cells
-            inside[row] = shapely.contains_xy(geometry, x, np.full(x.shape, y))
-        return inside
+        half = self.spacing / 2.0
+        to_map = Affine(self.spacing, 0.0, self.x0 - half, 0.0, self.spacing, self.y0 - half)  # rows go north
+        return rasterize([geometry], out_shape=self.habitat.shape, transform=to_map, dtype="uint8").astype(bool)
 
     def cell_of(self, x, y) -> np.ndarray:
-        """int: index among the M habitat cells of the cell that holds each position, -1 outside habitat."""
-        column = np.floor((np.asarray(x, float) - self.x0) / self.spacing + 0.5).astype(int)
-        row = np.floor((np.asarray(y, float) - self.y0) / self.spacing + 0.5).astype(int)
+        """int: index among the M habitat cells of the cell that holds each position, -1 outside habitat or unknown."""
+        x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         ny, nx = self.habitat.shape
-        inside = (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
-        number = np.where(self.habitat.ravel(), np.cumsum(self.habitat.ravel()) - 1, -1).reshape(ny, nx)
-        return np.where(inside, number[np.clip(row, 0, ny - 1), np.clip(column, 0, nx - 1)], -1)
+        column, row = (x - self.x0) / self.spacing + 0.5, (y - self.y0) / self.spacing + 0.5
+        on_raster = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)  # False where x or y is NaN
+        flat = np.where(on_raster, np.floor(row) * nx + np.floor(column), 0).astype(int)
+        habitat = self.habitat.ravel()
+        number = np.cumsum(habitat) - 1
+        return np.where(on_raster & habitat[flat], number[flat], -1)
 
     def to_xarray(self, values, name: str = "value") -> xr.DataArray:
         """Values over the M habitat cells as a raster (NaN outside habitat), with its CRS for GIS programs."""
@@ -229,9 +242,31 @@ class HabitatMask:
         """float [M]: one covariate over the habitat cells."""
         return self.covariates[name].to_numpy()[self.habitat]
 
+    def equals(self, other: object) -> bool:
+        """The same cells with the same covariates."""
+        return (
+            isinstance(other, HabitatMask)
+            and (self.x0, self.y0, self.spacing, self.crs) == (other.x0, other.y0, other.spacing, other.crs)
+            and same(self.habitat, other.habitat)
+            and self.covariates.equals(other.covariates)
+        )
+
     def __repr__(self) -> str:
-        names = ", ".join(self.covariates.data_vars) or "none"
+        names = ", ".join(map(str, self.covariates.data_vars)) or "none"
         return f"HabitatMask: {self.size:,} cells of {self.spacing:g} m, {self.area:,.4g} km², covariates: {names}"
+
+    def _repr_html_(self) -> str:
+        ny, nx = self.habitat.shape
+        return facts_html(
+            "Habitat mask",
+            {
+                "habitat": f"{self.size:,} cells of {self.spacing:g} m, {self.area:,.4g} km²",
+                "raster": f"{ny:,} rows, {nx:,} columns",
+                "buffer": "none" if self.buffer is None else f"{self.buffer:,.6g} m",
+                "CRS": "local metres" if self.crs is None else self.crs.to_string(),
+                "covariates": ", ".join(map(str, self.covariates.data_vars)) or "none",
+            },
+        )
 
 
 def _positive(value, what: str) -> float:
@@ -244,11 +279,30 @@ def _positive(value, what: str) -> float:
     return number
 
 
-def _mark_disc(habitat: np.ndarray, dx: float, dy: float, radius: float, spacing: float) -> None:
-    """Mark the cells whose centre is within `radius` of (dx, dy), both from the centre of cell [0, 0]."""
-    ny, nx = habitat.shape
-    c0, c1 = max(0, int((dx - radius) // spacing)), min(nx, int((dx + radius) // spacing) + 2)
-    r0, r1 = max(0, int((dy - radius) // spacing)), min(ny, int((dy + radius) // spacing) + 2)
-    u = (spacing * np.arange(c0, c1) - dx) ** 2
-    v = (spacing * np.arange(r0, r1) - dy) ** 2
-    habitat[r0:r1, c0:c1] |= u[None, :] + v[:, None] <= radius * radius
+def _grid(x0: float, y0: float, east: float, north: float, spacing: float) -> tuple[int, int]:
+    """ny, nx of the raster whose first centre is (x0, y0) and whose centres stay below `east` and `north`."""
+    ny, nx = (max(1, int(np.ceil((end - start) / spacing - 1e-9))) for start, end in ((y0, north), (x0, east)))
+    if ny * nx > MOST_CELLS:
+        raise refuse(
+            f"a habitat mask of {spacing:g} m would have {ny * nx:,.2g} cells",
+            "Use a coarser spacing, and check that spacing, buffer and coordinates are all in metres",
+        )
+    return ny, nx
+
+
+def _within(x, y, radius: float, spacing: float, shape: tuple[int, int]) -> np.ndarray:
+    """bool [ny, nx]: the cell's centre is at most `radius` from one of the points x[K], y[K].
+
+    x, y are metres from the centre of cell [0, 0]. On each row a disc is a run of columns: +1 where it begins, -1
+    after its end, and the running sum says how many discs cover a cell. The work is discs × rows, not × cells.
+    """
+    ny, nx = shape
+    change = np.zeros((ny, nx + 1), np.int32)
+    for px, py in zip(x, y, strict=True):
+        rows = np.arange(max(0, int(np.ceil((py - radius) / spacing))), min(ny - 1, int((py + radius) // spacing)) + 1)
+        half = np.sqrt(np.maximum(radius**2 - (rows * spacing - py) ** 2, 0.0))
+        first = np.clip(np.ceil((px - half) / spacing).astype(int), 0, nx)
+        after = np.clip(np.floor((px + half) / spacing).astype(int) + 1, first, nx)
+        change[rows, first] += 1
+        change[rows, after] -= 1
+    return np.cumsum(change, axis=1, dtype=np.int32)[:, :nx] > 0
