@@ -49,8 +49,11 @@ def projected(crs, what: str = "the coordinate reference system") -> CRS:
             "Give a projected system, e.g. the UTM zone of the survey ('EPSG:32649' for 108-114°E, north)",
             value=system.to_string(),
         )
+    if system.is_geocentric or system.is_vertical or not system.axis_info:
+        fix = "Give a projected system in metres, e.g. a UTM zone"
+        raise refuse(f"{what} has no eastings and northings", fix, value=system.name)
     if abs(system.axis_info[0].unit_conversion_factor - 1.0) > 1e-9:
-        raise refuse(f"{what} is not in metres", "Give a projected system in metres, e.g. a UTM zone", value=str(crs))
+        raise refuse(f"{what} is not in metres", "Give a projected system in metres, e.g. a UTM zone", value=system.name)
     return system
 
 

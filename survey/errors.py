@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 MOST_SHOWN = 20
 
 
@@ -30,7 +32,8 @@ class Problem:
         where = "" if self.file is None else f"{Path(self.file).name}"
         if self.row is not None:
             where += f", row {self.row}"
-        seen = "" if self.value is None else f" (found {self.value!r})"
+        value = self.value.item() if isinstance(self.value, np.generic) else self.value
+        seen = "" if value is None else f" (found {value!r})"
         return f"{where + ': ' if where else ''}{self.what}{seen}. {self.fix}"
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from .errors import refuse
 
+if TYPE_CHECKING:
+    from .habitat import HabitatMask
 
-def onto_mask(raster, mask, method: str = "bilinear") -> np.ndarray:
+OTHER_NAMES = {"lon": "x", "longitude": "x", "easting": "x", "lat": "y", "latitude": "y", "northing": "y"}
+
+
+def onto_mask(raster, mask: HabitatMask, method: str = "bilinear") -> np.ndarray:
     """Values of `raster` at the cell centres of `mask`, float [ny, nx], NaN where it has none.
 
     Parameters
@@ -18,39 +24,57 @@ def onto_mask(raster, mask, method: str = "bilinear") -> np.ndarray:
     raster : path of a GeoTIFF, DataArray with a CRS (rioxarray), or array [ny, nx] already on the mask's raster
     mask : HabitatMask
     method : name of a rasterio resampling
+
+    Raises
+    ------
+    SurveyError : no such file, not a raster, several bands or variables, no CRS of raster or mask
     """
     if isinstance(raster, np.ndarray):
         if raster.shape != mask.habitat.shape:
             raise refuse("the array is not on the mask's raster", f"Give {mask.habitat.shape}", value=raster.shape)
         return raster.astype(float)
-    import rioxarray
     from rasterio.enums import Resampling
-    from rasterio.transform import from_origin
+    from rasterio.transform import Affine
 
     if method not in Resampling.__members__:
         raise refuse("this resampling is not known", "Use e.g. 'bilinear', 'nearest' or 'average'", value=method)
-    if isinstance(raster, (str, Path)):
-        if not Path(raster).exists():
-            raise refuse("there is no such raster", "Check the path", file=raster)
-        try:
-            layer = rioxarray.open_rasterio(raster, masked=True)
-        except Exception as error:
-            raise refuse("the file cannot be read as a raster", "Use a GeoTIFF", file=raster) from error
-    else:
-        layer = raster
-    if not isinstance(layer, xr.DataArray):
-        raise refuse("the raster has several variables", "Give a file with one band or one DataArray")
-    layer = layer.squeeze(drop=True)
-    if layer.ndim != 2:
-        raise refuse("the raster has several bands", "Select one band", value=layer.shape)
-    if layer.rio.crs is None:
-        raise refuse("the raster states no CRS", "Save it with its CRS", file=raster if isinstance(raster, (str, Path)) else None)
     if mask.crs is None:
         raise refuse("the habitat mask has no CRS, so a raster cannot be placed on it", "Give the detectors a CRS")
-    ny, nx = mask.habitat.shape
+    path = Path(raster) if isinstance(raster, (str, Path)) else None
+    layer = _one_band(raster if path is None else _read(path), path)
     half = mask.spacing / 2.0
-    transform = from_origin(mask.x0 - half, mask.y[-1] + half, mask.spacing, mask.spacing)
     placed = layer.astype(float).rio.reproject(
-        mask.crs.to_string(), transform=transform, shape=(ny, nx), resampling=Resampling[method], nodata=np.nan
+        mask.crs.to_wkt(),
+        transform=Affine(mask.spacing, 0.0, mask.x0 - half, 0.0, -mask.spacing, mask.y[-1] + half),
+        shape=mask.habitat.shape,
+        resampling=Resampling[method],
+        nodata=np.nan,
     )
     return placed.to_numpy()[::-1].astype(float)  # rasters run from north to south, masks to the north
+
+
+def _read(path: Path) -> xr.DataArray:
+    import rioxarray
+
+    if not path.exists():
+        raise refuse("there is no such raster", "Check the path", file=path)
+    try:
+        return rioxarray.open_rasterio(path, masked=True)
+    except Exception as error:
+        raise refuse("the file cannot be read as a raster", "Use a GeoTIFF", file=path) from error
+
+
+def _one_band(layer, path: Path | None) -> xr.DataArray:
+    """The raster as DataArray on (y, x) with its CRS, missing values as NaN."""
+    import rioxarray  # noqa: F401  (gives arrays their .rio)
+
+    if not isinstance(layer, xr.DataArray):
+        raise refuse("the raster has several variables", "Give a file with one band or one DataArray", file=path)
+    layer = layer.squeeze(drop=True)
+    layer = layer.rename({name: axis for name, axis in OTHER_NAMES.items() if name in layer.dims})
+    if sorted(layer.dims) != ["x", "y"]:
+        raise refuse("the raster is not one band on x and y", "Select one band", file=path, value=dict(layer.sizes))
+    if layer.rio.crs is None:
+        raise refuse("the raster states no CRS", "Save it with its CRS (rioxarray's rio.write_crs)", file=path)
+    missing = layer.rio.nodata
+    return layer if missing is None or np.isnan(missing) else layer.where(layer != missing)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import shapely
+from pyproj import CRS
 
-from .crs import projected
+from .crs import projected, suggest_utm
 from .errors import refuse
 
 
-def read_region(region, crs=None):
+def read_region(region, crs=None) -> tuple[shapely.Geometry, CRS | None]:
     """One (multi)polygon in metres and its CRS.
 
     Parameters
@@ -20,46 +21,63 @@ def read_region(region, crs=None):
 
     Returns
     -------
-    geometry : shapely Polygon or MultiPolygon
+    geometry : shapely Polygon or MultiPolygon; several polygons become one, crossing outlines are repaired
     crs : pyproj CRS, or None for a bare geometry without one
+
+    Raises
+    ------
+    SurveyError : no such file, not a vector file, several layers, no CRS, degrees without a projected `crs`, no area
     """
     target = None if crs is None else projected(crs)
     if isinstance(region, shapely.Geometry):
-        return _polygon(region, "the geometry"), target
-    import geopandas as gpd
+        return _polygon(region, "the geometry", None), target
+    path = Path(region) if isinstance(region, (str, Path)) else None
+    series = (region if path is None else _read(path)).geometry
+    return _polygon(_in_metres(series, target, path), "the layer", path), target or CRS(series.crs)
 
-    name = Path(region).name if isinstance(region, (str, Path)) else "the geometry"
-    frame = _read(region) if isinstance(region, (str, Path)) else region
-    series = frame.geometry if isinstance(frame, gpd.GeoDataFrame) else frame
+
+def _in_metres(series, target: CRS | None, path: Path | None) -> shapely.Geometry:
+    """The union of all shapes, in `target` or else in the layer's own CRS, which must then be in metres."""
     if series.crs is None:
-        if target is None:
-            raise refuse(f"{name} states no CRS", "Save it with its CRS (.prj), or give crs=", file=name)
-    elif target is not None:
-        series = series.to_crs(target)
-    else:
-        target = projected(series.crs, f"the CRS of {name}")
-    return _polygon(series.union_all(), name), target
+        # without a CRS the numbers of a file can be metres of any zone, so a target alone does not place them
+        fix = "Save it with its CRS (a shapefile needs its .prj beside it), or set it with geopandas set_crs"
+        raise refuse("the layer states no CRS", fix, file=path)
+    if target is not None:
+        return series.to_crs(target).union_all()
+    if series.crs.is_geographic:
+        west, south, east, north = series.total_bounds
+        fix = f"Say into which CRS to project it, e.g. crs={suggest_utm([west, east], [south, north])!r}"
+        raise refuse("the layer is in degrees, and distances need metres", fix, file=path)
+    projected(series.crs, "the CRS of the layer")
+    return series.union_all()
 
 
-def _read(path) -> object:
+def _read(path: Path):
+    """GeoDataFrame of the one layer of a file."""
     import geopandas as gpd
+    import pyogrio
 
-    if not Path(path).exists():
-        raise refuse("there is no such file", "Check the path; it is relative to where you are or to survey.toml", file=path)
+    if not path.exists():
+        fix = "Check the path; it is relative to where you are or to survey.toml"
+        raise refuse("there is no such file", fix, file=path)
     try:
-        return gpd.read_file(path)
+        layers = [name for name, _ in pyogrio.list_layers(path)]
+        frame = gpd.read_file(path, layer=layers[0]) if layers else None
     except Exception as error:
-        raise refuse(
-            "the file cannot be read as a vector layer", "Use GeoPackage, shapefile, GeoJSON or KML", file=path
-        ) from error
+        fix = "Use GeoPackage, shapefile, GeoJSON or KML"
+        raise refuse("the file cannot be read as a vector layer", fix, file=path) from error
+    if len(layers) != 1:
+        fix = "Give geopandas.read_file(path, layer=…) instead, or save the outline in a file of its own"
+        raise refuse("the file does not have one layer", fix, file=path, value=layers)
+    return frame
 
 
-def _polygon(geometry, name: str):
-    if not geometry.is_valid:
-        geometry = shapely.make_valid(geometry)
-    parts = [g for g in getattr(geometry, "geoms", [geometry]) if g.geom_type in ("Polygon", "MultiPolygon")]
-    if not parts or shapely.union_all(parts).area == 0:
-        raise refuse(f"{name} holds no polygon with an area", "Give the outline as a polygon", value=geometry.geom_type)
-    return shapely.union_all(parts)
-
-
+def _polygon(geometry, name: str, path: Path | None):
+    """The parts of a geometry that have an area, valid."""
+    kind = "nothing" if geometry is None or geometry.is_empty else geometry.geom_type
+    whole = shapely.make_valid(geometry) if kind != "nothing" else shapely.Polygon()
+    parts = [part for part in getattr(whole, "geoms", [whole]) if part.geom_type in ("Polygon", "MultiPolygon")]
+    area = shapely.union_all(parts)
+    if area.area == 0:
+        raise refuse(f"{name} holds no polygon with an area", "Give the outline as a polygon", file=path, value=kind)
+    return area
