@@ -29,6 +29,7 @@ class CaptureHistory:
     detections : DataFrame with one row per animal, occasion and detector, columns
         `animal` (name), `occasion` (1..S), `detector` (name), `count` (>= 1; default 1) and optionally `removed`
         (True: the animal did not return to the population after this detection). Repeated rows are summed.
+        `file` and `row` say where a detection was read; they are used in messages and not kept.
     detectors : Detectors
     animals : DataFrame indexed by animal name with covariates such as `sex`, optional
     occasions : DataFrame of S rows with `start` and `end`, optional
@@ -51,7 +52,7 @@ class CaptureHistory:
     tables: SurveyTables | None = None
 
     def __post_init__(self):
-        frame = _tidy(self.detections)
+        frame, source = _tidy(self.detections)
         names = pd.Index(sorted(frame["animal"].unique(), key=_natural), dtype=object)
         animal = names.get_indexer(pd.Index(frame["animal"], dtype=object))
         detector = pd.Index(self.detectors.id, dtype=object).get_indexer(pd.Index(frame["detector"], dtype=object))
@@ -64,66 +65,69 @@ class CaptureHistory:
             _animal=fixed(animal[order], np.intp),
             _detector=fixed(detector[order], np.intp),
         )
-        bad = Problems()
-        self._check_names(bad, animals)
+        bad, places = Problems(), source.iloc[order].to_dict("records")
+        self._check_names(bad, places, animals)
         bad.raise_any()
         settle(self, animals=animals.reindex(names))
-        self._check_effort(bad)
-        self._check_kind(bad)
-        self._check_removals(bad)
+        self._check_effort(bad, places)
+        self._check_kind(bad, places)
+        self._check_removals(bad, places)
         bad.raise_any()
 
-    def _check_names(self, bad: Problems, animals: pd.DataFrame) -> None:
+    def _check_names(self, bad: Problems, places: list[dict], animals: pd.DataFrame) -> None:
         """Detectors and occasions exist; covariates are unambiguous."""
         frame, S = self.detections, self.n_occasions
-        for name in sorted(set(frame["detector"][self._detector < 0])):
+        for i in np.flatnonzero(self._detector < 0):
             what = "a detection names a detector that does not exist"
-            bad.add(what, "Add it to the detectors or correct the name", value=name)
-        for value in sorted(set(frame["occasion"][~frame["occasion"].between(1, S)])):
+            bad.add(what, "Add it to the detectors or correct the name", value=frame["detector"][i], **places[i])
+        for i in np.flatnonzero(~frame["occasion"].between(1, S)):
             what = f"a detection names an occasion outside 1..{S}"
-            bad.add(what, "Correct the occasion or extend the effort", value=int(value))
+            bad.add(what, "Correct the occasion or extend the effort", value=frame["occasion"][i], **places[i])
         for name in sorted(set(animals.index[animals.index.duplicated()])):
             bad.add("an animal has two rows of covariates", "Keep one", value=name)
         if len(self.occasions.columns) and len(self.occasions) != S:
             bad.add(f"occasions need one row for each of {S}", "Give S rows", value=len(self.occasions))
 
-    def _check_effort(self, bad: Problems) -> None:
+    def _check_effort(self, bad: Problems, places: list[dict]) -> None:
         """Detections only where there was effort."""
         effort = self.detectors.effort[self.detections["occasion"] - 1, self._detector]
         for i in np.flatnonzero(~(effort > 0)):
             bad.add(
                 f"{self._words(i)}, where the effort is {'not known' if np.isnan(effort[i]) else 'zero'}",
                 "Correct the detection or the dates of the deployment and its failures",
+                **places[i],
             )
 
-    def _check_kind(self, bad: Problems) -> None:
+    def _check_kind(self, bad: Problems, places: list[dict]) -> None:
         """No more detections than the kind of detector allows."""
         frame, kind = self.detections, self.detectors.kind
         if kind in ("proximity", "multi"):
-            for i in np.flatnonzero(frame["count"] > 1):
+            count = frame["count"]
+            for i in np.flatnonzero(count > 1):
                 bad.add(
-                    f"{self._words(i)} {frame['count'][i]} times, and a {kind} detector holds one",
+                    f"{self._words(i, f' {count[i]} times')}, and a {kind} detector holds one",
                     'Use kind="count", or reduce them to one',
+                    **places[i],
                 )
         if kind == "multi":
-            traps = frame.groupby(["animal", "occasion"], sort=False).size()
-            for animal, occasion in traps.index[traps > 1]:
+            for i in np.flatnonzero(frame.duplicated(["animal", "occasion"])):
                 bad.add(
-                    f"animal {animal!r} was caught in {traps[animal, occasion]} traps on occasion {occasion}",
+                    f"{self._words(i)}, and in another trap too: multi-catch traps hold an animal for the occasion",
                     'Use kind="proximity", or keep one capture per occasion',
+                    **places[i],
                 )
 
-    def _check_removals(self, bad: Problems) -> None:
+    def _check_removals(self, bad: Problems, places: list[dict]) -> None:
         """Nothing after the end."""
         frame = self.detections
         removed = frame["animal"].map(frame[frame["removed"]].groupby("animal")["occasion"].min())
         for i in np.flatnonzero((frame["occasion"] > removed).to_numpy(bool)):
             what = f"{self._words(i)}, after it was removed on occasion {removed[i]:.0f}"
-            bad.add(what, "Correct the removal or the detection")
+            bad.add(what, "Correct the removal or the detection", **places[i])
 
-    def _words(self, i: int) -> str:
+    def _words(self, i: int, times: str = "") -> str:
         row = self.detections.iloc[i]
-        return f"animal {row['animal']!r} was detected at {row['detector']!r} on occasion {row['occasion']}"
+        return f"animal {row['animal']!r} was detected{times} at {row['detector']!r} on occasion {row['occasion']}"
 
     @property
     def n_animals(self) -> int:
@@ -241,47 +245,49 @@ def _natural(name: str) -> tuple:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
 
 
-def _tidy(detections: pd.DataFrame) -> pd.DataFrame:
-    """Typed columns in a fixed order, repeated rows summed."""
+def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Typed columns in a fixed order, repeated rows summed; and where (file, row) the last of each sum was read."""
     missing = {"animal", "occasion", "detector"} - set(detections.columns)
     if missing and len(detections.columns):
         fix = f"Add {', '.join(sorted(missing))}"
         raise refuse("the detections lack columns", fix, value=list(detections.columns))
     bad = Problems()
     n = len(detections)
+    source = detections[[name for name in ("file", "row") if name in detections]].reset_index(drop=True)
+    places = source.to_dict("records")
     frame = pd.DataFrame(
         {
-            "animal": _names(detections, "animal", bad),
-            "occasion": _whole_numbers(detections, "occasion", bad),
-            "detector": _names(detections, "detector", bad),
-            "count": _whole_numbers(detections, "count", bad, default=1),
-            "removed": detections["removed"].fillna(False).to_numpy(bool)
-            if "removed" in detections
-            else np.zeros(n, bool),
+            "animal": _names(detections, "animal", bad, places),
+            "occasion": _whole_numbers(detections, "occasion", bad, places),
+            "detector": _names(detections, "detector", bad, places),
+            "count": _whole_numbers(detections, "count", bad, places, default=1),
+            "removed": detections["removed"].eq(True).to_numpy(bool) if "removed" in detections else np.zeros(n, bool),
         }
     )
     for i in np.flatnonzero(frame["count"] < 1):
         what = f"detection {i + 1} has a count below one"
-        bad.add(what, "Leave out what was not detected", value=int(frame["count"][i]))
+        bad.add(what, "Leave out what was not detected", value=frame["count"][i], **places[i])
     bad.raise_any()
-    keys = ["animal", "occasion", "detector"]
-    return frame.groupby(keys, sort=False).agg(count=("count", "sum"), removed=("removed", "any")).reset_index()
+    by = [frame[name] for name in ("animal", "occasion", "detector")]
+    summed = frame.groupby(by, sort=False).agg(count=("count", "sum"), removed=("removed", "any")).reset_index()
+    return summed, source.groupby(by, sort=False).last() if len(source.columns) else pd.DataFrame(index=summed.index)
 
 
-def _names(table: pd.DataFrame, column: str, bad: Problems) -> np.ndarray:
+def _names(table: pd.DataFrame, column: str, bad: Problems, places: list[dict]) -> np.ndarray:
     if column not in table:
         return np.array([], object)
     for i in np.flatnonzero(table[column].isna()):
-        bad.add(f"detection {i + 1} has no {column}", f"Fill in the {column}, or leave the detection out")
+        fix = f"Fill in the {column}, or leave the detection out"
+        bad.add(f"detection {i + 1} has no {column}", fix, **places[i])
     return table[column].astype(str).to_numpy(object)
 
 
-def _whole_numbers(table: pd.DataFrame, column: str, bad: Problems, default: int | None = None) -> np.ndarray:
+def _whole_numbers(table: pd.DataFrame, column: str, bad: Problems, places: list[dict], default: int = 0) -> np.ndarray:
     if column not in table:
-        return np.full(len(table), default or 0)
+        return np.full(len(table), default)
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan)
     wrong = ~(np.isfinite(values) & (values == np.rint(values)))
     for i in np.flatnonzero(wrong):
         what = f"detection {i + 1} has {'an' if column[0] in 'aeiou' else 'a'} {column} that is no whole number"
-        bad.add(what, "Correct it", value=table[column].iloc[i])
+        bad.add(what, "Correct it", value=table[column].iloc[i], **places[i])
     return np.where(wrong, 1, values).astype(int)
