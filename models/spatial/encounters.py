@@ -1,0 +1,114 @@
+"""The animals' detections as sparse rows: what each adds to its log-likelihood, linear terms first.
+
+    log f_i = constant_i − Σ_f weight_if Λ_f + Σ linear_ig log h_g + Σ trials_it log φ(x_t h_t) + Σ caught_if log φ(Λ_f)
+
+COUNT events are linear. A BINARY event is linear plus one of the distinct *trials* (pass, exposure), since
+log expm1(u) = log u + log φ(u). A MULTI event is linear plus log φ of the field of its occasion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .problem import BINARY, COUNT, MULTI, SpatialProblem
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A CSR matrix with one row per animal."""
+
+    start: np.ndarray  # int [n + 1]
+    column: np.ndarray  # int [entries]
+    entry: np.ndarray  # float [entries]
+
+    @classmethod
+    def of(cls, row, column, entry, n: int) -> SparseRows:
+        """From coordinates with ascending rows."""
+        start = np.searchsorted(row, np.arange(n + 1))
+        return cls(start, np.ascontiguousarray(column, np.int64), np.ascontiguousarray(entry, float))
+
+    def entries_of(self, rows: np.ndarray) -> np.ndarray:
+        """Positions of all entries of some rows."""
+        length = self.start[rows + 1] - self.start[rows]
+        offset = np.cumsum(length) - length
+        return np.arange(length.sum()) + np.repeat(self.start[rows] - offset, length)
+
+
+@dataclass(frozen=True)
+class Encounters:
+    """The detections of n animals. Built once per problem."""
+
+    n: int
+    animal: np.ndarray  # int [E], the animal of each event
+    linear: SparseRows  # [n, G] power of each pass's hazard
+    constant: np.ndarray  # float [n], Σ count log exposure
+    trials: SparseRows  # [n, T] successes in each distinct trial
+    trial_pass: np.ndarray  # int [T]
+    trial_exposure: np.ndarray  # float [T]
+    caught: np.ndarray | None  # float [n, F] captures in each competing field, None without MULTI events
+
+    @classmethod
+    def of(cls, problem: SpatialProblem) -> Encounters:
+        n = problem.n_animals
+        animal = np.repeat(np.arange(n), np.diff(problem.event_start))
+        count = np.asarray(problem.event_count, float)
+        constant = np.bincount(animal, count * np.log(problem.event_exposure), minlength=n)
+        binary = np.flatnonzero(problem.event_kind == BINARY)
+        trial, column = np.unique(
+            np.stack([problem.event_pass[binary], problem.event_exposure[binary]]), axis=1, return_inverse=True
+        )
+        multi = np.flatnonzero(problem.event_kind == MULTI)
+        caught = None
+        if multi.size:
+            caught = np.zeros((n, problem.n_fields))
+            np.add.at(caught, (animal[multi], problem.event_field[multi]), count[multi])
+        return cls(
+            n=n,
+            animal=animal,
+            linear=SparseRows.of(animal, problem.event_pass, count, n),
+            constant=constant,
+            trials=SparseRows.of(animal[binary], column.reshape(-1), count[binary], n),
+            trial_pass=trial[0].astype(np.int64),
+            trial_exposure=trial[1].astype(float),
+            caught=caught,
+        )
+
+
+def check(problem: SpatialProblem) -> None:
+    """Raises ValueError with one sentence where the arrays contradict each other.
+
+    Every detection must lie inside what its animal was exposed to; otherwise the truncation bounds would not hold.
+    """
+    n, passes, fields = problem.n_animals, len(problem.pass_x), problem.n_fields
+    if problem.weight.shape != (n, fields):
+        raise ValueError(f"weight has shape {problem.weight.shape}, but there are {n} animals and {fields} fields")
+    if np.any(np.diff(problem.event_start) < 1):
+        empty = np.flatnonzero(np.diff(problem.event_start) < 1)
+        raise ValueError(f"animal {empty[0]} has no detection: an animal without detections is not in the data")
+    if np.any(problem.entry_exposure <= 0) or np.any(problem.event_exposure <= 0):
+        raise ValueError("every exposure must be positive: leave out a detector on occasions without effort")
+    if not np.all(np.isin(problem.event_kind, (COUNT, BINARY, MULTI))):
+        raise ValueError("event_kind must be COUNT, BINARY or MULTI")
+    animal = np.repeat(np.arange(n), np.diff(problem.event_start))
+    multi = problem.event_kind == MULTI
+    if np.any((problem.event_field[multi] < 0) | (problem.event_field[multi] >= fields)):
+        raise ValueError("every MULTI event needs the field of its occasion")
+    caught = np.zeros((n, fields))
+    np.add.at(caught, (animal[multi], problem.event_field[multi]), problem.event_count[multi])
+    over = np.argwhere(caught > problem.weight * (1 + 1e-9))
+    if over.size:
+        raise ValueError(f"animal {over[0, 0]} was caught more often on field {over[0, 1]} than it was exposed to it")
+    binary = np.flatnonzero(problem.event_kind == BINARY)
+    exposure = np.zeros((passes, fields))
+    np.add.at(exposure, (problem.entry_pass, problem.entry_field), problem.entry_exposure)
+    pair, index = np.unique(animal[binary] * passes + problem.event_pass[binary], return_inverse=True)
+    used = np.bincount(index.reshape(-1), problem.event_count[binary] * problem.event_exposure[binary])
+    offered = np.einsum("ef,ef->e", problem.weight[pair // passes], exposure[pair % passes])
+    over = np.flatnonzero(used > offered * (1 + 1e-9))
+    if over.size:
+        raise ValueError(
+            f"animal {pair[over[0]] // passes} was detected on pass {pair[over[0]] % passes} "
+            "in more trials than it was exposed to"
+        )
