@@ -6,6 +6,25 @@ if __name__ != "uncia.survey":
         "run `pip install -e .` once, then `from uncia import survey`"
     )
 
+from .captures import CaptureHistory
+from .crs import suggest_utm, to_degrees, to_metres
+from .detectors import Detectors
+from .errors import SurveyError, SurveyWarning
+from .habitat import HabitatMask
+from .readers.secr_text import read_secr
+from .readers.secr_write import write_secr
 from .tables import SurveyTables
 
-__all__ = ["SurveyTables"]
+__all__ = [
+    "CaptureHistory",
+    "Detectors",
+    "HabitatMask",
+    "SurveyError",
+    "SurveyTables",
+    "SurveyWarning",
+    "read_secr",
+    "suggest_utm",
+    "to_degrees",
+    "to_metres",
+    "write_secr",
+]

@@ -53,7 +53,7 @@ class CaptureHistory:
 
     def __post_init__(self):
         frame, source = _tidy(self.detections)
-        names = pd.Index(sorted(frame["animal"].unique(), key=_natural), dtype=object)
+        names = pd.Index(sorted(frame["animal"].unique(), key=natural_order), dtype=object)
         animal = names.get_indexer(pd.Index(frame["animal"], dtype=object))
         detector = pd.Index(self.detectors.id, dtype=object).get_indexer(pd.Index(frame["detector"], dtype=object))
         order = np.lexsort((detector, frame["occasion"].to_numpy(), animal))
@@ -240,7 +240,7 @@ class CaptureHistory:
         )
 
 
-def _natural(name: str) -> tuple:
+def natural_order(name: str) -> tuple:
     """Sort key that puts 'cat 2' before 'cat 10'."""
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
 
