@@ -9,19 +9,31 @@ from __future__ import annotations
 import numpy as np
 
 from uncia.models.detection import DETECTION_FUNCTIONS
-from uncia.models.spatial.problem import BINARY, COUNT, MULTI, SpatialProblem
+from uncia.models.spatial.problem import BINARY, MULTI, SpatialProblem
 
 
-def hazards(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
-    """h_g(m) [G, M]: hazard of every pass in every cell per unit of exposure."""
-    function = DETECTION_FUNCTIONS[problem.detection]
+def log_relative(detection: str, distance: np.ndarray, sigma, z) -> np.ndarray:
+    """log of the shape; written out where the shape itself underflows far from a detector."""
+    if detection in ("half-normal", "hazard half-normal"):
+        return -(distance**2) / (2 * sigma**2)
+    if detection in ("exponential", "hazard exponential"):
+        return -distance / sigma
+    return np.log(DETECTION_FUNCTIONS[detection].relative(distance, sigma, z))
+
+
+def log_hazards(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
+    """log h_g(m) [G, M]: log hazard of every pass in every cell per unit of exposure."""
     x, y = problem.raster.centres()
-    h = []
+    log_h = []
     for px, py, row in zip(problem.pass_x, problem.pass_y, problem.pass_row, strict=True):
         intercept, sigma, z = rows[row]
-        value = intercept * function.relative(np.hypot(x - px, y - py), sigma, z)
-        h.append(value if function.hazard else -log1p(-value))
-    return np.array(h)
+        log_value = np.log(intercept) + log_relative(problem.detection, np.hypot(x - px, y - py), sigma, z)
+        if not DETECTION_FUNCTIONS[problem.detection].hazard:
+            g = np.exp(log_value)
+            tiny = g.real < 1e-17
+            log_value = np.where(tiny, log_value, np.log(-log1p(-np.where(tiny, 0.5, g))))
+        log_h.append(log_value)
+    return np.array(log_h)
 
 
 def log1p(u: np.ndarray) -> np.ndarray:
@@ -39,9 +51,11 @@ def fields(problem: SpatialProblem, h: np.ndarray) -> np.ndarray:
     return out
 
 
-def log_expm1(u: np.ndarray) -> np.ndarray:
-    """log(exp(u) − 1) for small and large u."""
-    return u + np.log(-np.expm1(-u))
+def log_phi(u: np.ndarray) -> np.ndarray:
+    """log((exp(u) − 1)/u) for small and large u."""
+    tiny = u.real < 1e-9
+    safe = np.where(tiny, 1.0, u)
+    return np.where(tiny, u / 2, safe + np.log(-np.expm1(-safe)) - np.log(safe))
 
 
 def log_sum_exp(a: np.ndarray):
@@ -51,31 +65,29 @@ def log_sum_exp(a: np.ndarray):
 
 def log_histories(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
     """log f_i(m) [n, M], line by line as in models/spatial/problem.py."""
-    h = hazards(problem, rows)
+    log_h = log_hazards(problem, rows)
+    h = np.exp(log_h)
     field = fields(problem, h)
     out = []
-    with np.errstate(divide="ignore"):
-        for i in range(problem.n_animals):
-            log_f = np.zeros(h.shape[1], h.dtype)
-            for f in range(problem.n_fields):
-                log_f -= problem.weight[i, f] * field[f]
-            for e in range(problem.event_start[i], problem.event_start[i + 1]):
-                u = problem.event_exposure[e] * h[problem.event_pass[e]]
-                if problem.event_kind[e] == COUNT:
-                    term = np.log(u)
-                elif problem.event_kind[e] == BINARY:
-                    term = log_expm1(u)
-                elif problem.event_kind[e] == MULTI:
-                    Λ = field[problem.event_field[e]]
-                    term = np.log(u) + log_expm1(Λ) - np.log(Λ)
-                log_f += problem.event_count[e] * term
-            out.append(log_f)
+    for i in range(problem.n_animals):
+        log_f = np.zeros(h.shape[1], h.dtype)
+        for f in range(problem.n_fields):
+            log_f -= problem.weight[i, f] * field[f]
+        for e in range(problem.event_start[i], problem.event_start[i + 1]):
+            g, exposure = problem.event_pass[e], problem.event_exposure[e]
+            term = np.log(exposure) + log_h[g]
+            if problem.event_kind[e] == BINARY:
+                term = term + log_phi(exposure * h[g])  # expm1(u) = u φ(u)
+            elif problem.event_kind[e] == MULTI:
+                term = term + log_phi(field[problem.event_field[e]])
+            log_f += problem.event_count[e] * term
+        out.append(log_f)
     return np.array(out).reshape(problem.n_animals, h.shape[1])
 
 
 def spatial(problem: SpatialProblem, log_mu: np.ndarray, rows: np.ndarray) -> tuple:
     """(log_a [n], detected) of models/spatial/engine.py."""
     log_f = log_histories(problem, rows)
+    void = problem.void_weight @ fields(problem, np.exp(log_hazards(problem, rows)))
     log_a = np.array([log_sum_exp(log_mu + log_f[i]) for i in range(problem.n_animals)])
-    void = problem.void_weight @ fields(problem, hazards(problem, rows))
     return log_a, np.sum(np.exp(log_mu) * -np.expm1(-void))

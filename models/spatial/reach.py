@@ -101,7 +101,7 @@ class Reach:
 
     def widened(self, discs: Discs, short: np.ndarray, log_a: np.ndarray, total: float) -> Discs:
         """Windows that suffice for the animals `short` [n]: by bisection of B_i; everywhere if nothing is known yet."""
-        goal = log_a + np.log(self.tolerance) - np.log(max(total, 1e-300))
+        goal = log_a + np.log(0.5 * self.tolerance) - np.log(max(total, 1e-300))
         known = short & np.isfinite(log_a)
         low, high = discs.radius.copy(), np.maximum(discs.radius, 1.0) * 2.0
         for _ in range(HALVINGS):
