@@ -14,10 +14,12 @@ from .habitat import HabitatMask
 from .readers.secr_text import read_secr
 from .readers.secr_write import write_secr
 from .tables import SurveyTables
+from .verify import Findings, verify
 
 __all__ = [
     "CaptureHistory",
     "Detectors",
+    "Findings",
     "HabitatMask",
     "SurveyError",
     "SurveyTables",
@@ -26,5 +28,6 @@ __all__ = [
     "suggest_utm",
     "to_degrees",
     "to_metres",
+    "verify",
     "write_secr",
 ]

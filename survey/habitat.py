@@ -218,14 +218,22 @@ class HabitatMask:
 
     def cell_of(self, x, y) -> np.ndarray:
         """int: index among the M habitat cells of the cell that holds each position, -1 outside habitat or unknown."""
+        flat = self._flat(x, y)
+        number = np.where(self.habitat, np.cumsum(self.habitat).reshape(self.habitat.shape) - 1, -1).ravel()
+        return np.where(flat < 0, -1, number[flat])
+
+    def is_habitat(self, x, y) -> np.ndarray:
+        """bool: whether each position (metres) is in a habitat cell."""
+        flat = self._flat(x, y)
+        return (flat >= 0) & self.habitat.ravel()[flat]
+
+    def _flat(self, x, y) -> np.ndarray:
+        """int: position of the cell that holds each x, y in the flattened raster, -1 off it or where x or y is NaN."""
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         ny, nx = self.habitat.shape
         column, row = (x - self.x0) / self.spacing + 0.5, (y - self.y0) / self.spacing + 0.5
-        on_raster = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)  # False where x or y is NaN
-        flat = np.where(on_raster, np.floor(row) * nx + np.floor(column), 0).astype(int)
-        habitat = self.habitat.ravel()
-        number = np.cumsum(habitat) - 1
-        return np.where(on_raster & habitat[flat], number[flat], -1)
+        on_raster = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
+        return np.where(on_raster, np.floor(row) * nx + np.floor(column), -1).astype(int)
 
     def to_xarray(self, values, name: str = "value") -> xr.DataArray:
         """Values over the M habitat cells as a raster (NaN outside habitat), with its CRS for GIS programs."""

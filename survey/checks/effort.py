@@ -1,0 +1,135 @@
+"""Was the effort recorded, and is it plausible?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from .finding import Finding, Look, note, some, warning
+
+
+def effort_unknown(look: Look) -> Iterator[Finding]:
+    unknown = np.isnan(look.detectors.effort)
+    if unknown.any():
+        yield warning(
+            "effort-unknown",
+            f"Effort is not known for {unknown.sum():,} of {unknown.size:,} detectors and occasions; "
+            "they count as not surveyed",
+            "Complete the dates of these deployments",
+            look.names(unknown.any(axis=0)),
+        )
+
+
+def occasions_without_effort(look: Look) -> Iterator[Finding]:
+    idle = ~look.detectors.used.any(axis=1)
+    if idle.any():
+        yield warning(
+            "occasion-without-effort",
+            f"No detector worked on {idle.sum()} of {len(idle)} occasions",
+            "Check the dates of the survey; leave out occasions before its beginning and after its end",
+            np.flatnonzero(idle) + 1,
+        )
+
+
+def detectors_never_used(look: Look) -> Iterator[Finding]:
+    idle = ~look.detectors.used.any(axis=0)
+    if idle.any():
+        yield note(
+            "detector-never-used",
+            f"{idle.sum()} of {len(idle)} detectors have no effort on any occasion",
+            "Check their dates; leave them out if they were never set",
+            look.names(idle),
+        )
+
+
+def effort_outliers(look: Look) -> Iterator[Finding]:
+    """A typing error in a date or a unit makes an effort many times the usual one."""
+    effort = look.detectors.effort
+    usual = np.median(effort[look.detectors.used])
+    large = np.nan_to_num(effort) > 10.0 * usual
+    if large.any():
+        yield warning(
+            "effort-outlier",
+            f"Effort reaches {np.nanmax(effort):,.4g} {look.detectors.effort_unit} where {usual:,.4g} is usual",
+            "Check the dates and the unit of these detectors",
+            look.names(large.any(axis=0)),
+        )
+
+
+def more_effort_than_time(look: Look) -> Iterator[Finding]:
+    """A place cannot be watched for more days than an occasion has."""
+    occasions = look.captures.occasions
+    if look.detectors.effort_unit != "camera days" or not np.isfinite(look.days):
+        return
+    days = ((occasions["end"] - occasions["start"]) / pd.Timedelta(days=1)).to_numpy(float)
+    over = np.nan_to_num(look.detectors.effort) > days[:, None] * 1.001 + 1e-6
+    if over.any():
+        yield warning(
+            "effort-beyond-time",
+            f"{some(over.any(axis=0).sum(), 'detector')} with more camera days than their occasions have days",
+            "Paired cameras at one place are one detector, with the time when at least one worked",
+            look.names(over.any(axis=0)),
+        )
+
+
+def long_season(look: Look) -> Iterator[Finding]:
+    if look.days > 90:
+        yield warning(
+            "long-season",
+            f"The survey lasted {look.days:.0f} days; beyond about 90, births, deaths and moves break the assumption "
+            "that no animal came or went",
+            "Cut out a shorter season, or use an open model with several sessions",
+        )
+
+
+def clock_problems(look: Look) -> Iterator[Finding]:
+    tables = look.captures.tables
+    if tables is None:
+        return
+    wrong = tables.deployments[tables.deployments["timestamp_issues"].eq(True)]
+    if len(wrong):
+        yield note(
+            "clock-problems",
+            f"{some(len(wrong), 'deployment')} with a clock that cannot be put right: records on no occasion",
+            "Correct the times where the shift is known",
+            wrong["deployment"],
+        )
+
+
+def covariates_missing(look: Look) -> Iterator[Finding]:
+    for name, values in look.detectors.covariates.items():
+        missing = values.isna().to_numpy()
+        if missing.any():
+            yield warning(
+                "detector-covariate-missing",
+                f"Covariate {name!r} is missing for {missing.sum()} of {len(missing)} detectors; a model cannot use it",
+                "Fill it in, or leave the covariate out",
+                look.names(missing),
+            )
+
+
+def covariates_constant(look: Look) -> Iterator[Finding]:
+    if len(look.detectors) < 2:
+        return
+    for name, values in look.detectors.covariates.items():
+        if values.nunique() == 1 and values.notna().all():
+            yield note(
+                "detector-covariate-constant",
+                f"Covariate {name!r} is {values.iloc[0]} for every detector; no effect can be estimated",
+                "Leave it out of formulas",
+            )
+
+
+CHECKS = [
+    effort_unknown,
+    occasions_without_effort,
+    detectors_never_used,
+    effort_outliers,
+    more_effort_than_time,
+    long_season,
+    clock_problems,
+    covariates_missing,
+    covariates_constant,
+]

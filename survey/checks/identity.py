@@ -1,0 +1,148 @@
+"""Are the animals who they are said to be? Names, sexes, ages, observers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from .finding import Finding, Look, note, some, warning
+
+
+def same_history(look: Look) -> Iterator[Finding]:
+    """Animals detected at the same places and occasions: one animal with two names, or two that travel together."""
+    detections = look.captures.detections
+    histories: dict[tuple, list[str]] = {}
+    for animal, own in detections.groupby("animal", sort=False):
+        histories.setdefault(tuple(zip(own["occasion"], own["detector"], strict=True)), []).append(animal)
+    for history, animals in histories.items():
+        if len(history) >= 3 and len(animals) > 1:
+            yield warning(
+                "same-history",
+                f"{len(animals)} animals have the same {len(history)} detections",
+                "Are they one animal (two flanks, two names), or a mother with grown cubs? Keep one history",
+                animals,
+            )
+
+
+def _sexes(look: Look) -> pd.Series | None:
+    """The sexes of the animals in lower case, missing where not known; None without such a column."""
+    animals = look.captures.animals
+    name = next((column for column in animals if str(column).lower() == "sex"), None)
+    if name is None:
+        return None
+    sex = animals[name].map(lambda value: value if pd.isna(value) else str(value).strip().lower())
+    sex = sex.mask(sex.isin(["", "u", "?", "unknown"]))
+    return None if sex.isna().all() else sex
+
+
+def sex_missing(look: Look) -> Iterator[Finding]:
+    sex = _sexes(look)
+    if sex is not None and sex.isna().mean() > 0.2:
+        yield note(
+            "sex-missing",
+            f"The sex of {sex.isna().sum()} of {len(sex)} animals is not known",
+            "Models with sex still use these animals; do not drop them",
+            sex.index[sex.isna()],
+        )
+
+
+def few_of_a_sex(look: Look) -> Iterator[Finding]:
+    sex = _sexes(look)
+    counts = {} if sex is None else sex.value_counts()
+    for name, n in counts.items():
+        if n < 5 and len(counts) > 1:
+            yield note(
+                "few-of-a-sex",
+                f"Only {some(n, 'animal')} of sex {name!r}: differences between the sexes will be poorly known",
+                "Share detection between the sexes, or with other surveys",
+                sex.index[sex == name],
+            )
+
+
+def sexes_move_differently(look: Look) -> Iterator[Finding]:
+    """Pooled standard deviations of the sexes that differ by half or more, each from at least ten movements."""
+    sex = _sexes(look)
+    if sex is None:
+        return
+    captures = look.captures
+    weight = captures.detections["count"].to_numpy(float)
+    step = look.detectors.positions[captures.detector_index] - captures.centroids()[captures.animal_index]
+    squares = np.bincount(captures.animal_index, weight * (step**2).sum(axis=1), captures.n_animals)
+    spread = {}
+    for name in sorted(sex.dropna().unique()):
+        own = (sex == name).to_numpy(bool)
+        freedom = look.per_animal[own].sum() - own.sum()
+        if freedom >= 10 and squares[own].sum() > 0:
+            spread[name] = np.sqrt(squares[own].sum() / (2.0 * freedom))
+    if len(spread) > 1 and max(spread.values()) > 1.5 * min(spread.values()):
+        words = ", ".join(f"{name} {value:,.0f} m" for name, value in spread.items())
+        yield note("sexes-move-differently", f"Movement differs by sex: {words}", 'Compare a model with sigma="~ sex"')
+
+
+def sex_conflict(look: Look) -> Iterator[Finding]:
+    if not len(look.identities):
+        return
+    known = look.identities[look.identities["sex"].isin(["female", "male"])]
+    both = known.groupby("individual")["sex"].nunique()
+    both = both.index[both > 1]
+    if len(both):
+        yield warning(
+            "sex-conflict",
+            f"{some(len(both), 'animal')} with both sexes: female in one record and male in another",
+            "Look at the images again: a wrong sex is often a wrong identity",
+            both,
+        )
+
+
+def one_observer(look: Look) -> Iterator[Finding]:
+    if not len(look.identities):
+        return
+    observers = look.identities["observer"].replace("", np.nan).dropna().unique()
+    if len(observers) == 1:
+        yield warning(
+            "one-observer",
+            f"All animals were identified by one observer ({observers[0]})",
+            "Have a second observer identify them independently, and report the agreement",
+        )
+
+
+def cubs(look: Look) -> Iterator[Finding]:
+    if not len(look.identities):
+        return
+    young = look.identities.loc[look.identities["life_stage"] == "juvenile", "individual"].unique()
+    if len(young):
+        yield warning(
+            "cubs-included",
+            f"{some(len(young), 'animal')} identified as juvenile: cubs move with their mother and often die",
+            "Leave cubs out, and say so",
+            sorted(young),
+        )
+
+
+def one_flank(look: Look) -> Iterator[Finding]:
+    """Left-only and right-only animals may be the same ones."""
+    if not len(look.identities):
+        return
+    flanks = look.identities.groupby("individual")["flank"].agg(lambda seen: frozenset(seen) - {""})
+    left, right = (flanks.index[flanks.map(lambda seen, side=side: seen == {side})] for side in ("left", "right"))
+    if len(left) and len(right):
+        yield warning(
+            "one-flank-animals",
+            f"{some(len(left), 'animal')} known from the left only, {len(right)} from the right only: perhaps the same",
+            "Use one flank only, or left and right as two sessions with shared detection",
+            [*left, *right],
+        )
+
+
+CHECKS = [
+    same_history,
+    sex_missing,
+    few_of_a_sex,
+    sexes_move_differently,
+    sex_conflict,
+    one_observer,
+    cubs,
+    one_flank,
+]

@@ -1,0 +1,127 @@
+"""Verify a survey before anything is fitted: a table of findings with what to do about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+from .captures import CaptureHistory
+from .checks import OF_THE_DATA, OF_THE_MASK
+from .checks.finding import SEVERITIES, Finding, Look
+from .habitat import HabitatMask
+
+MOST_ROWS = 12
+
+
+def verify(captures: CaptureHistory, mask: HabitatMask | None = None) -> Findings:
+    """Look for the faults that reviewers find, in the data and in the habitat mask.
+
+    Parameters
+    ----------
+    captures : CaptureHistory
+    mask : HabitatMask; without it, only the data are looked at
+
+    Returns
+    -------
+    Findings, errors first. Their ids are stable and described in `uncia.survey.checks.IDS`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from uncia import survey
+    >>> cameras = survey.Detectors(["A", "B"], [0, 1500], [0, 0], [[1, 1], [1, 1]], crs="EPSG:32649")
+    >>> seen = pd.DataFrame({"animal": ["leo", "leo"], "occasion": [1, 2], "detector": ["A", "A"]})
+    >>> survey.verify(survey.CaptureHistory(seen, cameras))["no-spatial-recaptures"].what
+    'No animal was detected at two detectors: sigma cannot be estimated'
+    """
+    look = Look(captures, mask)
+    checks = [*OF_THE_DATA, *(OF_THE_MASK if mask is not None else [])]
+    found = [finding for check in checks for finding in check(look)]
+    return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
+
+
+@dataclass(frozen=True)
+class Findings(Sequence):
+    """What `verify` found, errors first; a sequence of Finding, and by id: `findings["few-animals"]`."""
+
+    items: tuple[Finding, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.items)
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            found = [finding for finding in self.items if finding.id == key]
+            if not found:
+                raise KeyError(f"no finding {key!r} among {self.ids}")
+            return found[0]
+        return self.items[key]
+
+    def __contains__(self, key) -> bool:
+        return key in self.ids or key in self.items
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, each once, in the order of the findings."""
+        return tuple(dict.fromkeys(finding.id for finding in self.items))
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings without whose cure no density can come out."""
+        return self._of("error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Findings that make the density wrong or weak."""
+        return self._of("warning")
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        """Findings worth knowing."""
+        return self._of("note")
+
+    def _of(self, severity: str) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.items if finding.severity == severity)
+
+    def table(self) -> pd.DataFrame:
+        """One row per finding: `id`, `severity`, `what`, `rows` (a tuple of names), `fix`."""
+        columns = ["id", "severity", "what", "rows", "fix"]
+        return pd.DataFrame([[getattr(f, name) for name in columns] for f in self.items], columns=columns)
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        for finding in self.items:
+            lines += [f"\n{finding.severity.upper()} {finding.id}", f"  {finding.what}."]
+            lines += [f"  Where: {_few(finding.rows)}"] if finding.rows else []
+            lines += [f"  To do: {finding.fix}."]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("", "what", "where", "to do"))
+        rows = "".join(
+            f'<tr class="{f.severity}" id="finding-{f.id}"><td>{f.severity}<br><code>{f.id}</code></td>'
+            f"<td>{escape(f.what)}</td><td>{escape(_few(f.rows))}</td><td>{escape(f.fix)}</td></tr>"
+            for f in self.items
+        )
+        return (
+            f"<table><caption>{self._headline()}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _headline(self) -> str:
+        if not self.items:
+            return "No findings."
+        counts = {severity: len(self._of(severity)) for severity in SEVERITIES}
+        return ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items() if n) + "."
+
+
+def _few(rows: tuple[str, ...]) -> str:
+    more = f" and {len(rows) - MOST_ROWS} more" if len(rows) > MOST_ROWS else ""
+    return ", ".join(rows[:MOST_ROWS]) + more
