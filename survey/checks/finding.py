@@ -60,7 +60,7 @@ def some(n: int, noun: str) -> str:
     >>> some(1, "animal"), some(2, "animal")
     ('1 animal', '2 animals')
     """
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 @dataclass(frozen=True)
