@@ -12,9 +12,9 @@ from .detectors import Detectors
 from .errors import SurveyError, SurveyWarning
 from .habitat import HabitatMask
 from .readers.secr_text import read_secr
-from .readers.secr_write import write_secr
 from .tables import SurveyTables
 from .verify import Findings, verify
+from .writers.secr_text import write_secr
 
 __all__ = [
     "CaptureHistory",
