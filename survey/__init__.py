@@ -6,14 +6,20 @@ if __name__ != "uncia.survey":
         "run `pip install -e .` once, then `from uncia import survey`"
     )
 
+from .assemble import assemble
 from .captures import CaptureHistory
 from .crs import suggest_utm, to_degrees, to_metres
 from .detectors import Detectors
 from .errors import SurveyError, SurveyWarning
+from .fieldwork import fieldwork
 from .habitat import HabitatMask
+from .independence import Independence
+from .ledger import Ledger
+from .readers.camtrap_dp import read_camtrap_dp, read_camtrap_dp_tables
 from .readers.secr_text import read_secr
 from .tables import SurveyTables
 from .verify import Findings, verify
+from .writers.camtrap_dp import write_camtrap_dp
 from .writers.secr_text import write_secr
 
 __all__ = [
@@ -21,13 +27,20 @@ __all__ = [
     "Detectors",
     "Findings",
     "HabitatMask",
+    "Independence",
+    "Ledger",
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
+    "assemble",
+    "fieldwork",
+    "read_camtrap_dp",
+    "read_camtrap_dp_tables",
     "read_secr",
     "suggest_utm",
     "to_degrees",
     "to_metres",
     "verify",
+    "write_camtrap_dp",
     "write_secr",
 ]

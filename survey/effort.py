@@ -112,3 +112,37 @@ def calendar(tables: SurveyTables) -> pd.DataFrame:
         index=pd.Index(d["deployment"]),
         columns=pd.Index(days["start"].dt.date, name="date"),
     )
+
+
+class Work:
+    """When cameras worked: `effort` [S, K] in camera days, and the pieces of time of every deployment.
+
+    A deployment without end worked until its last record of any kind; from that occasion on its effort is not known.
+    A deployment with timestamp issues is left out together with its records. Effort is the union over the
+    deployments of a location; NaN where none is known to have worked and one may have.
+    """
+
+    def __init__(self, tables: SurveyTables, edges: np.ndarray, locations: pd.Index):
+        d, f = tables.deployments, tables.failures
+        place = locations.get_indexer(pd.Index(d["location"]))
+        start, end, clock = instants(d["start"]), instants(d["end"]), ~d["timestamp_issues"].to_numpy(bool)
+        open_ended = end == UNKNOWN
+        seen = tables.records.groupby("deployment")["time"].max().reindex(d["deployment"])
+        last = np.where(open_ended, np.maximum(instants(seen), start), end)
+        of = pd.Index(d["deployment"]).get_indexer(pd.Index(f["deployment"]))
+        off_start, off_end = instants(f["start"]), instants(f["end"])
+        off_end = np.where(off_end == UNKNOWN, np.iinfo(np.int64).max, off_end)
+        use = np.flatnonzero(clock)
+        off = np.flatnonzero(np.isin(of, use))
+        self.unit, self.start, self.end = pieces(use, start[use], last[use], of[off], off_start[off], off_end[off])
+
+        doubtful_from = np.where(open_ended, edges[np.clip(np.searchsorted(edges, last, "right") - 1, 0, None)], last)
+        doubtful_from = np.where(clock, doubtful_from, start)
+        doubtful_to = np.where(open_ended, edges[-1], end)
+        known_end = np.minimum(self.end, doubtful_from[self.unit])
+        kept = known_end > self.start
+        union = pieces(place[self.unit[kept]], self.start[kept], known_end[kept])
+        worked = days_between(*union, edges, len(locations))
+        maybe = days_between(place, doubtful_from, np.maximum(doubtful_to, doubtful_from), edges, len(locations))
+        self.effort = np.where((worked == 0) & (maybe > 0), np.nan, worked)
+        self.place, self.locations = place, locations

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 
 @dataclass
 class Ledger:
-    """Counts where each record went. Records are named by (file, row), so that totals always add up."""
+    """Where each record went. Records are named by file and row, so that totals always add up."""
 
     read: dict[str, int] = field(default_factory=dict)
-    entries: list[tuple[str, int, str]] = field(default_factory=list)  # (file, row, reason)
+    entries: list[tuple[str, np.ndarray, str]] = field(default_factory=list)  # file, rows, reason
 
     USED = "used"
 
@@ -22,32 +23,62 @@ class Ledger:
 
     def put(self, file: str, rows, reason: str) -> None:
         """The records in `rows` of `file` end here, for `reason` ("used" or why they were dropped)."""
-        self.entries += [(file, int(row), reason) for row in rows]
+        self.entries.append((file, np.asarray(rows, int), reason))
+
+    @classmethod
+    def of(cls, file, row, fate) -> Ledger:
+        """The ledger of records that came from `file`, `row` and ended as `fate` (three columns of equal length)."""
+        frame = pd.DataFrame({"file": np.asarray(file), "row": np.asarray(row, int), "fate": np.asarray(fate)})
+        ledger = cls()
+        for name, n in frame["file"].value_counts(sort=False).items():
+            ledger.note_read(str(name), n)
+        for (name, reason), rows in frame.groupby(["file", "fate"], sort=False)["row"]:
+            ledger.put(str(name), rows.to_numpy(), str(reason))
+        return ledger
+
+    def ends(self) -> pd.DataFrame:
+        """One line per record: `file`, `row`, `reason`."""
+        sizes = [len(rows) for _, rows, _ in self.entries]
+        return pd.DataFrame(
+            {
+                "file": np.repeat(np.array([file for file, _, _ in self.entries], object), sizes),
+                "row": np.concatenate([rows for _, rows, _ in self.entries] or [np.zeros(0, int)]),
+                "reason": np.repeat(np.array([reason for _, _, reason in self.entries], object), sizes),
+            }
+        )
 
     def table(self) -> pd.DataFrame:
-        """One line per file and reason with its count; "used" first."""
-        frame = pd.DataFrame(self.entries, columns=["file", "row", "reason"])
-        counts = frame.groupby(["file", "reason"], sort=True).size().rename("records").reset_index()
+        """One line per file and reason with its count `records`; "used" first, then the most frequent."""
+        counts = self.ends().groupby(["file", "reason"], sort=True).size().rename("records").reset_index()
         counts["order"] = counts["reason"] != self.USED
-        return counts.sort_values(["file", "order", "records"], ascending=[True, True, False]).drop(
-            columns="order"
-        ).reset_index(drop=True)
+        counts = counts.sort_values(["file", "order", "records"], ascending=[True, True, False], kind="stable")
+        return counts.drop(columns="order").reset_index(drop=True)
+
+    def count(self, reason: str = USED) -> int:
+        """How many records ended for `reason`."""
+        return sum(len(rows) for _, rows, why in self.entries if why == reason)
 
     def check(self) -> None:
-        """Every record that was read has exactly one end."""
-        seen = pd.DataFrame(self.entries, columns=["file", "row", "reason"])
-        twice = seen.duplicated(["file", "row"])
+        """Every record that was read has exactly one end.
+
+        Raises
+        ------
+        AssertionError : a record ends twice, or nowhere: a fault of the reader and not of the data
+        """
+        ends = self.ends()
+        twice = ends.duplicated(["file", "row"])
         if twice.any():
-            raise AssertionError(f"a record ends twice in the ledger: {seen[twice].iloc[0].to_dict()}")
-        ends = seen.groupby("file").size().to_dict()
-        if ends != {file: n for file, n in self.read.items() if n}:
-            raise AssertionError(f"the ledger does not add up: read {self.read}, ended {ends}")
+            raise AssertionError(f"a record ends twice in the ledger: {ends[twice].iloc[0].to_dict()}")
+        ended = ends.groupby("file").size().to_dict()
+        if ended != {file: n for file, n in self.read.items() if n}:
+            raise AssertionError(f"the ledger does not add up: read {self.read}, ended {ended}")
 
     def __str__(self) -> str:
         lines = []
         table = self.table()
         for file, total in self.read.items():
             lines.append(f"{file}: {total:,} records read")
-            for _, row in table[table["file"] == file].iterrows():
-                lines.append(f"  {row['records']:>8,}  {row['reason']}")
+            lines += [
+                f"  {n:>8,}  {why}" for why, n in table.loc[table["file"] == file, ["reason", "records"]].to_numpy()
+            ]
         return "\n".join(lines)

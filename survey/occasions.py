@@ -45,28 +45,33 @@ def boundary_hours(boundary: str) -> pd.Timedelta:
 def cut(
     first: pd.Timestamp, last: pd.Timestamp, *, length: int = 1, boundary: str = "noon", timezone: str
 ) -> pd.DataFrame:
-    """Consecutive occasions of `length` days that cover `first` to `last`.
+    """Consecutive occasions of `length` days that cover `first` to `last`, two zone-aware times; see `lay`."""
+    zone, hours = zone_of(timezone), boundary_hours(boundary)
+    wall_first = (first.tz_convert(zone).tz_localize(None) - hours).normalize()
+    wall_last = last.tz_convert(zone).tz_localize(None) - hours
+    n_days = max(1, int(np.ceil((wall_last - wall_first) / pd.Timedelta(days=1))))
+    return lay(wall_first, -(-n_days // length), length=length, boundary=boundary, timezone=timezone)
+
+
+def lay(date: pd.Timestamp, n: int, *, length: int = 1, boundary: str = "noon", timezone: str) -> pd.DataFrame:
+    """n consecutive occasions of `length` days, the first from the day boundary of a local date on.
 
     Parameters
     ----------
-    first, last : zone-aware times
+    date : local date, without time zone
+    n : number of occasions
     length : days per occasion
     boundary : local clock time at which a day begins ("noon", "midnight" or "HH:MM")
     timezone : local time zone
 
     Returns
     -------
-    DataFrame of S rows: `start` (inclusive) and `end` (exclusive), local time. The day on which the clocks
+    DataFrame of n rows: `start` (inclusive) and `end` (exclusive), local time. The day on which the clocks
     change has 23 or 25 hours.
     """
-    zone, hours = zone_of(timezone), boundary_hours(boundary)
-    wall_first = first.tz_convert(zone).tz_localize(None) - hours
-    wall_last = last.tz_convert(zone).tz_localize(None) - hours
-    day = pd.Timedelta(days=1)
-    n_days = max(1, int(np.ceil((wall_last - wall_first.normalize()) / day)))
-    n = -(-n_days // length)
-    walls = pd.DatetimeIndex([wall_first.normalize() + hours + i * length * day for i in range(n + 1)])
+    walls = pd.DatetimeIndex(date + boundary_hours(boundary) + np.arange(n + 1) * pd.Timedelta(days=length))
     # An hour that the clocks skip moves forward; of an hour that comes twice the first is meant.
+    zone = zone_of(timezone)
     edges = walls.tz_localize(zone, nonexistent="shift_forward", ambiguous=np.ones(n + 1, bool)).as_unit("us")
     return pd.DataFrame({"start": edges[:-1], "end": edges[1:]}, index=pd.RangeIndex(1, n + 1, name="occasion"))
 

@@ -1,0 +1,191 @@
+"""Columns: text of a sheet as numbers, times and choices; every value that cannot be read is a named problem."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from .errors import Problems
+from .sheets import Sheet
+from .times import parse_times
+
+MISSING = frozenset({"", "NA", "NaN", "nan", "N/A", "#N/A", "NULL", "null", "None", "none", "<NA>"})
+EXCEL_ERRORS = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
+TRUE, FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
+
+
+class Columns:
+    """Typed reading of one sheet.
+
+    Parameters
+    ----------
+    sheet : the text
+    problems : where faults are collected, so that all are told at once
+    names : what this project calls a column -> what the file calls it, where they differ. Headings are also found
+        when only case, blanks, `_` or `-` differ.
+    order : "dmy" or "mdy" for dates that end with the year
+    """
+
+    def __init__(
+        self, sheet: Sheet, problems: Problems, names: Mapping[str, str] | None = None, order: str | None = None
+    ):
+        self.sheet, self.problems, self.order = sheet, problems, order
+        self._names = dict(names or {})
+        self._found = {_loose(heading): heading for heading in reversed(sheet.headings)}
+
+    def __len__(self) -> int:
+        return len(self.sheet)
+
+    @property
+    def row(self) -> np.ndarray:
+        return self.sheet.row
+
+    def heading(self, name: str) -> str | None:
+        """The file's heading for column `name`, None when the file has none."""
+        wanted = self._names.get(name, name)
+        return wanted if wanted in self.sheet.raw else self._found.get(_loose(wanted))
+
+    def has(self, *names: str) -> bool:
+        return all(self.heading(name) is not None for name in names)
+
+    def fault(self, i: int, what: str, fix: str, value: object = None) -> None:
+        """Record i of the sheet (from 0) is wrong."""
+        self.problems.add(what, fix, file=self.sheet.name, row=int(self.row[i]), value=value)
+
+    def require(self, *names: str) -> bool:
+        """Whether all columns are there; those that are not are one problem each."""
+        before = len(self.problems.found)
+        for name in names:
+            heading = self.heading(name)
+            if heading is None:
+                self._missing(name)
+            elif heading in self.sheet.repeated:
+                self.problems.add(
+                    f"the heading {heading!r} is used twice", "Delete or rename one", file=self.sheet.name, row=1
+                )
+        return len(self.problems.found) == before
+
+    def _missing(self, name: str) -> None:
+        wanted = self._names.get(name, name)
+        close = get_close_matches(wanted, self.sheet.headings, n=1, cutoff=0.7)
+        self.problems.add(
+            f"there is no column {wanted!r}" + (f" for {name!r}" if wanted != name else ""),
+            f"Did you mean {close[0]!r}? Rename it, or name it in the mapping"
+            if close
+            else "Add it, or name yours in the mapping",
+            file=self.sheet.name,
+            row=1,
+            value=self.sheet.headings[:12],
+        )
+
+    # ---- types ----------------------------------------------------------------------------------------------------
+
+    def text(self, name: str, *, required: bool = False) -> np.ndarray:
+        """object [n] of text; "" where missing or when there is no such column."""
+        heading = self.heading(name)
+        if heading is None:
+            return np.full(len(self), "", object)
+        raw = self.sheet.raw[heading]
+        plain = {v: v.strip() for v in set(raw)}  # a column has fewer different values than rows
+        plain = {v: "" if text in MISSING else text for v, text in plain.items()}
+        values = np.empty(len(raw), object)
+        values[:] = [plain[v] for v in raw]
+        if not EXCEL_ERRORS.isdisjoint(raw):
+            for i in [i for i, v in enumerate(raw) if v in EXCEL_ERRORS]:
+                self.fault(i, f"{heading} holds an error of Excel", "Correct the formula in the workbook", raw[i])
+        if required:
+            for i in np.flatnonzero(values == ""):
+                self.fault(i, f"{heading} is missing", "Fill it in")
+        return values
+
+    def number(
+        self, name: str, *, required: bool = False, low: float = -np.inf, high: float = np.inf, whole: bool = False
+    ) -> np.ndarray:
+        """float [n]; NaN where missing."""
+        text = self._points(name, self.text(name, required=required))
+        values = pd.to_numeric(pd.Series(text, dtype=object).replace("", None), errors="coerce").to_numpy(float)
+        given = text != ""
+        heading = self.heading(name)
+        for i in np.flatnonzero(given & ~np.isfinite(values)):
+            comma = "," in text[i]
+            self.fault(
+                i,
+                f"{heading} must be a number" + (", and the comma is unclear" if comma else ""),
+                "Write decimals with a point, and thousands without a mark" if comma else "Correct the value",
+                text[i],
+            )
+        for i in np.flatnonzero((values < low) | (values > high)):
+            self.fault(i, f"{heading} must be {_range(low, high)}", "Correct the value", _number(values[i]))
+        if whole:
+            for i in np.flatnonzero(np.isfinite(values) & (values != np.floor(values))):
+                self.fault(i, f"{heading} must be a whole number", "Correct the value", _number(values[i]))
+        return values
+
+    def _points(self, name: str, text: np.ndarray) -> np.ndarray:
+        """Decimal commas as points, where they cannot be marks of thousands."""
+        heading = self.heading(name)
+        if heading is None or not self.sheet.decimal_comma:
+            return text
+        commas = [v for v in text if "," in v]
+        plain = all(re.fullmatch(r"[+-]?\d+,\d+", v) for v in commas)
+        if commas and plain and any(not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", v) for v in commas):
+            return np.array([v.replace(",", ".") for v in text], object)
+        return text
+
+    def flag(self, name: str) -> np.ndarray:
+        """bool [n]; False where missing."""
+        words = dict.fromkeys(TRUE, "true") | dict.fromkeys(FALSE, "false")
+        return self._translate(name, self.text(name), words, "true or false") == "true"
+
+    def choice(self, name: str, choices: Sequence[str] | Mapping[str, str], *, required: bool = False) -> np.ndarray:
+        """object [n]: one of `choices` (whatever the case), or what a mapping makes of it; "" where missing."""
+        mapping = choices if isinstance(choices, Mapping) else {c: c for c in choices}
+        known = {k.casefold(): v for k, v in mapping.items()}
+        words = "one of " + ", ".join(dict.fromkeys(v for v in known.values() if v))
+        return self._translate(name, self.text(name, required=required), known, words)
+
+    def _translate(self, name: str, text: np.ndarray, known: dict[str, str], words: str) -> np.ndarray:
+        """object [n]: what `known` makes of each text in lower case; "" where missing or, with a fault, not known."""
+        distinct = set(text) - {""}
+        wrong = {v for v in distinct if v.casefold() not in known}
+        for i in [i for i, v in enumerate(text) if v in wrong] if wrong else []:
+            self.fault(i, f"{self.heading(name)} must be {words}", "Correct the value", text[i])
+        meaning = {v: known.get(v.casefold(), "") for v in distinct} | {"": ""}
+        return np.array([meaning[v] for v in text], object)
+
+    def time(
+        self, name: str, zone: tzinfo, *, required: bool = False, dates: pd.Timedelta | None = None
+    ) -> pd.DatetimeIndex:
+        """Zone-aware local times [n]; NaT where missing. `dates`: what a date without a time stands for."""
+        text = self.text(name, required=required)
+        times, faults = parse_times(text, zone, dates=dates, order=self.order)
+        for i, (what, fix) in sorted(faults.items()):
+            self.fault(i, f"{self.heading(name)}: {what}", fix, text[i])
+        return times
+
+    def unique(self, name: str, values: np.ndarray) -> None:
+        """Every value that occurs again is a problem that names both rows."""
+        first = pd.Series(self.row).groupby(pd.Series(values)).transform("first").to_numpy() if len(values) else []
+        again = np.flatnonzero(pd.Series(values).duplicated().to_numpy() & (values != ""))
+        for i in again:
+            self.fault(i, f"{self.heading(name)} is the same as in row {first[i]}", "Give every row its own", values[i])
+
+
+def _loose(heading: str) -> str:
+    return re.sub(r"[\s_\-.]+", "", heading).casefold()
+
+
+def _range(low: float, high: float) -> str:
+    if np.isinf(high):
+        return f"{low:g} or more"
+    return f"between {low:g} and {high:g}"
+
+
+def _number(value: float) -> float | int:
+    """The plain Python number, as a person would write it."""
+    return int(value) if float(value).is_integer() else float(value)

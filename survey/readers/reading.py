@@ -1,0 +1,259 @@
+"""What all readers of survey files share: one collection of problems, and the tables of failures and identities."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..columns import Columns
+from ..errors import Problems, SurveyWarning
+from ..sheets import Sheet, read_sheet
+from ..tables import FAILURES, IDENTITIES, SurveyTables, empty
+from ..times import WHOLE_DAY_ENDS, WHOLE_DAY_STARTS, zone_of
+
+SEX = {
+    "female": "female",
+    "f": "female",
+    "male": "male",
+    "m": "male",
+    "♀": "female",
+    "♂": "male",
+    "雌": "female",
+    "雄": "male",
+}
+SEX |= {"unknown": "", "u": "", "undetermined": "", "?": ""}
+FLANK = {
+    "left": "left",
+    "l": "left",
+    "right": "right",
+    "r": "right",
+    "both": "both",
+    "b": "both",
+    "unknown": "",
+    "none": "",
+}
+NEVER = pd.Timestamp("2200-01-01", tz="UTC")
+
+
+@dataclass
+class Reading:
+    """One reading of a survey: its local time zone, and what was found on the way."""
+
+    timezone: str
+    encoding: str | None = None
+    order: str | None = None
+    problems: Problems = field(default_factory=Problems)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.zone: tzinfo = zone_of(self.timezone)
+
+    def columns(self, sheet: Sheet, names=None) -> Columns:
+        return Columns(sheet, self.problems, names, self.order)
+
+    def sheet(self, path: str | Path, table: str) -> Sheet:
+        return read_sheet(path, table=table, encoding=self.encoding)
+
+    def finish(self, deployments, failures, records, identities, *, provenance: dict) -> SurveyTables:
+        """The tables, when nothing was wrong; what should be known is said as a warning."""
+        self.problems.raise_any()
+        for note in self.notes:
+            warnings.warn(note, SurveyWarning, stacklevel=4)
+        return SurveyTables(
+            deployments.reset_index(drop=True),
+            failures.reset_index(drop=True),
+            records.reset_index(drop=True),
+            identities.reset_index(drop=True),
+            timezone=self.timezone,
+            provenance=provenance,
+            notes=tuple(self.notes),
+        )
+
+
+def first_of(c: Columns, *names: str) -> str:
+    """The first of several names that the sheet has; the first name when it has none."""
+    return next((name for name in names if c.has(name)), names[0])
+
+
+def stamp(frame: pd.DataFrame, c: Columns) -> pd.DataFrame:
+    """The frame with the `file` and `row` that each of its rows came from."""
+    return frame.assign(file=np.full(len(c), c.sheet.name, object), row=c.row)
+
+
+def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
+    close = get_close_matches(value, [str(k) for k in known], n=1)
+    return f"Did you mean {close[0]!r}?" if close else otherwise
+
+
+def unknown_names(c: Columns, what: str, values: np.ndarray, known, fix: str) -> None:
+    """Names that are not among `known`, one problem per name: its first row and how many rows use it."""
+    names = pd.Series(values, dtype=object)
+    wrong = names[(names != "") & ~names.isin(known)]
+    for name, rows in wrong.groupby(wrong, sort=False):
+        more = f" (and in {len(rows) - 1:,} more rows)" if len(rows) > 1 else ""
+        c.fault(rows.index[0], f"there is no {what} of this name{more}", did_you_mean(name, known, fix), name)
+
+
+# ---- deployments --------------------------------------------------------------------------------------------------
+
+
+def degrees(c: Columns, latitude: str, longitude: str) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude in degrees, required; coordinates that look swapped or like metres are told as such."""
+    lat, lon = c.number(latitude, required=True), c.number(longitude, required=True)
+    for i in np.flatnonzero((np.abs(lat) > 90) | (np.abs(lon) > 180)):
+        if abs(lat[i]) <= 180 and abs(lon[i]) <= 90:
+            c.fault(
+                i, "latitude and longitude look swapped", "Exchange the two columns", (float(lat[i]), float(lon[i]))
+            )
+        else:
+            c.fault(
+                i,
+                "latitude must be between -90 and 90 and longitude between -180 and 180 degrees",
+                "Give decimal degrees (WGS84); metres belong in columns x and y",
+                (float(lat[i]), float(lon[i])),
+            )
+    return lon, lat
+
+
+def check_dates(c: Columns, start: pd.DatetimeIndex, end: pd.DatetimeIndex) -> None:
+    """Deployments last, and lie between the first camera traps and tomorrow."""
+    tomorrow = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
+    for i in np.flatnonzero(end <= start):
+        what = "the deployment ends before it starts" if end[i] < start[i] else "the deployment ends when it starts"
+        c.fault(i, what, "Correct the start or the end", f"{start[i]} to {end[i]}")
+    for i in np.flatnonzero((start.year < 1990) | (start > tomorrow) | (end > tomorrow)):
+        c.fault(i, "the deployment is not in the years of camera traps", "Correct its dates", f"{start[i]} to {end[i]}")
+
+
+# ---- failures -----------------------------------------------------------------------------------------------------
+
+
+def read_failures(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd.DataFrame:
+    """The failures of a side file: `deployment` (or `station`), `start`, `end` (empty: until the end), `reason`.
+
+    A date without a time means the whole day, the first and the last included. A failure of a station is one of
+    every deployment there that it overlaps.
+    """
+    by = first_of(c, "deployment", "deploymentID", "station", "location", "locationID")
+    start_name, end_name = first_of(c, "start", "failureStart", "from"), first_of(c, "end", "failureEnd", "to")
+    if not c.require(by, start_name, end_name):
+        return empty(FAILURES, reading.zone)
+    frame = pd.DataFrame(
+        {
+            "name": c.text(by, required=True),
+            "start": c.time(start_name, reading.zone, required=True, dates=WHOLE_DAY_STARTS),
+            "end": c.time(end_name, reading.zone, dates=WHOLE_DAY_ENDS),
+            "reason": np.where((why := c.text("reason")) == "", "not stated", why),
+        }
+    )
+    key = "deployment" if by.startswith("deployment") else "location"
+    unknown_names(
+        c, key, frame["name"].to_numpy(object), set(deployments[key]), f"Use a {key} of the deployments' table"
+    )
+    return attach_failures(reading, c, stamp(frame, c), deployments, key)
+
+
+def attach_failures(
+    reading: Reading, c: Columns, frame: pd.DataFrame, deployments: pd.DataFrame, key: str
+) -> pd.DataFrame:
+    """Failures `name`, `start`, `end`, `reason`, `file`, `row` with the deployments they belong to; faults are told."""
+    for i in np.flatnonzero(frame["end"] <= frame["start"]):
+        span = f"{frame['start'].iloc[i]} to {frame['end'].iloc[i]}"
+        reading.problems.add(
+            "the failure ends before it starts",
+            "Correct the dates",
+            file=c.sheet.name,
+            row=int(frame["row"].iloc[i]),
+            value=span,
+        )
+    sites = deployments[["deployment", "location", "start", "end"]].assign(name=deployments[key])
+    pairs = frame.assign(failure=range(len(frame))).merge(sites, on="name", suffixes=("", "_set"))
+    meets = (pairs["start"] < pairs["end_set"].fillna(NEVER)) & ~(pairs["end"] <= pairs["start_set"])
+    known = frame["start"].notna() & frame["name"].isin(sites["name"])
+    for i in np.flatnonzero(known & ~frame.index.isin(pairs.loc[meets, "failure"])):
+        reading.problems.add(
+            f"the failure lies outside the dates of {key} {frame['name'].iloc[i]!r}",
+            "Correct the dates of the failure or of the deployment",
+            file=c.sheet.name,
+            row=int(frame["row"].iloc[i]),
+            value=f"{frame['start'].iloc[i]} to {frame['end'].iloc[i]}",
+        )
+    pairs = pairs[meets]
+    return pairs.assign(end=pairs["end"].fillna(pairs["end_set"]))[list(FAILURES)]
+
+
+# ---- identities ---------------------------------------------------------------------------------------------------
+
+
+def read_identities(reading: Reading, c: Columns, records: pd.DataFrame, keys: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The identities of a side file, each with the record it belongs to.
+
+    Parameters
+    ----------
+    keys : heading -> DataFrame (`key`, `i`): how records can be named, and the position of the record of each name.
+        The first of these headings that the file has is used; under the heading `record` any name will do.
+
+    Rows without an individual are animals that nobody could name: their records stay without identity.
+    """
+    by = next((name for name in [*keys, "record"] if c.has(name)), "record")
+    who = first_of(c, "individual", "individualID")
+    if not c.require(by, who):
+        return empty(IDENTITIES)
+    names, animals = c.text(by, required=True), c.text(who)
+    links = keys[by] if by in keys else pd.concat(keys.values()).drop_duplicates("key")
+    unknown_names(c, "record", names, set(links["key"]), f"Use the {by} of a record")
+    frame = pd.DataFrame(
+        {
+            "key": names,
+            "individual": animals,
+            "sex": c.choice("sex", SEX),
+            "confidence": c.text("confidence"),
+            "flank": c.choice("flank", FLANK),
+            "observer": c.text(first_of(c, "observer", "identifiedBy")),
+            "comment": c.text(first_of(c, "comment", "comments")),
+        }
+    )
+    frame = stamp(frame, c)[animals != ""].merge(links, on="key")
+    frame["record"] = records["record"].to_numpy(object)[frame["i"]]
+    _check_identities(reading, frame, records)
+    return frame.drop_duplicates(["record", "individual"])[list(IDENTITIES)]
+
+
+def _check_identities(reading: Reading, frame: pd.DataFrame, records: pd.DataFrame) -> None:
+    """No more animals in an event than were counted there, which is also how two observers disagree."""
+    seen = records.iloc[frame["i"]]
+    event = np.where(seen["event"] != "", seen["event"], seen["record"])
+    frame = frame.assign(visit=event, counted=seen["count"].to_numpy(float, na_value=np.nan))
+    animals = frame.groupby("visit")["individual"].nunique()
+    counted = frame.drop_duplicates("i").groupby("visit")["counted"].agg(lambda n: n.sum(skipna=False))
+    for visit in animals.index[animals > counted]:
+        rows = frame[frame["visit"] == visit].drop_duplicates("individual")
+        who = "; ".join(f"{r.individual!r} in row {r.row}" for r in rows.itertuples())
+        reading.problems.add(
+            f"{visit!r} shows {counted[visit]:g} animal and is given {len(rows)} identities: {who}",
+            "Let the observers agree, or correct the count of the record",
+            file=rows["file"].iloc[-1],
+            row=int(rows["row"].iloc[-1]),
+        )
+
+
+def identities_of(records: pd.DataFrame) -> pd.DataFrame:
+    """The identities that the records themselves carry."""
+    named = records[records["individual"] != ""]
+    frame = named[["record", "individual", "sex", "file", "row"]]
+    return frame.assign(confidence="", flank="", observer="", comment="")[list(IDENTITIES)]
+
+
+def recurring(records: pd.DataFrame) -> bool:
+    """Whether any identity in the records occurs in more than one event (where events have no name: on two days)."""
+    named = records[records["individual"] != ""]
+    day = named["deployment"] + " " + named["time"].dt.strftime("%Y-%m-%d")
+    visit = named["event"].where(named["event"] != "", day)
+    return bool((visit.groupby(named["individual"]).nunique() > 1).any())
