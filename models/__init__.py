@@ -5,3 +5,21 @@ if __name__ != "uncia.models":
         f"this folder is the package uncia.models, not {__name__!r}: "
         "run `pip install -e .` once, then `from uncia import models`"
     )
+
+from .detection import DETECTION_FUNCTIONS, DetectionFunction
+from .fit import Fit
+from .inference.compare import compare
+from .spatial.scr import SCR
+from .spatial.simulate import simulate_population
+from .verdict import Outcome, Verdict
+
+__all__ = [
+    "DETECTION_FUNCTIONS",
+    "SCR",
+    "DetectionFunction",
+    "Fit",
+    "Outcome",
+    "Verdict",
+    "compare",
+    "simulate_population",
+]

@@ -1,0 +1,103 @@
+"""Formulas to design matrices, by formulaic; kept so that predictions use the same coding and scaling."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from formulaic import Formula, ModelSpec
+from formulaic.errors import FormulaicError
+
+from ..survey.errors import refuse
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """The design of one parameter: `matrix` [rows, terms] with the names of its `terms`."""
+
+    formula: str
+    matrix: np.ndarray
+    terms: tuple[str, ...]
+    spec: ModelSpec
+    intercept: bool = True
+
+    @classmethod
+    def of(cls, formula: str, frame: pd.DataFrame, parameter: str, *, intercept: bool = True) -> Design:
+        """Evaluate `formula` (right-hand side, with or without ~) on the rows of `frame`.
+
+        With `intercept=False` the column "Intercept" is left out: relative values are modelled, such as relative
+        density under the conditional likelihood.
+
+        Raises
+        ------
+        SurveyError : a name in the formula is not a covariate (with the nearest one), the formula cannot be read,
+            a covariate has missing values, or the columns are linearly dependent.
+        """
+        text = formula.split("~", 1)[-1].strip()
+        _check_names(text, frame, parameter)
+        try:
+            matrix = Formula(text).get_model_matrix(frame, na_action="raise")
+        except (FormulaicError, ValueError, SyntaxError) as error:
+            raise refuse(
+                f"the formula of {parameter} cannot be evaluated: {error}",
+                "Check its spelling and that its covariates have no missing values",
+                value=formula,
+            ) from error
+        values = np.asarray(matrix, float)
+        names = tuple(str(c) for c in matrix.columns)
+        _check_rank(values, names, parameter)
+        if not intercept:
+            keep = [j for j, name in enumerate(names) if name != "Intercept"]
+            values, names = values[:, keep], tuple(names[j] for j in keep)
+        return cls(f"~ {text}", np.ascontiguousarray(values), names, matrix.model_spec, intercept)
+
+    def at(self, frame: pd.DataFrame) -> np.ndarray:
+        """The matrix [rows of frame, terms] for new values of the covariates, coded and scaled as in the fit."""
+        missing = sorted(v for v in map(str, self.spec.required_variables) if v not in frame.columns)
+        if missing:
+            raise refuse("the new data lack covariates", f"Add {', '.join(missing)}", value=list(frame.columns))
+        matrix = self.spec.get_model_matrix(frame, na_action="raise")
+        return np.asarray(matrix[list(self.terms)], float)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the covariates in use."""
+        return tuple(sorted(map(str, self.spec.required_variables)))
+
+    @property
+    def constant(self) -> bool:
+        """True when the parameter is one number."""
+        return self.terms == ("Intercept",)
+
+
+def formula_variables(formula: str) -> set[str]:
+    """Names of the covariates that a formula uses."""
+    try:
+        return {str(v) for v in Formula(formula.split("~", 1)[-1].strip()).required_variables}
+    except (FormulaicError, SyntaxError) as error:
+        raise refuse(f"the formula cannot be read: {error}", "Write e.g. '~ ruggedness'", value=formula) from error
+
+
+def _check_names(text: str, frame: pd.DataFrame, parameter: str) -> None:
+    for name in sorted(formula_variables(text) - set(map(str, frame.columns))):
+        near = difflib.get_close_matches(name, map(str, frame.columns), n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(map(str, frame.columns)) or 'none'}"
+        raise refuse(f"the formula of {parameter} uses a covariate that is not there", hint, value=name)
+
+
+def _check_rank(values: np.ndarray, names: tuple[str, ...], parameter: str) -> None:
+    if not np.isfinite(values).all():
+        raise refuse(
+            f"the formula of {parameter} gives values that are not finite", "Check its covariates", value=names
+        )
+    if values.shape[1] < 2:
+        return
+    scale = np.linalg.norm(values, axis=0)
+    if np.any(scale == 0) or np.linalg.matrix_rank((values / scale).T @ (values / scale), tol=1e-12) < len(names):
+        raise refuse(
+            f"the terms of {parameter} cannot be told apart in these data",
+            "Remove a term: a covariate is constant, or one is a combination of others",
+            value=", ".join(names),
+        )

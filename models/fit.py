@@ -1,0 +1,112 @@
+"""The answer: one shape for every model and every method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .derived import z_of
+from .verdict import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Estimates of a model's coefficients and all that follows from them.
+
+    A point estimate is a posterior with one atom: `draws` is [1, p] after maximum likelihood.
+    """
+
+    model: Any
+    vector: np.ndarray  # [p] coefficients, link scale
+    covariance: np.ndarray  # [p, p]; NaN where the data do not determine a coefficient
+    loglik: float
+    method: str
+    base_verdict: Verdict
+    evaluations: int = 0
+    interval: str = "wald"
+
+    @property
+    def n_parameters(self) -> int:
+        return len(self.vector)
+
+    @property
+    def aic(self) -> float:
+        return -2.0 * self.loglik + 2.0 * self.n_parameters
+
+    @property
+    def aicc(self) -> float:
+        """AIC with the small-sample correction (Hurvich & Tsai 1989); infinite when n is too small for it."""
+        k, n = self.n_parameters, self.model.sample_size
+        return self.aic + 2.0 * k * (k + 1) / (n - k - 1) if n - k - 1 > 0 else float("inf")
+
+    @property
+    def bic(self) -> float:
+        return -2.0 * self.loglik + self.n_parameters * np.log(self.model.sample_size)
+
+    @property
+    def draws(self) -> np.ndarray:
+        """float [draws, p]: one atom."""
+        return self.vector[None, :]
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What this fit says about itself."""
+        return self.base_verdict.also(*self.model.remarks(self))
+
+    @property
+    def se(self) -> np.ndarray:
+        """float [p]: standard errors of the coefficients, NaN where there is none."""
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """Natural-scale values of each parameter over its rows."""
+        return self.model.parameters.values(self.vector)
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        """Link-scale coefficients: parameter, term, link, estimate, se, lower, upper (95 % Wald)."""
+        z = z_of()
+        frame = self.model.parameters.frame(self.vector)
+        return frame.assign(se=self.se, lower=frame["estimate"] - z * self.se, upper=frame["estimate"] + z * self.se)
+
+    def derive(self, interval: str | None = None) -> pd.DataFrame:
+        """What people are told: density, abundance and the like with SE, RSE and 95 % interval.
+
+        Parameters
+        ----------
+        interval : "wald" or "profile"; the fit's own by default
+        """
+        return self.model.derive(self, interval or self.interval)
+
+    def predict(self, name: str, newdata=None):
+        """Values of one parameter with se, lower and upper: a raster for a parameter over space, else a table."""
+        return self.model.predict(self, name, newdata)
+
+    def profile(self, *names: str) -> pd.DataFrame:
+        """Profile-likelihood 95 % intervals of coefficients (natural scale for constant parameters)."""
+        from .inference.profile import profile_intervals
+
+        return profile_intervals(self, names)
+
+    def summary(self) -> str:
+        """The fit on one screen."""
+        from .summary import fit_text
+
+        return fit_text(self)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        from .summary import fit_html
+
+        return fit_html(self)

@@ -1,0 +1,182 @@
+"""What every model is: parameters with formulas, a log-likelihood with its gradient, and ways to run it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from ..survey.errors import refuse
+from .fit import Fit
+from .inference.maximum_likelihood import covariance_of, maximise
+from .parameters import ParameterSet
+from .verdict import Outcome, Remark, Verdict
+
+
+class Model(ABC):
+    """A model of one data set. Data, model and fit never change after birth.
+
+    A model has `parameters` and says how its log-likelihood and the derivatives with respect to the natural-scale
+    arrays of the parameters come about (`evaluate`); links, designs and the chain rule are done here, once.
+    """
+
+    parameters: ParameterSet
+    fit_class: type[Fit] = Fit  # what `fit` and `at` give back
+
+    # ---- what a model must say ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def evaluate(
+        self, values: Mapping[str, np.ndarray], gradient: bool
+    ) -> tuple[float, Mapping[str, np.ndarray] | None]:
+        """Log-likelihood, and its derivatives with respect to each array of `values` when `gradient`."""
+
+    @abstractmethod
+    def start(self) -> np.ndarray:
+        """Deterministic starting coefficients that work from two animals (or sites) on."""
+
+    @property
+    @abstractmethod
+    def sample_size(self) -> int:
+        """n of AICc: animals or sites."""
+
+    @abstractmethod
+    def derive(self, fit: Fit, interval: str) -> pd.DataFrame:
+        """What people are told, as a table (see `derived.COLUMNS`)."""
+
+    @abstractmethod
+    def predict(self, fit: Fit, name: str, newdata):
+        """Values of one parameter with their uncertainty."""
+
+    def remarks(self, fit: Fit) -> tuple[Remark, ...]:
+        """What this kind of model says about a fit beyond convergence."""
+        return ()
+
+    @abstractmethod
+    def not_comparable(self, other: Model) -> str:
+        """Why the log-likelihoods of two models cannot be compared, in words; empty when they can."""
+
+    # ---- the log-likelihood over coefficients ---------------------------------------------------------------
+
+    def loglik(self, vector: np.ndarray) -> float:
+        """Log-likelihood at the coefficients [p]."""
+        return self.evaluate(self.parameters.values(vector), False)[0]
+
+    def loglik_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood and its gradient [p]; (-inf, NaN) where it cannot be evaluated."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            values = self.parameters.values(vector)
+            if not all(np.isfinite(v).all() for v in values.values()):
+                return -np.inf, np.full(self.parameters.size, np.nan)
+            loglik, adjoints = self.evaluate(values, True)
+            assert adjoints is not None
+            return float(loglik), self.parameters.pull(vector, adjoints)
+
+    def hessian(self, vector: np.ndarray) -> np.ndarray | None:
+        """Exact Hessian [p, p] where the model has one; None lets the optimiser difference the gradient."""
+        return None
+
+    def scaling(self, vector: np.ndarray) -> np.ndarray:
+        """Units in which the coefficients are alike to an optimiser, see `ParameterSet.scaling`."""
+        return self.parameters.scaling(vector)
+
+    # ---- ways to run it -------------------------------------------------------------------------------------
+
+    def at(self, **values) -> Fit:
+        """Results at given values, without fitting.
+
+        A number is the natural-scale value of a parameter without covariates; a mapping {term: coefficient} gives
+        link-scale coefficients.
+        """
+        vector = self.parameters.vector_from(values)
+        p = len(vector)
+        loglik = self.loglik(vector)
+        return self.fit_class(
+            model=self,
+            vector=vector,
+            covariance=np.full((p, p), np.nan),
+            loglik=loglik,
+            method="given values",
+            base_verdict=Verdict((Remark(Outcome.GIVEN),)),
+        )
+
+    def fit(
+        self,
+        *,
+        start: np.ndarray | Mapping[str, object] | None = None,
+        progress: Callable[[int, float], None] | None = None,
+        interval: str = "wald",
+        max_iterations: int = 200,
+    ) -> Fit:
+        """Maximum likelihood.
+
+        Parameters
+        ----------
+        start : coefficients [p], or natural-scale values as for `at`; from the data by default
+        progress : called with (evaluations, log-likelihood) as the fit goes
+        interval : "wald" or "profile", the intervals that `derive()` and the printed fit use
+        max_iterations : of the quasi-Newton climb
+
+        Returns
+        -------
+        Fit
+        """
+        if interval not in ("wald", "profile"):
+            raise refuse("this kind of interval is not known", "Use 'wald' or 'profile'", value=interval)
+        if isinstance(start, Mapping):
+            start = self.parameters.vector_from(start)
+        begin = self.start() if start is None else np.asarray(start, float)
+        if begin.shape != (self.parameters.size,):
+            raise refuse("start has the wrong length", f"Give {self.parameters.size} coefficients", value=begin.shape)
+        optimum = maximise(self, begin, max_iterations=max_iterations, report=progress)
+        covariance = covariance_of(optimum)
+        return self.fit_class(
+            model=self,
+            vector=optimum.vector,
+            covariance=covariance.matrix,
+            loglik=optimum.loglik,
+            method="maximum likelihood",
+            base_verdict=_verdict(self.parameters, optimum, covariance.flat),
+            evaluations=optimum.evaluations,
+            interval=interval,
+        )
+
+
+def _verdict(parameters: ParameterSet, optimum, flat) -> Verdict:
+    remarks = []
+    if optimum.interrupted:
+        remarks.append(Remark(Outcome.INTERRUPTED))
+    elif not optimum.converged:
+        remarks.append(Remark(Outcome.NOT_CONVERGED, optimum.why))
+    edge = _at_boundary(parameters, optimum.vector)
+    labels = [_label(label) for label in parameters.labels]
+    for group in flat:
+        inner = [labels[j] for j in group if parameters.labels[j][0] not in edge]
+        if inner:
+            remarks.append(Remark(Outcome.FLAT, " and ".join(inner)))
+    for name, side in edge.items():
+        remarks.append(Remark(Outcome.BOUNDARY, f"{name} ({side})"))
+    if not any(r.outcome.serious for r in remarks):
+        remarks.insert(0, Remark(Outcome.CONVERGED))
+    return Verdict(()).also(*remarks)
+
+
+def _at_boundary(parameters: ParameterSet, vector: np.ndarray, near: float = 1e-6) -> dict[str, str]:
+    """Parameters that are probabilities of 0 or 1, or positive numbers of practically 0, with which."""
+    found = {}
+    for p in parameters:
+        if p.design is None:
+            continue
+        value = p.values(vector[parameters.slice_of(p.name)])
+        if p.link.name in ("logit", "cloglog") and (value > 1 - near).all():
+            found[p.name] = "estimated as 1"
+        elif p.link.name in ("logit", "cloglog", "log") and (value < (near if p.link.name != "log" else 1e-12)).all():
+            found[p.name] = "estimated as 0"
+    return found
+
+
+def _label(label: tuple[str, str]) -> str:
+    parameter, term = label
+    return parameter if term == "Intercept" else f"{parameter} ({term})"

@@ -1,0 +1,176 @@
+"""Parameters: formulas on one side, natural-scale arrays for the kernels on the other, one chain rule between."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..survey.errors import refuse
+from .design import Design
+from .links import Link
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """One parameter of a model: value[row] = link.inverse(design.matrix @ coefficients).
+
+    `design` is None for a parameter that is fixed at `fixed`.
+    """
+
+    name: str
+    link: Link
+    design: Design | None
+    unit: str = ""
+    meaning: str = ""
+    fixed: float | None = None
+    n_rows: int = 1
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return () if self.design is None else self.design.terms
+
+    def eta(self, coefficients: np.ndarray) -> np.ndarray:
+        """Linear predictor [rows]."""
+        assert self.design is not None
+        return self.design.matrix @ coefficients
+
+    def values(self, coefficients: np.ndarray) -> np.ndarray:
+        """Natural-scale values [rows]."""
+        if self.design is None:
+            return np.full(self.n_rows, float(self.fixed or 0.0))
+        return self.link.inverse(self.eta(coefficients))
+
+    def pull(self, coefficients: np.ndarray, adjoint: np.ndarray) -> np.ndarray:
+        """Gradient [terms] from the derivatives [rows] of the log-likelihood with respect to the values."""
+        if self.design is None:
+            return np.empty(0)
+        return self.design.matrix.T @ (adjoint * self.link.slope(self.eta(coefficients)))
+
+    def start(self, value: float) -> np.ndarray:
+        """Coefficients [terms] that give every row `value` as nearly as the design can."""
+        if self.design is None:
+            return np.empty(0)
+        eta = float(self.link.forward(np.asarray(value, float)))
+        if self.design.terms[0] == "Intercept":
+            return np.concatenate([[eta], np.zeros(len(self.terms) - 1)])
+        target = np.full(self.design.matrix.shape[0], eta)
+        return np.linalg.lstsq(self.design.matrix, target, rcond=None)[0]
+
+
+class ParameterSet:
+    """The parameters of a model in order, and the vector of their coefficients."""
+
+    def __init__(self, parameters: list[Parameter]):
+        self._parameters = {p.name: p for p in parameters}
+        stops = np.cumsum([0] + [len(p.terms) for p in parameters])
+        self._slices = {p.name: slice(int(a), int(b)) for p, a, b in zip(parameters, stops, stops[1:], strict=False)}
+        self.size = int(stops[-1])
+
+    def __iter__(self):
+        return iter(self._parameters.values())
+
+    def __getitem__(self, name: str) -> Parameter:
+        return self._parameters[self._known(name)]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parameters
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._parameters)
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """(parameter, term) of each coefficient."""
+        return tuple((p.name, term) for p in self for term in p.terms)
+
+    def slice_of(self, name: str) -> slice:
+        return self._slices[self._known(name)]
+
+    def split(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Coefficients by parameter."""
+        return {name: np.asarray(vector, float)[where] for name, where in self._slices.items()}
+
+    def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Natural-scale arrays [rows] by parameter."""
+        return {name: self._parameters[name].values(c) for name, c in self.split(vector).items()}
+
+    def pull(self, vector: np.ndarray, adjoints: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The chain rule through links and designs, once for every model: gradient [size]."""
+        parts = self.split(vector)
+        return np.concatenate([self._parameters[n].pull(c, adjoints[n]) for n, c in parts.items()] or [np.empty(0)])
+
+    def start(self, values: Mapping[str, float]) -> np.ndarray:
+        """Coefficient vector from one natural-scale value per parameter."""
+        return np.concatenate([p.start(values[p.name]) for p in self if p.design is not None])
+
+    def scaling(self, vector: np.ndarray) -> np.ndarray:
+        """T [size, size] such that one unit of gamma, beta = T gamma, means the same for every coefficient.
+
+        The columns of each design·T are orthonormal times √rows, so that a covariate in metres and an intercept are
+        alike; a unit is one unit of the logarithm or logit, or the value at `vector` for the identity link.
+        """
+        T = np.eye(self.size)
+        for p in self:
+            if p.design is None or not p.terms:
+                continue
+            where = self._slices[p.name]
+            r = np.linalg.qr(p.design.matrix, mode="r") / np.sqrt(p.design.matrix.shape[0])
+            unit = np.abs(p.eta(vector[where])).max() if p.link.name == "identity" else 1.0
+            T[where, where] = np.linalg.inv(r) * (unit or 1.0)
+        return T
+
+    def vector_from(self, given: Mapping[str, object]) -> np.ndarray:
+        """The coefficient vector from what a user gives for each parameter.
+
+        A number is the natural-scale value of a parameter without covariates; a mapping {term: coefficient} is on the
+        link scale.
+
+        Raises
+        ------
+        SurveyError : a parameter is missing or unknown, a value is outside its domain, a term is missing
+        """
+        for name in given:
+            self._known(name)
+        missing = [p.name for p in self if p.design is not None and p.name not in given]
+        if missing:
+            raise refuse("values are needed for every parameter", f"Add {', '.join(missing)}", value=sorted(given))
+        return np.concatenate([_coefficients(p, given[p.name]) for p in self if p.design is not None] or [np.empty(0)])
+
+    def frame(self, vector: np.ndarray) -> pd.DataFrame:
+        """Coefficients with their parameter, term and link."""
+        rows = [(p.name, term, p.link.name) for p in self for term in p.terms]
+        return pd.DataFrame(rows, columns=["parameter", "term", "link"]).assign(estimate=np.asarray(vector, float))
+
+    def _known(self, name: str) -> str:
+        if name in self._parameters:
+            return name
+        near = difflib.get_close_matches(name, self._parameters, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(self._parameters)}"
+        raise refuse("the model has no such parameter", hint, value=name)
+
+
+def _coefficients(p: Parameter, given: object) -> np.ndarray:
+    if isinstance(given, Mapping):
+        unknown, lacking = set(given) - set(p.terms), set(p.terms) - set(given)
+        if unknown or lacking:
+            raise refuse(
+                f"{p.name} needs one coefficient per term", f"Its terms are {', '.join(p.terms)}", value=dict(given)
+            )
+        return np.array([float(given[term]) for term in p.terms])
+    value = np.asarray(given, float)
+    if value.ndim != 0 or (p.design is not None and not p.design.constant):
+        raise refuse(
+            f"{p.name} depends on covariates",
+            f"Give its link-scale coefficients as a mapping with the terms {', '.join(p.terms)}",
+            value=given,
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = p.link.forward(value)
+    if not np.isfinite(eta):
+        raise refuse(f"{p.name} must be {p.link.domain}", "Correct the value", value=float(value))
+    return np.array([float(eta)])

@@ -1,0 +1,106 @@
+"""What a spatial fit says about itself: recaptures, the habitat mask, precision."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ...survey.habitat import HabitatMask
+from ..verdict import Outcome, Remark
+
+FEW_ANIMALS, FEW_RECAPTURES = 10, 10
+BUFFER_BIAS = 0.01  # relative bias of D that a buffer may cause
+COARSE = 0.8  # cells wider than this many sigma blur the detection function
+IMPRECISE = 0.30  # relative standard error
+
+
+def remarks(fit) -> tuple[Remark, ...]:
+    """Remarks beyond convergence; nothing but the data is needed for the first two."""
+    found = [*_recaptures(fit.model.captures), *_animals(fit.model.captures)]
+    if fit.method != "given values":
+        found += [*_buffer(fit), *_spacing(fit), *_precision(fit)]
+    return tuple(found)
+
+
+def _recaptures(captures):
+    r = captures.n_spatial_recaptures
+    if r == 0:
+        yield Remark(Outcome.NO_RECAPTURES)
+    elif r < FEW_RECAPTURES:
+        yield Remark(Outcome.FEW_RECAPTURES, f"{r} spatial recapture{'s' if r > 1 else ''}")
+
+
+def _animals(captures):
+    n = captures.n_animals
+    if n < FEW_ANIMALS:
+        yield Remark(Outcome.FEW_ANIMALS, f"{n} animal{'s were' if n > 1 else ' was'} detected")
+
+
+def _buffer(fit):
+    """A buffer that cuts off part of the area that animals are detected from makes D too high."""
+    if fit.model.mask.buffer is None:
+        return
+    bias, enough = buffer_bias(fit)
+    if bias > BUFFER_BIAS:
+        much = f"about {100 * bias:.1f} %" if bias < 1 else "more than 100 %"
+        use = f"a buffer of {enough:,.0f} m" if np.isfinite(enough) else "a detection function with a lighter tail"
+        yield Remark(
+            Outcome.MASK_SMALL,
+            f"with its buffer of {fit.model.mask.buffer:,.0f} m density comes out {much} too high; use {use}",
+        )
+
+
+def buffer_bias(fit, reach: float = 2.5) -> tuple[float, float]:
+    """Relative bias of D from the mask's buffer, and the buffer that brings it below half a per cent.
+
+    The effective sampling area is added up by distance from the nearest detector on a mask `reach` times as wide; the
+    share beyond the buffer is what the mask lacks. The second number is infinite when even that mask is too small.
+    """
+    from .abundance import _without_animals
+
+    model, buffer = fit.model, fit.model.mask.buffer
+    detectors = model.captures.detectors
+    widest = reach * buffer
+    extent = max(np.ptp(detectors.x), np.ptp(detectors.y)) + 2 * widest
+    wide = HabitatMask.around(detectors, widest, max(model.mask.spacing, extent / 160.0))
+    rows = model.kernel_input(fit.values)[1]
+    p = _without_animals(model, wide).detection_probability(rows)
+    nearest = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))[0]
+    order = np.argsort(nearest)
+    share = np.cumsum(p[order]) / p.sum()
+    bias = 1.0 / max(share[np.searchsorted(nearest[order], buffer, side="right") - 1], 1e-12) - 1.0
+    at = np.searchsorted(share, 1.0 / 1.005)
+    enough = nearest[order][min(at, len(share) - 1)]
+    return float(bias), float(np.ceil(enough / 100.0) * 100.0) if enough < 0.95 * widest else float("inf")
+
+
+def _spacing(fit):
+    scale = _scale(fit)
+    if fit.model.mask.spacing > COARSE * scale:
+        yield Remark(
+            Outcome.MASK_COARSE,
+            f"its cells are {fit.model.mask.spacing:,.0f} m wide and animals are detected over a scale of "
+            f"{scale:,.0f} m; use a spacing of {0.5 * scale:,.0f} m or less",
+        )
+
+
+def _scale(fit) -> float:
+    """sigma of the half-normal function that has the same median distance of detection, metres.
+
+    Half of a half-normal's detections fall within sqrt(2 log 2) sigma, which makes shapes comparable.
+    """
+    values, shape = fit.values, fit.model.detection
+    parameters = [float(np.median(values[name])) for name in shape.parameters[1:]]
+    d = np.linspace(0.0, 50.0, 20_001)[1:] * parameters[0]
+    share = np.cumsum(d * shape.relative(d, *(parameters + [1.0])[:2]))
+    return float(d[np.searchsorted(share, 0.5 * share[-1])] / np.sqrt(2.0 * np.log(2.0)))
+
+
+def _precision(fit):
+    D = fit.derive("wald").iloc[0]
+    if np.isfinite(D["rse"]) and D["rse"] > IMPRECISE:
+        yield Remark(
+            Outcome.IMPRECISE,
+            f"The relative standard error of density is {100 * D['rse']:.0f} %: two such surveys can only tell a "
+            "halving or doubling apart, if that",
+        )

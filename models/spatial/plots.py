@@ -1,0 +1,73 @@
+"""Plots of a spatial fit; every function takes an Axes and gives it back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..derived import z_of
+
+
+def plot_detection(fit, ax=None, points: int = 200):
+    """Detection probability in one unit of effort against distance, with a 95 % band and the distances in the data.
+
+    The ticks along the axis are the distances between each detection and the mean position of its animal: shorter than
+    those to the true activity centre, so they show where the data lie and not how well the curve fits.
+    """
+    import matplotlib.pyplot as plt
+
+    ax = ax or plt.subplots(figsize=(6, 4), layout="constrained")[1]
+    seen = _distances(fit.model.captures)
+    shape = fit.model.detection
+    sigma = float(np.median(fit.values["sigma"]))
+    reach = max(3.0 * sigma, float(seen.max(initial=0.0)))
+    d = np.linspace(0.0, reach, points)
+    curve = lambda vector: _curve(fit.model, vector, d)  # noqa: E731
+    middle = curve(fit.vector)
+    ax.plot(d / 1000, middle, color="#1b4965", lw=2)
+    used = np.isfinite(np.diag(fit.covariance))
+    if used.all() and len(used):
+        jacobian = np.array(
+            [(curve(fit.vector + h) - curve(fit.vector - h)) / 2e-5 for h in 1e-5 * np.eye(len(used))]
+        ).T
+        s = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, fit.covariance, jacobian))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.where(middle > 0, np.exp(z_of() * s / middle), 1.0)
+        ax.fill_between(d / 1000, middle / spread, np.minimum(middle * spread, 1.0), color="#1b4965", alpha=0.2, lw=0)
+    ax.plot(seen / 1000, np.zeros(len(seen)), "|", color="#b5651d", ms=9, alpha=0.5, clip_on=False)
+    ax.set(xlabel="distance from the activity centre (km)", ylabel="probability of detection per unit of effort")
+    ax.set_title(shape.name, fontsize=10)
+    ax.set_xlim(0, reach / 1000)
+    ax.set_ylim(0, None)
+    return ax
+
+
+def _curve(model, vector, d):
+    values = model.parameters.values(vector)
+    return model.detection.probability_at(d, *(np.median(values[name]) for name in model.detection.parameters))
+
+
+def _distances(captures) -> np.ndarray:
+    """Distance of each detection from the mean position of its animal, metres."""
+    detectors, index = captures.detectors, captures.animal_index
+    weight = captures.detections["count"].to_numpy(float)
+    x, y = detectors.x[captures.detector_index], detectors.y[captures.detector_index]
+    total = np.bincount(index, weight)
+    return np.hypot(
+        x - (np.bincount(index, weight * x) / total)[index], y - (np.bincount(index, weight * y) / total)[index]
+    )
+
+
+def plot_density(fit, ax=None):
+    """The density surface (animals per 100 km²) with the detectors."""
+    import matplotlib.pyplot as plt
+
+    ax = ax or plt.subplots(figsize=(6, 5), layout="constrained")[1]
+    surface = fit.predict("D")["estimate"]
+    detectors = fit.model.captures.detectors
+    mesh = ax.pcolormesh(
+        surface["x"] / 1000, surface["y"] / 1000, surface.to_numpy(), cmap="viridis", shading="nearest"
+    )
+    ax.figure.colorbar(mesh, ax=ax, label="animals per 100 km²", shrink=0.8)
+    ax.plot(detectors.x / 1000, detectors.y / 1000, "+", color="white", ms=4, mew=0.8)
+    ax.set(xlabel="x (km)", ylabel="y (km)", aspect="equal")
+    return ax

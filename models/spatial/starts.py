@@ -1,0 +1,72 @@
+"""Deterministic starting values for spatial capture-recapture that work from two animals on."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..detection import DetectionFunction
+
+MOST_ANIMALS = 300  # centroids of this many animals are plenty for a start
+
+
+def starting_values(captures, detection: DetectionFunction) -> dict[str, float]:
+    """lambda0 or g0, sigma and z (or w) from the spread of detections and their number per animal.
+
+    sigma: pooled standard deviation of detections about their animal's centroid (Calhoun & Casby 1958), a quarter
+    more because centroids lie too close to the detections; without movement, half the detectors' spacing.
+    Intercept: with each centroid taken for the activity centre, the summed hazard Λ that gives the mean number of
+    detections of animals detected at least once, Λ/(1 - exp(-Λ)).
+    """
+    spread = captures.pooled_sd()
+    if not np.isfinite(spread):
+        spacing = captures.detectors.spacing
+        spread = 0.5 * spacing if np.isfinite(spacing) and spacing > 0 else 1000.0
+    spread *= 1.25
+    sigma, third = shape_start(detection, spread)
+    per_animal = captures.n_detections / max(captures.n_animals, 1)
+    if captures.detectors.kind == "multi":  # saturates at one capture per occasion
+        per_animal = -captures.n_occasions * np.log1p(-min(0.95, per_animal / captures.n_occasions))
+    total = brentq(lambda u: u / -np.expm1(-u) - max(per_animal, 1.02), 1e-3, 1e6)
+    unit = _mean_exposure(captures, detection, sigma, third)
+    intercept = float(np.clip(total / max(unit, 1e-300), 1e-6, 20.0))
+    values = {"sigma": sigma, detection.scale: intercept if detection.hazard else -np.expm1(-min(intercept, 2.0))}
+    for name in detection.parameters[2:]:
+        values[name] = third
+    return values
+
+
+def shape_start(detection: DetectionFunction, spread: float) -> tuple[float, float]:
+    """sigma and the third parameter whose second moment is about that of a half-normal with `spread`."""
+    name = detection.name.removeprefix("hazard ")
+    if name in ("exponential", "w-exponential"):
+        return spread / np.sqrt(3.0), 0.2 * spread
+    if name in ("rate", "hazard-rate", "hazard rate"):
+        return 0.9 * spread, 3.0
+    if name == "annular normal":
+        return 0.9 * spread, 0.3 * spread
+    if name == "cumulative lognormal":
+        return 1.25 * spread, 0.6 * spread
+    if name == "cumulative gamma":
+        return 1.25 * spread, 3.0
+    if name == "compound half-normal":
+        return 0.8 * spread, 2.0
+    if name == "variable power":
+        return 1.1 * spread, 1.5
+    return spread, 1.0
+
+
+def _mean_exposure(captures, detection, sigma, third) -> float:
+    """Mean over animals of Σ effort × relative hazard at their centroid: the hazard per unit of the intercept."""
+    detectors = captures.detectors
+    effort = np.where(detectors.used, detectors.effort, 0.0).sum(axis=0)
+    index, weight = captures.animal_index, captures.detections["count"].to_numpy(float)
+    total = np.bincount(index, weight)
+    x = np.bincount(index, weight * detectors.x[captures.detector_index]) / total
+    y = np.bincount(index, weight * detectors.y[captures.detector_index]) / total
+    step = max(1, len(x) // MOST_ANIMALS)
+    sums = [
+        float(effort @ detection.relative(np.hypot(detectors.x - a, detectors.y - b), sigma, third))
+        for a, b in zip(x[::step], y[::step], strict=True)
+    ]
+    return float(np.mean(sums))
