@@ -420,14 +420,14 @@ def same(read, written) -> None:
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_is_written_is_read_again(tmp_path_factory, captures):
     paths = survey.write_secr(captures, tmp_path_factory.mktemp("secr"))
     same(survey.read_secr(*paths, detector=captures.detectors.kind), captures)
 
 
 @given(histories("2005"), histories("2006"))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_several_sessions_are_read_again(tmp_path_factory, first, second):
     if first.detectors.kind != second.detectors.kind:
         return
