@@ -11,6 +11,7 @@ from .finding import Finding, Look, note, some, warning
 
 
 def effort_unknown(look: Look) -> Iterator[Finding]:
+    """Detectors and occasions whose effort is missing."""
     unknown = np.isnan(look.detectors.effort)
     if unknown.any():
         yield warning(
@@ -23,6 +24,7 @@ def effort_unknown(look: Look) -> Iterator[Finding]:
 
 
 def occasions_without_effort(look: Look) -> Iterator[Finding]:
+    """Occasions on which no detector worked."""
     idle = ~look.detectors.used.any(axis=1)
     if idle.any():
         yield warning(
@@ -34,6 +36,7 @@ def occasions_without_effort(look: Look) -> Iterator[Finding]:
 
 
 def detectors_never_used(look: Look) -> Iterator[Finding]:
+    """Detectors that worked on no occasion."""
     idle = ~look.detectors.used.any(axis=0)
     if idle.any():
         yield note(
@@ -75,6 +78,7 @@ def more_effort_than_time(look: Look) -> Iterator[Finding]:
 
 
 def long_season(look: Look) -> Iterator[Finding]:
+    """More than ninety days from the first to the last occasion."""
     if look.days > 90:
         yield warning(
             "long-season",
@@ -85,6 +89,7 @@ def long_season(look: Look) -> Iterator[Finding]:
 
 
 def clock_problems(look: Look) -> Iterator[Finding]:
+    """Deployments whose clocks cannot be put right."""
     tables = look.captures.tables
     if tables is None:
         return
@@ -99,6 +104,7 @@ def clock_problems(look: Look) -> Iterator[Finding]:
 
 
 def covariates_missing(look: Look) -> Iterator[Finding]:
+    """Covariates of detectors with gaps."""
     for name, values in look.detectors.covariates.items():
         missing = values.isna().to_numpy()
         if missing.any():
@@ -111,6 +117,7 @@ def covariates_missing(look: Look) -> Iterator[Finding]:
 
 
 def covariates_constant(look: Look) -> Iterator[Finding]:
+    """Covariates that are the same for all detectors."""
     if len(look.detectors) < 2:
         return
     for name, values in look.detectors.covariates.items():

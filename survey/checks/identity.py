@@ -38,6 +38,7 @@ def _sexes(look: Look) -> pd.Series | None:
 
 
 def sex_missing(look: Look) -> Iterator[Finding]:
+    """More than a fifth of the animals without a known sex."""
     sex = _sexes(look)
     if sex is not None and sex.isna().mean() > 0.2:
         yield note(
@@ -49,6 +50,7 @@ def sex_missing(look: Look) -> Iterator[Finding]:
 
 
 def few_of_a_sex(look: Look) -> Iterator[Finding]:
+    """Fewer than five animals of one sex."""
     sex = _sexes(look)
     counts = {} if sex is None else sex.value_counts()
     for name, n in counts.items():
@@ -82,6 +84,7 @@ def sexes_move_differently(look: Look) -> Iterator[Finding]:
 
 
 def sex_conflict(look: Look) -> Iterator[Finding]:
+    """Animals identified as female in one record and as male in another."""
     if not len(look.identities):
         return
     known = look.identities[look.identities["sex"].isin(["female", "male"])]
@@ -97,6 +100,7 @@ def sex_conflict(look: Look) -> Iterator[Finding]:
 
 
 def one_observer(look: Look) -> Iterator[Finding]:
+    """All identities from one person."""
     if not len(look.identities):
         return
     observers = look.identities["observer"].replace("", np.nan).dropna().unique()
@@ -109,6 +113,7 @@ def one_observer(look: Look) -> Iterator[Finding]:
 
 
 def cubs(look: Look) -> Iterator[Finding]:
+    """Juveniles among the identified animals."""
     if not len(look.identities):
         return
     young = look.identities.loc[look.identities["life_stage"] == "juvenile", "individual"].unique()

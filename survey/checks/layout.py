@@ -11,6 +11,7 @@ from .finding import Finding, Look, note, some, warning
 
 
 def crs_unknown(look: Look) -> Iterator[Finding]:
+    """Coordinates without a coordinate reference system."""
     if look.detectors.crs is None:
         yield note(
             "crs-unknown",
@@ -50,6 +51,7 @@ def far_away(look: Look) -> Iterator[Finding]:
 
 
 def wide_spacing(look: Look) -> Iterator[Finding]:
+    """Neighbouring detectors more than three times the movement apart."""
     if look.detectors.spacing > 3.0 * look.movement:
         yield warning(
             "detectors-far-apart",
@@ -70,6 +72,7 @@ def small_array(look: Look) -> Iterator[Finding]:
 
 
 def imprecise_positions(look: Look) -> Iterator[Finding]:
+    """Positions known to no better than a quarter of the animals' movement."""
     tables = look.captures.tables
     if tables is None:
         return

@@ -12,6 +12,7 @@ from .finding import Finding, Look, error, note, some, warning
 
 
 def few_animals(look: Look) -> Iterator[Finding]:
+    """Fewer than twenty animals, or none."""
     n = look.captures.n_animals
     fix = "Report the interval, not only the estimate; plan for more detectors over a larger area"
     if n == 0:
@@ -23,6 +24,7 @@ def few_animals(look: Look) -> Iterator[Finding]:
 
 
 def few_recaptures(look: Look) -> Iterator[Finding]:
+    """Fewer than twenty detections beyond the first of each animal, or none."""
     n, r = look.captures.n_animals, look.captures.n_recaptures
     if n and r == 0:
         yield error(
@@ -40,6 +42,7 @@ def few_recaptures(look: Look) -> Iterator[Finding]:
 
 
 def few_spatial_recaptures(look: Look) -> Iterator[Finding]:
+    """Fewer than five detections of an animal at a further detector, or none."""
     r, m = look.captures.n_recaptures, look.captures.n_spatial_recaptures
     fix = "Space detectors closer than about twice sigma, or fix sigma from another study and say so"
     if r and m == 0:
@@ -117,6 +120,7 @@ def counts_clumped(look: Look) -> Iterator[Finding]:
 
 
 def losses(look: Look) -> Iterator[Finding]:
+    """Animals that died or were taken away."""
     removed = look.captures.detections.loc[look.captures.detections["removed"], "animal"]
     if len(removed):
         yield note(

@@ -10,6 +10,7 @@ from .finding import Finding, Look, error, note, some, warning
 
 
 def other_crs(look: Look) -> Iterator[Finding]:
+    """Mask and detectors on different maps."""
     mask, detectors = look.mask.crs, look.detectors.crs
     if mask is not None and detectors is not None and not mask.equals(detectors, ignore_axis_order=True):
         yield error(
@@ -52,6 +53,7 @@ def hole_under_detector(look: Look) -> Iterator[Finding]:
 
 
 def small_buffer(look: Look) -> Iterator[Finding]:
+    """A mask that ends within three times the movement of the detectors."""
     reach = look.mask.buffer or look.reach
     if reach < 3.0 * look.movement:
         yield warning(
@@ -63,6 +65,7 @@ def small_buffer(look: Look) -> Iterator[Finding]:
 
 
 def wide_buffer(look: Look) -> Iterator[Finding]:
+    """A mask that reaches further than twenty-five times the movement."""
     if look.reach > 25.0 * look.movement:
         yield note(
             "buffer-very-wide",
@@ -73,6 +76,7 @@ def wide_buffer(look: Look) -> Iterator[Finding]:
 
 
 def coarse_mask(look: Look) -> Iterator[Finding]:
+    """Cells wider than 0.6 of the movement."""
     if look.mask.spacing > 0.6 * look.movement:
         yield warning(
             "mask-too-coarse",
@@ -82,6 +86,7 @@ def coarse_mask(look: Look) -> Iterator[Finding]:
 
 
 def fine_mask(look: Look) -> Iterator[Finding]:
+    """Very many cells that are ten times finer than the movement."""
     if look.mask.size > 50_000 and look.mask.spacing < look.movement / 10.0:
         yield note(
             "mask-needlessly-fine",
@@ -91,6 +96,7 @@ def fine_mask(look: Look) -> Iterator[Finding]:
 
 
 def mask_covariates(look: Look) -> Iterator[Finding]:
+    """Covariates of the mask with gaps, or without variation."""
     for name in look.mask.covariates.data_vars:
         values = look.mask.covariate(name)
         missing = int(np.sum(~np.isfinite(values)))
