@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .radial import Adjoints, Passes, RadialPath, Step, Windows, adjoints, over_passes
+from .blockwise import Adjoints, BlockModel, Passes, Step, Windows, adjoints, over_passes
 
 
 class Curvature(NamedTuple):
@@ -25,7 +25,7 @@ class Curvature(NamedTuple):
 
 
 def total_curvature(
-    path: RadialPath, over_blocks, passes: Passes, windows: Windows, log_mu, log_a, d_log_a, d_detected, along_mu, along
+    model: BlockModel, over_blocks, passes: Passes, windows: Windows, log_mu, log_a, d_log_a, d_detected, along_mu, along
 ) -> Curvature:
     """Sums the curvature over all blocks.
 
@@ -36,9 +36,9 @@ def total_curvature(
 
     def work(block):
         detected, second, parts = np.zeros(size), np.zeros((size, size)), []
-        for step in path.steps(passes, windows, block, 2):
-            over = adjoints(path, step, log_mu, known, d_log_a, d_detected)
-            mean, by_detected, by_second = _step(path, step, over, log_mu, known, d_log_a, d_detected, along_mu, along)
+        for step in model.steps(passes, windows, block, 2):
+            over = adjoints(model, step, log_mu, known, d_log_a, d_detected)
+            mean, by_detected, by_second = _step(model, step, over, log_mu, known, d_log_a, d_detected, along_mu, along)
             parts.append((step.animals, mean))
             detected += by_detected
             second += by_second
@@ -54,19 +54,19 @@ def total_curvature(
     return Curvature(first, detected, second)
 
 
-def _step(path, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected, along_mu, along):
+def _step(model, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected, along_mu, along):
     """(Σ_m posterior s [A, P], ∂ detected [P], second derivatives [P, P] but for the products of means)."""
     mu_by = along_mu[step.low : step.high].T
     shape_by, h_by = _hazard_directions(step, along[step.passes])
-    fields_by = np.einsum("kf,pkm->pfm", path.exposure[step.passes], h_by * step.h, optimize=True)
-    void_by = np.einsum("f,pfm->pm", path.void_weight, fields_by)
+    fields_by = np.einsum("kf,pkm->pfm", model.exposure[step.passes], h_by * step.h, optimize=True)
+    void_by = np.einsum("f,pfm->pm", model.void_weight, fields_by)
     mu = np.exp(log_mu[step.low : step.high])
     escape = mu * np.exp(-step.void)
     caught = mu - escape
     detected = mu_by @ (mu * -np.expm1(-step.void)) + void_by @ escape
     second = _second_of_hazards(step, over.log_h, along[step.passes], shape_by)
     # ∂²h = h (∂²log h + ∂log h ∂log h'): the second part, for the fields
-    bar = (path.exposure[step.passes] @ over.fields) * step.h
+    bar = (model.exposure[step.passes] @ over.fields) * step.h
     second += _quadratic(h_by, bar)
     second += d_detected * (_quadratic(mu_by, caught) - _quadratic(void_by, escape))
     cross = (mu_by * escape) @ void_by.T
@@ -74,17 +74,17 @@ def _step(path, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected, 
     if not step.animals.size:
         return np.zeros((0, len(mu_by))), detected, second
     score = np.tensordot(h_by, step.linear, axes=(1, 1)).swapaxes(1, 2)
-    if path.weight is None:
+    if model.weight is None:
         score -= void_by[:, None]
     else:
-        score -= np.einsum("af,pfm->pam", path.weight[step.animals], fields_by, optimize=True)
+        score -= np.einsum("af,pfm->pam", model.weight[step.animals], fields_by, optimize=True)
     score += mu_by[:, None]
     if step.trials is not None:
         trial_by = h_by[:, step.trial_pass]
         score += np.einsum("at,ptm->pam", step.trials, trial_by * step.trial_phi[1], optimize=True)
         second += _quadratic(trial_by, over.trials * (step.trial_phi[2]))
-    if path.encounters.caught is not None:
-        weight = path.encounters.caught[step.animals]
+    if model.encounters.caught is not None:
+        weight = model.encounters.caught[step.animals]
         score += np.einsum("af,pfm->pam", weight, fields_by * step.field_phi[1], optimize=True)
         second += _quadratic(fields_by, (weight.T @ over.q) * step.field_phi[2])
     second += _quadratic(score, over.q)
