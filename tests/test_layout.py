@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ["survey", "models", "reports"]  # each may import itself and those before it
 ABOVE = ["examples", "tests", "benchmarks"]  # these may import all three, nobody imports them
 SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-KERNEL_MAY_IMPORT = {"__future__", "math", "numba", "numpy"}
+KERNEL_MAY_IMPORT = {"__future__", "collections", "math", "numba", "numpy"}  # collections: named tuples
 BAYES = {"arviz", "pymc", "pytensor"}
 MAY_IMPORT_BAYES = {"models/bayes.py", "models/priors.py"}
 
