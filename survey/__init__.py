@@ -15,8 +15,10 @@ from .fieldwork import fieldwork
 from .habitat import HabitatMask
 from .independence import Independence
 from .ledger import Ledger
-from .readers.camtrap_dp import read_camtrap_dp, read_camtrap_dp_tables
+from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
+from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.secr_text import read_secr
+from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .tables import SurveyTables
 from .verify import Findings, verify
 from .writers.camtrap_dp import write_camtrap_dp
@@ -35,9 +37,13 @@ __all__ = [
     "assemble",
     "fieldwork",
     "read_camtrap_dp",
-    "read_camtrap_dp_tables",
+    "read_field_tables",
     "read_secr",
+    "read_wildlife_insights",
     "suggest_utm",
+    "tables_from_camtrap_dp",
+    "tables_from_field",
+    "tables_from_wildlife_insights",
     "to_degrees",
     "to_metres",
     "verify",

@@ -50,8 +50,9 @@ def sort_out(
     for kind in ("blank", "human", "vehicle", "unknown", "unclassified"):
         fates.mark(r["type"] == kind, kind)
     fates.mark(r["setup"], "set-up or calibration of the camera")
-    fates.mark((r["species"] == "") & (tables.records["species"] != "").any(), "no species")
-    fates.mark(r["species"] != species, "another species")
+    if (r["species"] != "").any():  # a table of one species does not repeat its name
+        fates.mark(r["species"] == "", "no species")
+        fates.mark(r["species"] != species, "another species")
     fates.mark(r["time"].isna(), "no time")
     of = pd.Index(d["deployment"]).get_indexer(pd.Index(r["deployment"]))
     fates.mark((of < 0) & (r["deployment"] != ""), "another session")

@@ -166,6 +166,7 @@ def _from_excel(data: bytes, name: str, table: str) -> Sheet:
                 "this workbook cannot be opened", "Save it again as .xlsx or as CSV UTF-8", file=name
             ) from error
         sheet = _choose(book, name, table)
+        name = name if len(book.sheetnames) == 1 else f"{name} [{sheet.title}]"
         rows, numbers = [], []
         for number, cells in enumerate(sheet.iter_rows(), 1):
             values = [_cell(cell) for cell in cells]
@@ -177,6 +178,17 @@ def _from_excel(data: bytes, name: str, table: str) -> Sheet:
         raise refuse(f"the sheet {sheet.title!r} is empty", "Fill it in, or leave it out", file=name)
     width = max(i + 1 for i, heading in enumerate(rows[0]) if heading)
     return _sheet([r[:width] if not any(r[width:]) else r for r in rows], numbers, name, decimal_comma=True)
+
+
+def sheet_names(data: bytes) -> list[str]:
+    """Titles of the worksheets in an Excel file; none for other files."""
+    if not data.startswith(EXCEL):
+        return []
+    from openpyxl import load_workbook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return load_workbook(io.BytesIO(data), read_only=True).sheetnames
 
 
 def _choose(book, name: str, table: str):

@@ -21,12 +21,13 @@ from ..columns import Columns
 from ..errors import refuse
 from ..packages import Files, inside
 from ..sheets import Sheet, sheet_from_records, sheet_of
-from ..tables import DEPLOYMENTS, FAILURES, IDENTITIES, RECORDS, SurveyTables, empty
+from ..tables import DEPLOYMENTS, FAILURES, IDENTITIES, SurveyTables, empty
 from .reading import (
     Reading,
     check_dates,
     degrees,
     identities_of,
+    make_records,
     read_failures,
     read_identities,
     recurring,
@@ -65,13 +66,13 @@ def read_camtrap_dp(
     ------
     SurveyError : everything that is wrong, with file and row
     """
-    tables = read_camtrap_dp_tables(
+    tables = tables_from_camtrap_dp(
         path, identities=identities, failures=failures, timezone=timezone, encoding=encoding
     )
     return assemble(tables, **how)
 
 
-def read_camtrap_dp_tables(
+def tables_from_camtrap_dp(
     path: str | Path,
     *,
     identities: str | Path | None = None,
@@ -267,29 +268,23 @@ def _records(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd.Data
     fix = "Use a deploymentID of the deployments' table"
     unknown_names(c, "deployment", deployment, set(deployments["deployment"]), fix)
     where = deployments.drop_duplicates("deployment").set_index("deployment")["location"]
-    frame = pd.DataFrame(
-        {
-            "record": name,
-            "deployment": deployment,
-            "location": where.reindex(deployment).to_numpy(object),
-            "event": field("eventID"),
-            "media": field("mediaID"),
-            "time": field("eventStart"),
-            "level": field("observationLevel"),
-            "type": field("observationType"),
-            "setup": field("cameraSetupType") != "",
-            "species": field("scientificName"),
-            "count": pd.array(field("count"), dtype="Float64"),
-            "individual": field("individualID"),
-            "sex": field("sex"),
-            "life_stage": field("lifeStage"),
-            "fate": "",
-            "occasion": pd.array([pd.NA] * len(c), dtype="Int64"),
-        }
+    return make_records(
+        c,
+        record=name,
+        deployment=deployment,
+        location=where.reindex(deployment).to_numpy(object),
+        event=field("eventID"),
+        media=field("mediaID"),
+        time=field("eventStart"),
+        level=field("observationLevel"),
+        type=field("observationType"),
+        setup=field("cameraSetupType") != "",
+        species=field("scientificName"),
+        count=field("count"),
+        individual=field("individualID"),
+        sex=field("sex"),
+        life_stage=field("lifeStage"),
     )
-    if not reading.problems.found:
-        frame["count"] = frame["count"].astype("Int64")
-    return stamp(frame, c)[list(RECORDS)]
 
 
 # ---- identities ---------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import pandas as pd
 from ..columns import Columns
 from ..errors import Problems, SurveyWarning
 from ..sheets import Sheet, read_sheet
-from ..tables import FAILURES, IDENTITIES, SurveyTables, empty
-from ..times import WHOLE_DAY_ENDS, WHOLE_DAY_STARTS, zone_of
+from ..tables import FAILURES, IDENTITIES, RECORDS, SurveyTables, empty
+from ..times import NOON, WHOLE_DAY_ENDS, WHOLE_DAY_STARTS, zone_of
 
 SEX = {
     "female": "female",
@@ -130,6 +130,46 @@ def check_dates(c: Columns, start: pd.DatetimeIndex, end: pd.DatetimeIndex) -> N
         c.fault(i, what, "Correct the start or the end", f"{start[i]} to {end[i]}")
     for i in np.flatnonzero((start.year < 1990) | (start > tomorrow) | (end > tomorrow)):
         c.fault(i, "the deployment is not in the years of camera traps", "Correct its dates", f"{start[i]} to {end[i]}")
+
+
+def make_records(c: Columns, **columns) -> pd.DataFrame:
+    """The table of records with the given columns; what is not given is empty, the level "media", the type "animal"."""
+    n = len(c)
+    given = {
+        "level": np.full(n, "media", object),
+        "type": np.full(n, "animal", object),
+        "setup": np.zeros(n, bool),
+        "count": np.full(n, np.nan),
+        "occasion": pd.array([pd.NA] * n, dtype="Int64"),
+    }
+    given |= columns
+    frame = pd.DataFrame(
+        {name: given.get(name, np.full(n, "", object)) for name in RECORDS if name not in ("file", "row")}
+    )
+    whole = frame["count"].where(frame["count"] == np.floor(frame["count"]))  # the others are told as problems
+    return stamp(frame.assign(count=whole.astype("Int64")), c)[list(RECORDS)]
+
+
+def set_up(reading: Reading, c: Columns, name: str, *, required: bool = False) -> tuple[pd.DatetimeIndex, np.ndarray]:
+    """Times of setting up or collecting cameras; and where they are dates without a time of day, which then is noon.
+
+    Midnight sharp counts as such a date: that is how databases export them.
+    """
+    times = c.time(name, reading.zone, required=required, dates=WHOLE_DAY_STARTS)
+    is_date = np.array(
+        [v != "" and (":" not in v or v.endswith((" 00:00:00", "T00:00:00"))) for v in c.text(name)], bool
+    )
+    return times.where(~is_date, times + NOON), is_date
+
+
+def stretch(deployments: pd.DataFrame, records: pd.DataFrame, start_is_date, end_is_date) -> pd.DataFrame:
+    """Deployments dated without a time of day begin and end at noon, or with a record that shows more on that day."""
+    seen = records[records["deployment"] != ""].groupby("deployment")["time"].agg(["min", "max"])
+    seen = seen.reindex(deployments["deployment"]).set_axis(deployments.index)
+    start, end = deployments["start"], deployments["end"]
+    earlier = start_is_date & (seen["min"] < start) & (seen["min"] >= start - NOON)
+    later = end_is_date & (seen["max"] > end) & (seen["max"] < end + NOON)
+    return deployments.assign(start=start.where(~earlier, seen["min"]), end=end.where(~later, seen["max"]))
 
 
 # ---- failures -----------------------------------------------------------------------------------------------------
