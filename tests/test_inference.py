@@ -156,7 +156,7 @@ def test_at_takes_natural_values_and_says_what_is_wrong():
     with pytest.raises(SurveyError, match=r"p must be between 0 and 1 \(found 1\.5\)"):
         Coin(1, 2).at(p=1.5)
     slope = Normal(y, frame, "~ metres")
-    with pytest.raises(SurveyError, match="mu depends on covariates.*Intercept, metres"):
+    with pytest.raises(SurveyError, match=r"mu depends on covariates.*Intercept, metres"):
         slope.at(mu=2.0)
     with pytest.raises(SurveyError, match="one coefficient per term"):
         slope.at(mu={"Intercept": 1.0})

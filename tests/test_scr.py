@@ -127,7 +127,7 @@ def test_conditional_and_full_fits_tell_the_same():
 
 def test_realised_abundance_of_parts_adds_up():
     fit = MODELS["proximity"].fit()
-    x0, y0 = fit.model.mask.x0, fit.model.mask.y0
+    x0 = fit.model.mask.x0
     west, east = shapely.box(0, 0, x0 + 10_499, 1e6), shapely.box(x0 + 10_501, 0, 1e6, 1e6)
     parts = [fit.abundance(fit.model.mask.clip(side)).set_index("quantity") for side in (west, east)]
     whole = fit.abundance().set_index("quantity")

@@ -181,8 +181,8 @@ def _region_mask(model, region) -> HabitatMask:
         return replace(model.mask, habitat=inside)
     if not model.parameters["D"].design.constant:
         raise refuse(
-            f"the region extends beyond the habitat mask ({100 * covered:.0f} % of it is covered), where the covariates "
-            "of D are not known",
+            f"the region extends beyond the habitat mask ({100 * covered:.0f} % of it is covered), where the "
+            "covariates of D are not known",
             "Give the region as a HabitatMask with these covariates, or use a larger mask",
         )
     return HabitatMask.from_polygon(geometry, model.mask.spacing, model.mask.crs)

@@ -92,7 +92,7 @@ def _scale(fit) -> float:
     values, shape = fit.values, fit.model.detection
     parameters = [float(np.median(values[name])) for name in shape.parameters[1:]]
     d = np.linspace(0.0, 50.0, 20_001)[1:] * parameters[0]
-    share = np.cumsum(d * shape.relative(d, *(parameters + [1.0])[:2]))
+    share = np.cumsum(d * shape.relative(d, *[*parameters, 1.0][:2]))
     return float(d[np.searchsorted(share, 0.5 * share[-1])] / np.sqrt(2.0 * np.log(2.0)))
 
 

@@ -35,7 +35,7 @@ class SpatialFit(Fit):
         return list(self.model.captures.animals.index)
 
     def activity_centre(self, animal: str) -> xr.DataArray:
-        """Where one detected animal's activity centre is: probability per cell, summing to one (NaN outside habitat)."""
+        """Where one detected animal lives: probability per cell, summing to one (NaN outside habitat)."""
         if str(animal) not in self.animals:
             raise refuse("there is no such animal", "Use a name of captures.animals", value=animal)
         full = self.as_full()

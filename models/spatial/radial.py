@@ -1,204 +1,165 @@
-"""The likelihood block by block, for any detection function: a few transcendental kernels and matrix products.
-
-On one block of cells the passes near it and the animals whose windows touch it are gathered; everything linear
-(fields, exponents, adjoints) is then a small dense product. Nothing larger than one block is ever made.
-"""
+"""The likelihood along the path that serves every detection function: block by block, windows cut by radius."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.spatial_blocks import log_hazard, log_phi, scatter_rows
-from .encounters import Encounters, SparseRows
-from .shapes import Shape
-from .windows import Blocks
+from ..detection import DetectionFunction
+from .blockwise import BlockModel, Passes, Windows, adjoints, integral, over_passes
+from .curvature import Curvature, total_curvature
+from .reach import Reach
+from .workers import Workers
 
-# doubles in the largest working array of one step: with about ten arrays, some 20 MB per thread
-STEP = 2**18
-
-
-class Passes(NamedTuple):
-    """The passes at one value of the parameters, lengths in cells."""
-
-    x: np.ndarray  # float [G]
-    y: np.ndarray  # float [G]
-    log_scale: np.ndarray  # float [G], log lambda0 or log g0
-    sigma: np.ndarray  # float [G]
-    third: np.ndarray  # float [G], z or w
-
-
-class Windows(NamedTuple):
-    """Which passes and which animals each block sees, as CSR over blocks."""
-
-    pass_start: np.ndarray
-    passes: np.ndarray
-    animal_start: np.ndarray
-    animals: np.ndarray
-
-
-@dataclass
-class Step:
-    """One block, or part of one: the cells [low, high) in block order with everything evaluated on them."""
-
-    low: int
-    high: int
-    passes: np.ndarray  # int [K]
-    animals: np.ndarray  # int [A]
-    log_h: np.ndarray  # [K, B]
-    h: np.ndarray  # [K, B]
-    fields: np.ndarray  # [F, B] Λ_f
-    void: np.ndarray  # [B] Λ of an animal that is never caught
-    shape_first: np.ndarray  # [2, K, B] derivatives of log relative
-    shape_second: np.ndarray  # [3, K, B]
-    link_first: np.ndarray | None  # [K, B] d log h / d log g, None for hazards
-    link_second: np.ndarray | None
-    log_f: np.ndarray | None = None  # [A, B] log f_i without log mu
-    linear: np.ndarray | None = None  # [A, K] powers of the hazards
-    trials: np.ndarray | None = None  # [A, T] successes
-    trial_pass: np.ndarray | None = None  # int [T], place of a trial's pass among `passes`
-    trial_phi: list = field(default_factory=list)  # [T, B] log φ(x h) and its derivatives with respect to log h
-    field_phi: list = field(default_factory=list)  # [F, B] log φ(Λ) and its derivatives with respect to Λ
+NOBODY = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
+class RadialState:
+    """What the derivatives need of an evaluation."""
+
+    passes: Passes
+    windows: Windows
+    log_mu: np.ndarray  # float [M], block order
+    log_a: np.ndarray  # float [n]
+
+
 class RadialPath:
-    """What the block-wise likelihood needs to know about a problem."""
+    """Integrals and derivatives of one problem; fields over cells [M] come and go in cell order."""
 
-    blocks: Blocks
-    shape: Shape
-    probability: bool  # True: the scale is g0 and the hazard −log(1 − g)
-    exposure: np.ndarray  # float [G, F]
-    void_weight: np.ndarray  # float [F]
-    weight: np.ndarray | None  # float [n, F], None where every animal has the void's
-    encounters: Encounters
+    def __init__(self, model: BlockModel, function: DetectionFunction, workers: Workers, tolerance: float):
+        self.model, self.blocks, self.workers = model, model.blocks, workers
+        self.reach = Reach(model, function, tolerance)
 
-    def steps(self, passes: Passes, windows: Windows, block: int, order: int):
-        """The evaluated steps of one block, one at a time; `order` derivatives of the hazards."""
-        near = windows.passes[windows.pass_start[block] : windows.pass_start[block + 1]]
-        animals = windows.animals[windows.animal_start[block] : windows.animal_start[block + 1]]
-        if animals.size:
-            linear = self.encounters.linear
-            near = np.unique(np.concatenate([near, linear.column[linear.entries_of(animals)]]))
-        low, end = self.blocks.start[block], self.blocks.start[block + 1]
-        length = max(16, STEP // max(near.size, animals.size, 1))
-        while low < end:
-            high = min(low + length, end)
-            step = self._hazards(passes, near, animals, low, high, order)
-            if animals.size:
-                self._histories(step, order)
-            yield step
-            low = high
+    def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, RadialState]:
+        """(log_a [n], detected, total, bound, state)."""
+        log_mu = log_mu[self.blocks.cell]
+        total = float(np.exp(log_mu).sum())
+        discs = self.reach.animals(passes)
+        windows = self._windows(passes, discs, discs.radius)
+        log_a, detected = self._integrals(passes, windows, log_mu)
+        bound = self.reach.bound(discs, log_a, total)
+        short = bound > self.reach.tolerance
+        if short.any():
+            discs = self.reach.widened(discs, short, log_a, total)
+            windows = self._windows(passes, discs, discs.radius)
+            again, _ = self._integrals(passes, self._windows(passes, discs, np.where(short, discs.radius, -1.0)), log_mu)
+            log_a = np.where(short, again, log_a)
+            bound = self.reach.bound(discs, log_a, total)
+        state = RadialState(passes, windows, log_mu, log_a)
+        return log_a, detected, total, float(bound.max(initial=0.0)), state
 
-    def _hazards(self, passes: Passes, near, animals, low, high, order) -> Step:
-        size = (near.size, high - low)
-        log_h, first = np.empty(size), np.zeros((2, *size) if order > 0 else (2, 0, 0))
-        second = np.zeros((3, *size) if order > 1 else (3, 0, 0))
-        x, y = self.blocks.x[low:high], self.blocks.y[low:high]
-        at = (passes.x[near], passes.y[near], passes.sigma[near], passes.third[near])
-        self.shape.kernel(order, *at, x, y, log_h, first, second)
-        log_h += passes.log_scale[near, None]
-        link = [None, None]
-        if self.probability:
-            link = [np.empty(size if order > d else (0, 0)) for d in range(2)]
-            log_hazard(order, log_h, *link)
-        h = np.exp(log_h)
-        fields = self.exposure[near].T @ h
-        return Step(low, high, near, animals, log_h, h, fields, self.void_weight @ fields, first, second, *link)
+    def everywhere(self, passes: Passes, log_mu: np.ndarray, animals: np.ndarray) -> RadialState:
+        """The state of a few animals [k], summed over all cells; log_a is -inf for all others."""
+        windows = self._windows(passes, None, None)
+        blocks = len(self.blocks)
+        windows = windows._replace(
+            animal_start=np.arange(blocks + 1) * animals.size, animals=np.tile(animals, blocks)
+        )
+        log_mu = log_mu[self.blocks.cell]
+        return RadialState(passes, windows, log_mu, self._integrals(passes, windows, log_mu)[0])
 
-    def _histories(self, step: Step, order: int) -> None:
-        """log f_i of the block's animals, equation of `encounters`."""
-        animals, encounters = step.animals, self.encounters
-        step.linear = dense_rows(encounters.linear, animals, step.passes, len(self.exposure))
-        log_f = step.linear @ step.log_h
-        log_f += encounters.constant[animals, None]
-        log_f -= step.void if self.weight is None else self.weight[animals] @ step.fields
-        self._trials(step, log_f, order)
-        if encounters.caught is not None:
-            step.field_phi = phi(order, step.fields)
-            log_f += encounters.caught[animals] @ step.field_phi[0]
-        step.log_f = log_f
+    def pullback(self, state: RadialState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
+        """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""
+        passes, windows, log_mu = state.passes, state.windows, state.log_mu
+        log_a = np.where(np.isneginf(state.log_a), np.inf, state.log_a)
 
-    def _trials(self, step: Step, log_f: np.ndarray, order: int) -> None:
-        trials = self.encounters.trials
-        seen = np.unique(trials.column[trials.entries_of(step.animals)])
-        if not seen.size:
-            return
-        step.trials = dense_rows(trials, step.animals, seen, len(self.encounters.trial_pass))
-        step.trial_pass = np.searchsorted(step.passes, self.encounters.trial_pass[seen])
-        u = self.encounters.trial_exposure[seen, None] * step.h[step.trial_pass]
-        step.trial_phi = phi(order, u)
-        log_f += step.trials @ step.trial_phi[0]
-        if order > 0:
-            step.trial_phi[1] *= u
-        if order > 1:
-            step.trial_phi[2] = step.trial_phi[2] * u * u + step.trial_phi[1]
+        def work(block):
+            parts = []
+            for step in self.model.steps(passes, windows, block, 1):
+                over = adjoints(self.model, step, log_mu, log_a, d_log_a, d_detected)
+                parts.append((step.low, step.high, over.log_mu, step.passes, over_passes(step, over.log_h)))
+            return parts
 
+        d_log_mu, d_passes = np.empty(log_mu.size), np.zeros((passes.x.size, 3))
+        for parts in self._map(work):
+            for low, high, over_mu, near, over_near in parts:
+                d_log_mu[low:high] = over_mu
+                d_passes[near] += over_near
+        return self._in_cells(d_log_mu), d_passes
 
-def phi(order: int, u: np.ndarray) -> list[np.ndarray]:
-    """[log φ(u), first, second derivative], as many as `order` asks for."""
-    out = [np.empty(u.shape if d <= order else (0, 0)) for d in range(3)]
-    log_phi(order, u, *out)
-    return out
+    def curvature(self, state: RadialState, d_log_a, d_detected, along_mu, along) -> Curvature:
+        """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
+        return total_curvature(
+            self.model,
+            self._map,
+            state.passes,
+            state.windows,
+            state.log_mu,
+            state.log_a,
+            d_log_a,
+            d_detected,
+            along_mu[self.blocks.cell],
+            along,
+        )
 
+    def detection_probability(self, passes: Passes) -> np.ndarray:
+        """p.(x) [M]."""
+        windows = self._windows(passes, None, None)
+        out = np.empty(self.blocks.cell.size)
 
-def dense_rows(rows: SparseRows, animals, columns, width: int) -> np.ndarray:
-    """rows[animals][:, columns] as a dense array; `columns` ascending and complete, `width` their whole number."""
-    place = np.empty(width, np.int64)
-    place[columns] = np.arange(columns.size)
-    out = np.zeros((animals.size, columns.size))
-    scatter_rows(rows.start, rows.column, rows.entry, animals, place, out)
-    return out
+        def work(block):
+            for step in self.model.steps(passes, windows, block, 0):
+                out[step.low : step.high] = -np.expm1(-step.void)
 
+        self._map(work)
+        return self._in_cells(out)
 
-def integral(path: RadialPath, step: Step, log_mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Σ_m mu_m f_i(m) over a step as (log of the largest term [A], sum relative to it [A])."""
-    log_terms = step.log_f + log_mu[step.low : step.high]
-    peak = log_terms.max(axis=1)
-    reference = np.where(np.isfinite(peak), peak, 0.0)
-    return peak, np.exp(log_terms - reference[:, None]).sum(axis=1)
+    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal."""
+        windows = self._windows(passes, None, None)
+        blocks = len(self.blocks)
+        windows = windows._replace(animal_start=np.arange(blocks + 1), animals=np.full(blocks, animal))
+        out = log_mu[self.blocks.cell]
 
+        def work(block):
+            for step in self.model.steps(passes, windows, block, 0):
+                out[step.low : step.high] += step.log_f[0]
 
-class Adjoints(NamedTuple):
-    """Derivatives of an objective on one step."""
+        self._map(work)
+        return self._in_cells(out)
 
-    q: np.ndarray | None  # [A, B] d_log_a_i times the posterior of animal i's cell
-    log_mu: np.ndarray  # [B]
-    fields: np.ndarray  # [F, B]
-    trials: np.ndarray | None  # [T, B] with respect to log φ(x h)
-    log_h: np.ndarray  # [K, B]
+    def _windows(self, passes: Passes, discs, radius) -> Windows:
+        """The passes near each block and, unless `discs` is None, the animals."""
+        near = self.blocks.cover(passes.x, passes.y, self.reach.passes(passes))
+        if discs is None:
+            return Windows(*near, np.zeros(len(self.blocks) + 1, np.int64), NOBODY)
+        return Windows(*near, *self.blocks.cover(discs.x, discs.y, radius))
 
+    def _integrals(self, passes: Passes, windows: Windows, log_mu) -> tuple[np.ndarray, float]:
+        """log Σ mu f [n] and the expected number detected."""
 
-def adjoints(path: RadialPath, step: Step, log_mu, log_a, d_log_a, d_detected: float) -> Adjoints:
-    """The reverse pass down to log mu and log h; log_mu [M] in block order, log_a and d_log_a [n]."""
-    mu = np.exp(log_mu[step.low : step.high])
-    escape = d_detected * mu * np.exp(-step.void)
-    over_mu = d_detected * mu * -np.expm1(-step.void)
-    over_fields = np.outer(path.void_weight, escape)
-    if not step.animals.size:
-        return Adjoints(None, over_mu, over_fields, None, (path.exposure[step.passes] @ over_fields) * step.h)
-    q = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
-    q *= d_log_a[step.animals, None]
-    shared = q.sum(axis=0)
-    over_mu += shared
-    if path.weight is None:
-        over_fields -= np.outer(path.void_weight, shared)
-    else:
-        over_fields -= path.weight[step.animals].T @ q
-    if path.encounters.caught is not None:
-        over_fields += (path.encounters.caught[step.animals].T @ q) * step.field_phi[1]
-    over_log_h = step.linear.T @ q
-    over_trials = None
-    if step.trials is not None:
-        over_trials = step.trials.T @ q
-        np.add.at(over_log_h, step.trial_pass, over_trials * step.trial_phi[1])
-    over_log_h += (path.exposure[step.passes] @ over_fields) * step.h
-    return Adjoints(q, over_mu, over_fields, over_trials, over_log_h)
+        def work(block):
+            detected, parts = 0.0, []
+            for step in self.model.steps(passes, windows, block, 0):
+                detected -= float(np.exp(log_mu[step.low : step.high]) @ np.expm1(-step.void))
+                if step.animals.size:
+                    parts.append((step.animals, *integral(step, log_mu)))
+            return detected, parts
+
+        results = self._map(work)
+        parts = [part for _, block_parts in results for part in block_parts]
+        return log_sum(parts, self.model.encounters.n), sum(detected for detected, _ in results)
+
+    def _map(self, work) -> list:
+        with self.workers.one_blas_thread():
+            return self.workers.map(work, range(len(self.blocks)))
+
+    def _in_cells(self, field: np.ndarray) -> np.ndarray:
+        out = np.empty_like(field)
+        out[self.blocks.cell] = field
+        return out
 
 
-def over_passes(step: Step, over_log_h: np.ndarray) -> np.ndarray:
-    """Derivatives [K, 3] with respect to (log scale, log σ, third) of each pass from those with respect to log h."""
-    bar = over_log_h if step.link_first is None else over_log_h * step.link_first
-    return np.stack([bar.sum(axis=1), *(np.einsum("km,km->k", bar, by) for by in step.shape_first)], axis=1)
+def log_sum(parts, n: int) -> np.ndarray:
+    """log Σ exp over parts (animals, peak, sum relative to the peak), for each of n animals."""
+    top = np.full(n, -np.inf)
+    for animals, peak, _ in parts:
+        top[animals] = np.maximum(top[animals], peak)
+    reference = np.where(np.isfinite(top), top, 0.0)
+    mass = np.zeros(n)
+    for animals, peak, relative in parts:
+        mass[animals] += relative * np.exp(peak - reference[animals])
+    with np.errstate(divide="ignore"):
+        return reference + np.log(mass)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..detection import DetectionFunction
-from .radial import Passes, RadialPath
+from .blockwise import BlockModel, Passes
 from .shapes import SHAPES
 
 START = 36.0  # first guess: windows end where f_i has fallen by exp(-36) from its value at the centre
@@ -39,17 +39,17 @@ class Discs:
 class Reach:
     """Windows and certificates for one problem."""
 
-    def __init__(self, path: RadialPath, function: DetectionFunction, tolerance: float):
+    def __init__(self, model: BlockModel, function: DetectionFunction, tolerance: float):
         self.tolerance = tolerance
         self._shape = SHAPES[function.name]
         self._hazard = function.hazard
-        self._encounters = path.encounters
-        box = path.blocks.box
+        self._encounters = model.encounters
+        box = model.blocks.box
         self._corners = box[:, 0].min(), box[:, 1].max(), box[:, 2].min(), box[:, 3].max()
         # the most exposure to a pass that any animal can have had
-        self._exposure = path.exposure @ path.void_weight
-        if path.weight is not None and len(path.weight):
-            self._exposure = np.maximum(self._exposure, path.exposure @ path.weight.max(axis=0))
+        self._exposure = model.exposure @ model.void_weight
+        if model.weight is not None and len(model.weight):
+            self._exposure = np.maximum(self._exposure, model.exposure @ model.weight.max(axis=0))
 
     def _log_peak(self, passes: Passes) -> np.ndarray:
         """log κ [G]: the hazard is at most κ times the shape, −log(1 − g) being convex in g."""
