@@ -2,6 +2,5 @@
 
 if __name__ != "uncia.reports":
     raise ImportError(
-        f"this folder is the package uncia.reports, not {__name__!r}: "
-        "run `pip install -e .` once, then `uncia --help`"
+        f"this folder is the package uncia.reports, not {__name__!r}: run `pip install -e .` once, then `uncia --help`"
     )

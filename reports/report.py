@@ -1,0 +1,112 @@
+"""The report: one page for people, and beside it the files for machines, maps and next year."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+
+from . import words
+from .analysis import Analysis
+from .draw import Figure, figures_of
+from .files import whole_folder
+from .maps import write_maps
+from .results import results_of, to_json, write_estimates
+from .tables import Table, provenance, tables_of
+from .texts import Texts, texts
+
+# Everything that a report may leave in its folder; what an earlier report left of these goes.
+NAMES = (
+    "report.html",
+    "results.json",
+    "estimates.csv",
+    "density.tif",
+    "captures.gpkg",
+    "mask.gpkg",
+    "figures",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with its paragraphs, tables and figures, in reading order."""
+
+    name: str
+    title: str
+    paragraphs: tuple[str, ...]
+    parts: tuple[Table | Figure, ...]
+
+
+def write_report(analysis: Analysis, folder: str | Path) -> Path:
+    """Write the whole report into a folder, or nothing at all; returns the path of report.html."""
+    results = results_of(analysis)
+    with whole_folder(folder, NAMES) as made:
+        figures = figures_of(analysis, texts(analysis.study.config.report.language))
+        (made / "figures").mkdir()
+        for figure in figures.values():
+            for image in figure.images:
+                (made / "figures" / f"{image.name}.svg").write_bytes(image.svg)
+                (made / "figures" / f"{image.name}.png").write_bytes(image.png)
+        (made / "report.html").write_text(page(analysis, results, figures), encoding="utf-8", newline="\n")
+        (made / "results.json").write_text(to_json(results), encoding="utf-8", newline="\n")
+        write_estimates(analysis.estimates, made / "estimates.csv")
+        write_maps(analysis, made)
+    return Path(folder) / "report.html"
+
+
+def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
+    """The text of report.html."""
+    told = texts(analysis.study.config.report.language)
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: files(f"{__package__}.templates").joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+    environment.filters["numeric"] = _numeric
+    return environment.get_template("report.html").render(
+        language=analysis.study.config.report.language,
+        title=analysis.study.config.survey.name,
+        headline=words.headline(analysis, told.say),
+        good=analysis.fit.verdict.good,
+        sections=sections(analysis, told, results, figures),
+        version=results["uncia"],
+    )
+
+
+def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, Figure]) -> list[Section]:
+    """The report in reading order; what the survey has no data for is left out."""
+    study, say = analysis.study, told.say
+    parts = figures | tables_of(analysis, told)
+    parts["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
+    lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
+    outline = [
+        ("short", words.in_short(analysis, told), ()),
+        ("survey", [lost], ("T1", "F1", "F2", "T3", "T2", "T4")),
+        ("animals", [], ("T6", "F14", "F3", "F4", "F5", "T5")),
+        ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F6", "F7")),
+        ("checks", [words.findings(study.findings, say), *study.notes], ("T15", "T16")),
+        ("provenance", [], ("T14",)),
+    ]
+    return [
+        Section(name, told.section(name), tuple(filter(None, said)), tuple(parts[id] for id in ids if id in parts))
+        for name, said, ids in outline
+    ]
+
+
+def _numeric(values) -> bool:
+    """Whether a column of text holds numbers, which stand to the right."""
+    given = [v for v in values if v not in ("", "–")]
+    return bool(given) and all(v.replace(",", "").replace(".", "").lstrip("-−+∞").rstrip(" %").isdigit() for v in given)
+
+
+def public(analysis: Analysis) -> Analysis:
+    """The same analysis, told to the public."""
+    report = analysis.study.config.report.model_copy(update={"public": True})
+    config = analysis.study.config.model_copy(update={"report": report})
+    return replace(analysis, study=replace(analysis.study, config=config))

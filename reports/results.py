@@ -1,0 +1,86 @@
+"""results.json: every number of a report with where it comes from, for machines and for next year."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from ..survey.errors import refuse
+from .analysis import Analysis, finite
+from .config import SurveyConfig, config_from
+from .provenance import environment, uncia_version
+
+NUMBERS = ("estimate", "se", "rse", "lower", "upper")
+
+
+def results_of(analysis: Analysis) -> dict:
+    """What results.json says, as results.schema.json describes it."""
+    config = analysis.study.config
+    return {
+        "uncia": uncia_version(),
+        "inputs": [{"path": path, "sha256": sha256} for path, sha256 in analysis.study.inputs],
+        "config": config.model_dump(mode="json"),
+        "environment": environment(),
+        "seed": config.seed,
+        "reported": analysis.reported,
+        "models": [_model(name, fit) for name, fit in analysis.fits.items()],
+        "estimates": [_estimate(row) for row in analysis.estimates.to_dict("records")],
+    }
+
+
+def _model(name: str, fit) -> dict:
+    return {
+        "name": name,
+        "formulas": repr(fit.model),
+        "loglik": finite(fit.loglik),
+        "n_parameters": fit.n_parameters,
+        "aic": finite(fit.aic),
+        "aicc": finite(fit.aicc),
+        "verdict": str(fit.verdict),
+    }
+
+
+def _estimate(row: dict) -> dict:
+    return {name: finite(value) if name in NUMBERS else str(value) for name, value in row.items()}
+
+
+def to_json(results: dict) -> str:
+    """The text of results.json."""
+    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_estimates(estimates: pd.DataFrame, path: Path) -> None:
+    """estimates.csv: the same estimates for a spreadsheet."""
+    estimates.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+
+
+@cache
+def schema() -> dict:
+    """The JSON Schema of results.json."""
+    return json.loads(files(__package__).joinpath("results.schema.json").read_text("utf-8"))
+
+
+def read_results(path: str | Path) -> tuple[dict, SurveyConfig]:
+    """A results.json and the form inside it.
+
+    Raises
+    ------
+    SurveyError : no such file, not JSON, or not the results of a report
+    """
+    path = Path(path)
+    path = path / "results.json" if path.is_dir() else path
+    if not path.is_file():
+        raise refuse("there is no such file", "Give the results.json of a report", file=path, value=str(path))
+    try:
+        results = json.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        row = getattr(error, "lineno", None)
+        raise refuse("this is not JSON", "Give the results.json of a report", file=path, row=row) from None
+    missing = [key for key in schema()["required"] if not isinstance(results, dict) or key not in results]
+    if missing:
+        raise refuse(f"this is no results.json: it lacks {missing[0]!r}", "Give the one of a report", file=path)
+    return results, config_from(results["config"], path)

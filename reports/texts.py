@@ -1,0 +1,36 @@
+"""The catalogue of a report's sentences, one file per language."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Sentences and headings of one language, filled with what is to be told."""
+
+    catalogue: dict[str, dict[str, str]]
+
+    def section(self, name: str) -> str:
+        return self.catalogue["sections"][name]
+
+    def heading(self, name: str) -> str:
+        """The title of a table or figure by its id."""
+        return self.catalogue["headings"][name]
+
+    def note(self, name: str, **values) -> str:
+        """The explanation below a table or figure; empty where there is none."""
+        return self.catalogue["notes"].get(name, "").format(**values)
+
+    def say(self, name: str, **values) -> str:
+        """One sentence."""
+        return self.catalogue["words"][name].format(**values)
+
+
+@cache
+def texts(language: str = "en") -> Texts:
+    """The catalogue of a language."""
+    return Texts(tomllib.loads(files(f"{__package__}.templates").joinpath(f"{language}.toml").read_text("utf-8")))
