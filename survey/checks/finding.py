@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +63,15 @@ def some(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def about(metres: float) -> str:
+    """Metres to two digits, for advice.
+
+    >>> about(517.9), about(1.234), about(25_200.0)
+    ('520 m', '1.2 m', '25,000 m')
+    """
+    return f"{float(f'{metres:.2g}'):,.6g} m"
+
+
 @dataclass(frozen=True)
 class Look:
     """The data with what several checks need, computed once."""
@@ -84,6 +93,13 @@ class Look:
         """int [n]: detections of each animal."""
         counts = self.captures.detections["count"].to_numpy()
         return np.bincount(self.captures.animal_index, counts, self.captures.n_animals).astype(int)
+
+    def rows_of_animals(self) -> Iterator[tuple[str, slice]]:
+        """The name of each animal with its rows of the detections, which are in the order of the animals."""
+        counts = np.bincount(self.captures.animal_index, minlength=self.captures.n_animals)
+        ends = np.cumsum(counts)
+        for name, start, end in zip(self.captures.animals.index, ends - counts, ends, strict=True):
+            yield name, slice(start, end)
 
     @cached_property
     def extent(self) -> float:

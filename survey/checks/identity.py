@@ -12,10 +12,10 @@ from .finding import Finding, Look, note, some, warning
 
 def same_history(look: Look) -> Iterator[Finding]:
     """Animals detected at the same places and occasions: one animal with two names, or two that travel together."""
-    detections = look.captures.detections
+    cell = look.captures.detections["occasion"].to_numpy() * len(look.detectors) + look.captures.detector_index
     histories: dict[tuple, list[str]] = {}
-    for animal, own in detections.groupby("animal", sort=False):
-        histories.setdefault(tuple(zip(own["occasion"], own["detector"], strict=True)), []).append(animal)
+    for animal, rows in look.rows_of_animals():
+        histories.setdefault(tuple(cell[rows]), []).append(animal)
     for history, animals in histories.items():
         if len(history) >= 3 and len(animals) > 1:
             yield warning(

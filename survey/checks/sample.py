@@ -76,12 +76,9 @@ def many_singletons(look: Look) -> Iterator[Finding]:
 
 def moved_far(look: Look) -> Iterator[Finding]:
     """Two detections of one animal further apart than ten times the pooled standard deviation."""
-    if not np.isfinite(look.movement):
-        return
-    captures, places = look.captures, look.detectors.positions
-    for i, name in enumerate(captures.animals.index):
-        own = np.unique(captures.detector_index[captures.animal_index == i])
-        far = pdist(places[own]).max() if len(own) > 1 else 0.0
+    for name, rows in look.rows_of_animals():
+        places = look.detectors.positions[np.unique(look.captures.detector_index[rows])]
+        far = pdist(places).max() if len(places) > 1 else 0.0
         if far > 10.0 * look.movement:
             yield note(
                 "moved-far",
@@ -94,22 +91,20 @@ def moved_far(look: Look) -> Iterator[Finding]:
 def counts_clumped(look: Look) -> Iterator[Finding]:
     """Counts of an animal at a detector vary more between occasions than Poisson counts with this effort.
 
-    Given their total T, Poisson counts are multinomial with shares e_s / sum(e): X² / degrees of freedom is near 1.
+    Given their total T, Poisson counts are multinomial with shares p_s = e_s / sum(e), so that
+    X² = sum (y_s - T p_s)² / (T p_s) = sum y_s² / (T p_s) - T has as many degrees of freedom as occasions less one.
     """
-    if look.detectors.kind != "count" or look.captures.n_occasions < 2:
+    captures, effort = look.captures, np.nan_to_num(look.detectors.effort)
+    if look.detectors.kind != "count" or captures.n_occasions < 2:
         return
-    effort = np.nan_to_num(look.detectors.effort)
-    statistic = freedom = 0.0
-    table = look.captures.detections.assign(k=look.captures.detector_index)
-    for (_, k), own in table.groupby(["animal", "k"], sort=False):
-        total, e = own["count"].sum(), effort[:, k]
-        if total < 2 or np.count_nonzero(e) < 2:
-            continue
-        seen = np.zeros(len(e))
-        seen[own["occasion"] - 1] = own["count"]
-        expected = total * e[e > 0] / e.sum()
-        statistic += np.sum((seen[e > 0] - expected) ** 2 / expected)
-        freedom += len(expected) - 1
+    y, k = captures.detections["count"].to_numpy(float), captures.detector_index
+    share = (effort / np.maximum(effort.sum(axis=0), 1e-300))[captures.detections["occasion"] - 1, k]
+    pairs, pair = np.unique(captures.animal_index * len(look.detectors) + k, return_inverse=True)
+    total = np.bincount(pair, y)
+    free = np.count_nonzero(effort, axis=0)[pairs % len(look.detectors)] - 1
+    informative = (total > 1) & (free > 0)
+    statistic = np.sum((np.bincount(pair, y**2 / (total[pair] * share)) - total)[informative])
+    freedom = np.sum(free[informative])
     if freedom and statistic / freedom > 1.5 and chi2.sf(statistic, freedom) < 0.01:
         yield warning(
             "counts-clumped",

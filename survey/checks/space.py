@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .finding import Finding, Look, error, note, some, warning
+from .finding import Finding, Look, about, error, note, some, warning
 
 
 def other_crs(look: Look) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def small_buffer(look: Look) -> Iterator[Finding]:
             "buffer-too-small",
             f"The mask ends {reach:,.0f} m from the detectors, {reach / look.movement:.1f} times their movement; "
             "animals from outside could be detected, and density comes out too high",
-            f"Use a buffer of at least {4.0 * look.movement:,.0f} m, unless animals cannot live there",
+            f"Use a buffer of at least {about(4.0 * look.movement)}, unless animals cannot live there",
         )
 
 
@@ -81,7 +81,7 @@ def coarse_mask(look: Look) -> Iterator[Finding]:
         yield warning(
             "mask-too-coarse",
             f"Cells of {look.mask.spacing:,.4g} m are large for animals that move {look.movement:,.4g} m",
-            f"Use a spacing of at most {0.5 * look.movement:,.2g} m",
+            f"Use a spacing of at most {about(0.5 * look.movement)}",
         )
 
 
@@ -91,7 +91,7 @@ def fine_mask(look: Look) -> Iterator[Finding]:
         yield note(
             "mask-needlessly-fine",
             f"{look.mask.size:,} cells of {look.mask.spacing:,.4g} m, and animals move {look.movement:,.4g} m",
-            f"A spacing of {look.movement / 4.0:,.2g} m gives the same density in less time",
+            f"A spacing of {about(look.movement / 4.0)} gives the same density in less time",
         )
 
 
