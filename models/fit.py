@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .derived import z_of
+from .inference.maximum_likelihood import Covariance
 from .verdict import Verdict
 
 
@@ -28,6 +29,7 @@ class Fit:
     base_verdict: Verdict
     evaluations: int = 0
     interval: str = "wald"
+    determined: Covariance | None = None  # what the data determine, and what not
 
     @property
     def n_parameters(self) -> int:
@@ -63,6 +65,12 @@ class Fit:
         with np.errstate(invalid="ignore"):
             return np.sqrt(np.diag(self.covariance))
 
+    def covariance_of(self, jacobian: np.ndarray) -> np.ndarray:
+        """Delta-method covariance [q, q] of functions with `jacobian` [q, p]; NaN where undetermined."""
+        if self.determined is None:
+            return jacobian @ self.covariance @ jacobian.T
+        return self.determined.along(jacobian)
+
     @property
     def values(self) -> dict[str, np.ndarray]:
         """Natural-scale values of each parameter over its rows."""
@@ -93,6 +101,15 @@ class Fit:
         from .inference.profile import profile_intervals
 
         return profile_intervals(self, names)
+
+    def bootstrap(self, n: int = 200, seed: int = 1, **how):
+        """Parametric bootstrap: `n` data sets simulated from the fit, each fitted again (see `inference.bootstrap`).
+
+        `how` takes `executor`, `workers`, `store` (a folder that lets it be interrupted and resumed) and `progress`.
+        """
+        from .inference.bootstrap import bootstrap
+
+        return bootstrap(self, n, seed, **how)
 
     def summary(self) -> str:
         """The fit on one screen."""

@@ -138,29 +138,57 @@ class Model(ABC):
             covariance=covariance.matrix,
             loglik=optimum.loglik,
             method="maximum likelihood",
-            base_verdict=_verdict(self.parameters, optimum, covariance.flat),
+            base_verdict=_verdict(self, optimum, covariance),
             evaluations=optimum.evaluations,
             interval=interval,
+            determined=covariance,
         )
 
+    def name_rows(self, name: str, rows: np.ndarray) -> str:
+        """The parameter `name` over some of its rows, in words for a verdict."""
+        return f"{name} in {len(rows)} of its {len(self.parameters[name].design.matrix)} rows"
 
-def _verdict(parameters: ParameterSet, optimum, flat) -> Verdict:
-    remarks = []
+
+def _verdict(model: Model, optimum, covariance) -> Verdict:
+    parameters, remarks = model.parameters, []
     if optimum.interrupted:
         remarks.append(Remark(Outcome.INTERRUPTED))
     elif not optimum.converged:
         remarks.append(Remark(Outcome.NOT_CONVERGED, optimum.why))
     edge = _at_boundary(parameters, optimum.vector)
     labels = [_label(label) for label in parameters.labels]
-    for group in flat:
+    for group, direction in zip(covariance.flat, covariance.directions.T, strict=True):
+        within = _edges_along(model, optimum.vector, covariance.scaling @ direction)
+        remarks += [Remark(Outcome.BOUNDARY, words) for name, words in (within or {}).items() if name not in edge]
         inner = [labels[j] for j in group if parameters.labels[j][0] not in edge]
-        if inner:
+        if inner and within is None:
             remarks.append(Remark(Outcome.FLAT, " and ".join(inner)))
     for name, side in edge.items():
         remarks.append(Remark(Outcome.BOUNDARY, f"{name} ({side})"))
     if not any(r.outcome.serious for r in remarks):
         remarks.insert(0, Remark(Outcome.CONVERGED))
-    return Verdict(()).also(*remarks)
+    return Verdict(()).also(*dict.fromkeys(remarks))
+
+
+def _edges_along(model: Model, vector: np.ndarray, direction: np.ndarray, near: float = 1e-3) -> dict[str, str] | None:
+    """Parameters at an edge in every row that a flat direction [p] moves, in words; None if it moves any other row."""
+    moves = {p.name: np.abs(p.design.matrix @ direction[model.parameters.slice_of(p.name)]) for p in _designed(model)}
+    most, found = max(move.max() for move in moves.values()), {}
+    for name, move in moves.items():
+        p, rows = model.parameters[name], np.flatnonzero(move > 1e-2 * most)
+        if not len(rows):
+            continue
+        value = p.values(vector[model.parameters.slice_of(name)])[rows]
+        side = {True: "0", False: "1"}[bool(value[0] < near)]
+        bounded = p.link.name in ("logit", "cloglog")
+        if not ((value < near) | (bounded & (value > 1 - near))).all() or p.link.name == "identity":
+            return None
+        found[name] = f"{model.name_rows(name, rows)} (estimated as {side})"
+    return found
+
+
+def _designed(model: Model):
+    return [p for p in model.parameters if p.design is not None]
 
 
 def _at_boundary(parameters: ParameterSet, vector: np.ndarray, near: float = 1e-6) -> dict[str, str]:

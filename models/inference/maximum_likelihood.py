@@ -160,6 +160,22 @@ class Covariance:
 
     matrix: np.ndarray  # [p, p]
     flat: tuple[tuple[int, ...], ...]  # groups of coefficients that cannot be told apart, by position
+    scaling: np.ndarray  # [p, p] T
+    directions: np.ndarray  # [p, flat] those directions, in gamma
+    firm: np.ndarray  # [p, p] covariance over all other directions
+
+    def along(self, jacobian: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+        """Delta-method covariance [q, q] of functions with `jacobian` [q, p]; NaN where a flat direction moves it.
+
+        A function of undetermined coefficients can be determined: survival in year 2 is, when that of year 1, the
+        intercept, is 1.
+        """
+        found = jacobian @ self.firm @ jacobian.T
+        in_gamma = jacobian @ self.scaling
+        moved = np.abs(in_gamma @ self.directions) > tolerance * np.linalg.norm(in_gamma, axis=1)[:, None]
+        lost = moved.any(axis=1)
+        found[lost, :] = found[:, lost] = np.nan
+        return found
 
 
 def covariance_of(optimum: Optimum) -> Covariance:
@@ -168,21 +184,25 @@ def covariance_of(optimum: Optimum) -> Covariance:
     The coefficients that take part in a flat direction get no variance at all; the others keep theirs.
     """
     p = len(optimum.vector)
+    T, none = optimum.scaling, np.empty((p, 0))
     if p == 0:
-        return Covariance(np.empty((0, 0)), ())
+        return Covariance(np.empty((0, 0)), (), T, none, np.empty((0, 0)))
     if not np.isfinite(optimum.information).all():
-        return Covariance(np.full((p, p), np.nan), ())
-    T = optimum.scaling
+        unknown = np.full((p, p), np.nan)
+        return Covariance(unknown, (), T, none, unknown)
     curvature, directions = np.linalg.eigh(optimum.information)
     flat = curvature <= max(FLAT, NOISE * curvature.max())
     if not flat.any():
         factor = cho_factor(optimum.information)
-        return Covariance(T @ cho_solve(factor, T.T), ())
+        matrix = T @ cho_solve(factor, T.T)
+        return Covariance(matrix, (), T, none, matrix)
     firm = directions[:, ~flat]
     matrix = T @ (firm / curvature[~flat]) @ firm.T @ T.T
+    firm_matrix = matrix.copy()
     in_beta = T @ directions[:, flat]
     scale = np.sqrt(np.sum(T**2, axis=1))[:, None]
     involved = np.abs(in_beta) / scale > 0.05
     lost = involved.any(axis=1)
     matrix[lost, :] = matrix[:, lost] = np.nan
-    return Covariance(matrix, tuple(tuple(np.flatnonzero(column)) for column in involved.T))
+    groups = tuple(tuple(np.flatnonzero(column)) for column in involved.T)
+    return Covariance(matrix, groups, T, directions[:, flat], firm_matrix)
