@@ -141,6 +141,11 @@ class ParameterSet:
             raise refuse("values are needed for every parameter", f"Add {', '.join(missing)}", value=sorted(given))
         return np.concatenate([_coefficients(p, given[p.name]) for p in self if p.design is not None] or [np.empty(0)])
 
+    def given(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
+        """The mapping that `vector_from` turns back into `vector`."""
+        parts = self.split(vector)
+        return {p.name: dict(zip(p.terms, map(float, parts[p.name]), strict=True)) for p in self if p.design is not None}
+
     def frame(self, vector: np.ndarray) -> pd.DataFrame:
         """Coefficients with their parameter, term and link."""
         rows = [(p.name, term, p.link.name) for p in self for term in p.terms]

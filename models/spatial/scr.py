@@ -260,19 +260,30 @@ class SCR(Model):
 
         return simulate_captures(self, values, seed, centres)
 
+    def on(self, captures: CaptureHistory) -> SCR:
+        """The same model of other captures."""
+        return SCR(captures, self.mask, **self.formulas, **self._options())
+
     def with_full_likelihood(self) -> SCR:
-        """The same model under the full likelihood."""
-        options = {
-            "detection": self.detection.name,
-            "counts": self.counts,
-            "links": self.links,
-            "threads": self.threads,
-        }
+        """The same model under the full likelihood, Poisson N."""
+        options = self._options() | {"likelihood": "full", "distribution": "poisson"}
         return SCR(self.captures, self.mask, **self.formulas, **options)
+
+    def _options(self) -> dict:
+        names = ("distribution", "likelihood", "counts", "links", "threads")
+        return {"detection": self.detection.name} | {name: getattr(self, name) for name in names}
+
+    def __reduce__(self):
+        """A model travels between processes as what it was made from."""
+        return _rebuild, (self.captures, self.mask, self.formulas, self._options())
 
     def __repr__(self) -> str:
         formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
         return f"SCR({formulas}; {self.detection.name}, {self.likelihood} likelihood, {self.distribution} N)"
+
+
+def _rebuild(captures, mask, formulas, options) -> SCR:
+    return SCR(captures, mask, **formulas, **options)
 
 
 def _one_of(what: str, value: str, allowed) -> None:

@@ -1,0 +1,104 @@
+"""Many tasks over executors: order, resumption, a dying worker, a local Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uncia.models.inference.parallel import run_tasks
+from uncia.survey.errors import SurveyError
+
+
+def square(task):
+    return task**2
+
+
+def square_unless_killed(task):
+    """Dies once, on the task that finds its flag not yet set."""
+    number, flag = task
+    if number == 3 and not Path(flag).exists():
+        Path(flag).touch()
+        os._exit(1)
+    return number**2
+
+
+def always_dies(task):
+    os._exit(1)
+
+
+def slow_square(task):
+    time.sleep(0.05)
+    return task**2
+
+
+def test_order_is_that_of_the_tasks():
+    with ThreadPoolExecutor(4) as pool:
+        assert run_tasks(square, range(20), executor=pool) == [i**2 for i in range(20)]
+    assert run_tasks(square, range(5), workers=1) == [0, 1, 4, 9, 16]
+
+
+def test_a_store_is_resumed(tmp_path):
+    done = []
+
+    def first_half(task):
+        if task == 4:
+            raise KeyboardInterrupt
+        done.append(task)
+        return task**2
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(first_half, range(8), workers=1, store=tmp_path)
+    assert done == [0, 1, 2, 3]
+    seen = []
+    assert run_tasks(square, range(8), workers=1, store=tmp_path, progress=lambda d, n: seen.append((d, n))) == [
+        i**2 for i in range(8)
+    ]
+    assert seen[0] == (4, 8)
+    assert seen[-1] == (8, 8)
+    with pytest.raises(SurveyError, match="the store belongs to other work"):
+        run_tasks(square, range(1, 9), workers=1, store=tmp_path)
+
+
+def test_a_dying_process_loses_nothing(tmp_path):
+    tasks = [(i, str(tmp_path / "flag")) for i in range(8)]
+    assert run_tasks(square_unless_killed, tasks, workers=2) == [i**2 for i in range(8)]
+    with pytest.raises(SurveyError, match="a worker process died 3 times"):
+        run_tasks(always_dies, [1, 2], workers=2)
+
+
+def test_dask_cluster_with_a_worker_killed_half_way():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        killed = []
+
+        def kill_one(done, total):
+            if done >= total // 2 and not killed:
+                killed.append(next(iter(cluster.workers.values())))
+                pid = client.run(os.getpid, workers=[killed[0].worker_address])[killed[0].worker_address]
+                os.kill(pid, 9)
+
+        found = run_tasks(slow_square, range(40), executor=client.get_executor(), progress=kill_one)
+    assert killed
+    assert found == [i**2 for i in range(40)]
+
+
+def test_bootstrap_is_the_same_on_any_executor():
+    from test_scr import MODELS
+
+    fit = MODELS["count"].fit()
+    alone = fit.bootstrap(4, seed=3, workers=1)
+    with ThreadPoolExecutor(2) as pool:
+        together = fit.bootstrap(4, seed=3, executor=pool)
+    np.testing.assert_array_equal(alone.vectors, together.vectors)
+    table = alone.intervals().set_index("quantity")
+    assert table.loc["density", "lower"] <= table.loc["density", "mean"] <= table.loc["density", "upper"]
