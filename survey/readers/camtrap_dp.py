@@ -234,7 +234,7 @@ def _deployments(reading: Reading, c: Columns) -> pd.DataFrame:
     start, end = field("deploymentStart"), c.time("deploymentEnd", reading.zone)
     check_dates(c, start, end)
     name, place = field("deploymentID"), field("locationID")
-    covariates = {n: field(n) for n in COVARIATES if c.has(n)}
+    covariates = {n: field(n) for n in COVARIATES if (c.text(n) != "").any()}  # the standard writes empty columns too
     frame = pd.DataFrame(
         {
             "deployment": name,
