@@ -13,6 +13,7 @@ COLUMNS = ("quantity", "unit", "scope", "estimate", "se", "rse", "lower", "upper
 
 
 def z_of(level: float = LEVEL) -> float:
+    """The normal quantile of a two-sided interval: 1.96 for 0.95."""
     return float(norm.ppf(0.5 + level / 2.0))
 
 

@@ -21,6 +21,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def percent(value: float) -> str:
+    """A share in percent, two digits when it is small; a dash when it is not known."""
     return "–" if not np.isfinite(value) else f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.1f} %"
 
 
@@ -80,6 +81,7 @@ def _align(frame: pd.DataFrame) -> str:
 
 
 def fit_text(fit) -> str:
+    """A fit on one screen."""
     parts = ["\n".join(_heading(fit)), "\n".join(map(str, fit.verdict.remarks)), _numbers(fit)]
     parts.append("Coefficients (link scale)\n" + _align(coefficient_table(fit)))
     parts.append("Estimates\n" + _align(estimate_table(fit.derive())))
@@ -87,6 +89,7 @@ def fit_text(fit) -> str:
 
 
 def fit_html(fit) -> str:
+    """A fit in a notebook."""
     escape = html.escape
     head = "<br>".join(escape(line) for line in _heading(fit))
     remarks = "".join(f"<li>{escape(str(r))}</li>" for r in fit.verdict.remarks)

@@ -26,6 +26,7 @@ class Number:
 
     @property
     def same(self) -> bool:
+        """Equal to a relative 1e-6, or missing both times."""
         if self.then is None or self.now is None:
             return self.then is self.now
         return abs(self.then - self.now) <= TOLERANCE * max(abs(self.then), abs(self.now))

@@ -30,6 +30,7 @@ class Arranged:
 
 
 def raster_of(mask: HabitatMask) -> Raster:
+    """The mask as the engine knows it: where its cells are, without CRS and covariates."""
     return Raster(mask.x0, mask.y0, mask.spacing, mask.habitat)
 
 

@@ -28,10 +28,12 @@ class Composed:
 
 
 def poisson(sum_log_a: float, detected: float, total: float, n: int) -> Composed:
+    """Animals scattered by a Poisson process: their number varies around N."""
     return Composed(sum_log_a - detected, -1.0)
 
 
 def conditional(sum_log_a: float, detected: float, total: float, n: int) -> Composed:
+    """Given that n animals were detected: density drops out but for its pattern."""
     if not detected > 0:
         return Composed(-np.inf, 0.0)
     loglik = sum_log_a - n * np.log(detected) + gammaln(n + 1.0)
@@ -39,6 +41,7 @@ def conditional(sum_log_a: float, detected: float, total: float, n: int) -> Comp
 
 
 def binomial(sum_log_a: float, detected: float, total: float, n: int) -> Composed:
+    """A fixed number N of animals, of which n were detected."""
     N, missed, unseen = total, total - detected, total - n
     if unseen < 0 or not missed > 0:
         return Composed(-np.inf, 0.0)

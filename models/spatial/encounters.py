@@ -51,6 +51,7 @@ class Encounters:
 
     @classmethod
     def of(cls, problem: SpatialProblem) -> Encounters:
+        """The sparse detections of a problem, with the constants that they alone determine."""
         n = problem.n_animals
         animal = np.repeat(np.arange(n), np.diff(problem.event_start))
         count = np.asarray(problem.event_count, float)

@@ -88,6 +88,7 @@ def stamp(frame: pd.DataFrame, c: Columns) -> pd.DataFrame:
 
 
 def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
+    """The known name that is nearest to `value` as a question, or what to say when none is near."""
     close = get_close_matches(value, [str(k) for k in known], n=1)
     return f"Did you mean {close[0]!r}?" if close else otherwise
 
