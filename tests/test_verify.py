@@ -1,7 +1,5 @@
 """verify: every id is planted once and found; the field's classic data sets give no false alarm."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,9 +51,8 @@ def documented(captures, identities=None, life_stage="adult", deployments=None):
     identities["record"] = [str(i) for i in range(len(identities))]
     records = pd.DataFrame({"record": identities["record"], "fate": "used", "life_stage": life_stage})
     standing = {"deployment": ["d1", "d2"], "timestamp_issues": False, "coordinate_uncertainty": np.nan}
-    tables = SimpleNamespace(
-        identities=identities, records=records, deployments=pd.DataFrame({**standing, **(deployments or {})})
-    )
+    deployments = pd.DataFrame({**standing, **(deployments or {})})
+    tables = survey.SurveyTables(deployments, pd.DataFrame(), records, identities, "UTC")
     return survey.CaptureHistory(captures.detections, captures.detectors, captures.animals, tables=tables)
 
 

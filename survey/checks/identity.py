@@ -127,13 +127,13 @@ def cubs(look: Look) -> Iterator[Finding]:
 
 
 def one_flank(look: Look) -> Iterator[Finding]:
-    """Left-only and right-only animals may be the same ones."""
+    """Left-only and right-only animals may be the same ones; a warning when they could be a tenth of all."""
     if not len(look.identities):
         return
     flanks = look.identities.groupby("individual")["flank"].agg(lambda seen: frozenset(seen) - {""})
     left, right = (flanks.index[flanks.map(lambda seen, side=side: seen == {side})] for side in ("left", "right"))
     if len(left) and len(right):
-        yield warning(
+        yield (warning if min(len(left), len(right)) > 0.1 * look.captures.n_animals else note)(
             "one-flank-animals",
             f"{some(len(left), 'animal')} known from the left only, {len(right)} from the right only: perhaps the same",
             "Use one flank only, or left and right as two sessions with shared detection",
