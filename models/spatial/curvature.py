@@ -25,7 +25,16 @@ class Curvature(NamedTuple):
 
 
 def total_curvature(
-    model: BlockModel, over_blocks, passes: Passes, windows: Windows, log_mu, log_a, d_log_a, d_detected, along_mu, along
+    model: BlockModel,
+    over_blocks,
+    passes: Passes,
+    windows: Windows,
+    log_mu: np.ndarray,
+    log_a: np.ndarray,
+    d_log_a: np.ndarray,
+    d_detected: float,
+    along_mu: np.ndarray,
+    along: np.ndarray,
 ) -> Curvature:
     """Sums the curvature over all blocks.
 

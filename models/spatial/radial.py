@@ -44,7 +44,8 @@ class RadialPath:
         if short.any():
             discs = self.reach.widened(discs, short, log_a, total)
             windows = self._windows(passes, discs, discs.radius)
-            again, _ = self._integrals(passes, self._windows(passes, discs, np.where(short, discs.radius, -1.0)), log_mu)
+            only = self._windows(passes, discs, np.where(short, discs.radius, -1.0))
+            again, _ = self._integrals(passes, only, log_mu)
             log_a = np.where(short, again, log_a)
             bound = self.reach.bound(discs, log_a, total)
         state = RadialState(passes, windows, log_mu, log_a)
@@ -54,9 +55,7 @@ class RadialPath:
         """The state of a few animals [k], summed over all cells; log_a is -inf for all others."""
         windows = self._windows(passes, None, None)
         blocks = len(self.blocks)
-        windows = windows._replace(
-            animal_start=np.arange(blocks + 1) * animals.size, animals=np.tile(animals, blocks)
-        )
+        windows = windows._replace(animal_start=np.arange(blocks + 1) * animals.size, animals=np.tile(animals, blocks))
         log_mu = log_mu[self.blocks.cell]
         return RadialState(passes, windows, log_mu, self._integrals(passes, windows, log_mu)[0])
 
