@@ -9,6 +9,8 @@ if __name__ != "uncia.models":
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.compare import compare
+from .occupancy.royle_nichols import RoyleNichols
+from .occupancy.single_season import Occupancy
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
@@ -18,7 +20,9 @@ __all__ = [
     "SCR",
     "DetectionFunction",
     "Fit",
+    "Occupancy",
     "Outcome",
+    "RoyleNichols",
     "Verdict",
     "compare",
     "simulate_population",

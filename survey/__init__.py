@@ -9,6 +9,7 @@ if __name__ != "uncia.survey":
 from .assemble import assemble
 from .captures import CaptureHistory
 from .crs import suggest_utm, to_degrees, to_metres
+from .detections import DetectionHistory
 from .detectors import Detectors
 from .errors import SurveyError, SurveyWarning
 from .fieldwork import fieldwork
@@ -26,6 +27,7 @@ from .writers.secr_text import write_secr
 
 __all__ = [
     "CaptureHistory",
+    "DetectionHistory",
     "Detectors",
     "Findings",
     "HabitatMask",

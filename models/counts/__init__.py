@@ -1,0 +1,1 @@
+"""Abundance at sites from counts of animals that cannot be told apart."""

@@ -1,0 +1,1 @@
+"""Occupancy of sites from detection histories."""

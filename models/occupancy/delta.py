@@ -1,0 +1,66 @@
+"""Uncertainty of what follows from the coefficients: the delta method, and intervals between two bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import expit, logit
+
+from ..derived import LEVEL, Estimate, z_of
+
+STEP = 1e-5  # of the central differences, in units in which coefficients are alike
+
+
+def jacobian(fit, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Derivatives [m, p] of function(vector) [m] at the estimates."""
+    T = fit.model.scaling(fit.vector)
+    columns = []
+    for direction in T.T:
+        ahead, behind = (np.atleast_1d(function(fit.vector + side * STEP * direction)) for side in (1.0, -1.0))
+        columns.append((ahead - behind) / (2.0 * STEP))
+    if not columns:
+        return np.zeros((len(np.atleast_1d(function(fit.vector))), 0))
+    return np.array(columns).T @ np.linalg.inv(T)
+
+
+def covariance(fit, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Covariance [m, m] of function(vector), with the coefficients that matter to it only."""
+    J = jacobian(fit, function)
+    used = np.any(J != 0.0, axis=0)
+    J, V = J[:, used], fit.covariance[np.ix_(used, used)]
+    return J @ V @ J.T
+
+
+def between(quantity, unit, scope, estimate, se, least=0.0, most=1.0, level: float = LEVEL) -> Estimate:
+    """An estimate that must lie between two bounds: interval on the logit of its place between them."""
+    name = f"{100 * level:g}% logit" + ("" if (least, most) == (0.0, 1.0) else f", {least:.6g} to {most:.6g}")
+    place, width = (estimate - least) / (most - least) if most > least else 1.0, most - least
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = z_of(level) * se / (width * place * (1.0 - place)) if 0.0 < place < 1.0 else np.nan
+        lower, upper = expit(logit(place) - half), expit(logit(place) + half)
+    if se == 0.0:
+        lower = upper = place
+    ends = (float(least + width * lower), float(least + width * upper))
+    return Estimate(quantity, unit, scope, float(estimate), float(se), *ends, name)
+
+
+def proportion(fit, quantity: str, scope: str, function: Callable[[np.ndarray], float]) -> Estimate:
+    """A probability that is a function of the coefficients."""
+    se = float(np.sqrt(covariance(fit, function)[0, 0]))
+    return between(quantity, "probability", scope, float(function(fit.vector)), se)
+
+
+def realised(fit, quantity, unit, scope, weight: np.ndarray, posterior: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """Σ weight · z over these very sites, z known where found: variance of z given the data plus that of the estimates.
+
+    Parameters
+    ----------
+    weight : [N], e.g. km² of each site
+    posterior : vector ↦ P(z = 1 | data) [N]
+    """
+    z = posterior(fit.vector)
+    of_estimates = covariance(fit, lambda v: np.array([weight @ posterior(v)]))[0, 0]
+    se = float(np.sqrt(np.sum(weight**2 * z * (1.0 - z)) + of_estimates))
+    certain = float(np.sum(weight[z == 1.0]))
+    return between(quantity, unit, scope, float(weight @ z), se, certain, float(weight.sum()))

@@ -1,0 +1,152 @@
+"""What all models of detection histories share: parameters over sites, seasons and visits, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from ...survey.detections import DetectionHistory
+from ...survey.errors import refuse
+from ..design import Design
+from ..fit import Fit
+from ..links import LINKS
+from ..model import Model
+from ..parameters import Parameter, ParameterSet
+
+ROWS = ("one", "site", "season", "transition", "visit")
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A parameter that a model has: the links it may have (the first by default), and what its rows are.
+
+    Rows: "one" number; N "site"s; N·T "season"s (season fastest); N·(T - 1) "transition"s, with the covariates of the
+    season they start from; or the "visit"s that were done.
+    """
+
+    name: str
+    rows: str
+    meaning: str
+    links: tuple[str, ...] = ("logit", "cloglog")
+    unit: str = "probability"
+
+
+class HistoryFit(Fit):
+    """A `Fit` to a detection history: adds the posterior of the latent state."""
+
+    def posterior(self) -> pd.DataFrame:
+        """The latent state of each site (and season) given what was found there, at the estimates."""
+        return self.model.posterior(self.vector)
+
+
+class HistoryModel(Model):
+    """A model of one detection history, with one formula per parameter.
+
+    A subclass names its parameters in `symbols` and says `evaluate`, `start_values`, `derive`, `posterior` and
+    `simulate`.
+    """
+
+    symbols: ClassVar[tuple[Symbol, ...]]
+    data_kind: ClassVar[str] = "detections"  # log-likelihoods of models of the same kind of data can be compared
+    fit_class = HistoryFit
+
+    def __init__(
+        self, history: DetectionHistory, formulas: Mapping[str, str | float], links: Mapping[str, str] | None = None
+    ):
+        self.history = history
+        self.links = dict(links or {})
+        self.formulas = dict(formulas)
+        unknown = sorted(set(self.links) - {s.name for s in self.symbols})
+        if unknown:
+            raise refuse("links: the model has no such parameter", f"It has {', '.join(formulas)}", value=unknown)
+        frames: dict[str, pd.DataFrame] = {}
+        self.parameters = ParameterSet(
+            [self._parameter(s, formulas[s.name], frames) for s in self.symbols if s.name in formulas]
+        )
+
+    def _parameter(self, symbol: Symbol, formula: str | float, frames: dict[str, pd.DataFrame]) -> Parameter:
+        link = self.links.get(symbol.name, symbol.links[0])
+        if link not in symbol.links:
+            raise refuse(f"{symbol.name} cannot have this link", f"Use {' or '.join(symbol.links)}", value=link)
+        if symbol.name not in frames:
+            frames.setdefault(symbol.rows, self.frame(symbol))
+        frame = frames[symbol.rows]
+        design = Design.of(formula, frame, symbol.name) if isinstance(formula, str) else None
+        fixed = None if isinstance(formula, str) else float(formula)
+        return Parameter(symbol.name, LINKS[link], design, symbol.unit, symbol.meaning, fixed, len(frame))
+
+    def frame(self, symbol: Symbol) -> pd.DataFrame:
+        """Covariates over the rows of a parameter."""
+        if symbol.rows == "one":
+            return pd.DataFrame(index=range(1))
+        if symbol.rows == "site":
+            return self.history.site_frame()
+        if symbol.rows == "visit":
+            return self.history.visit_frame()
+        rows = self.history.season_frame()
+        if symbol.rows == "season":
+            return rows
+        last = np.tile(np.arange(self.history.n_seasons) == self.history.n_seasons - 1, self.history.n_sites)
+        return rows[~last].reset_index(drop=True)
+
+    @property
+    def sample_size(self) -> int:
+        """Number of sites visited."""
+        return int(self.history.visited.sum())
+
+    def not_comparable(self, other) -> str:
+        if not isinstance(other, HistoryModel) or self.data_kind != other.data_kind:
+            return "they are different kinds of model"
+        if self.history is not other.history and not self.history.equals(other.history):
+            return "they are of different detection histories"
+        return ""
+
+    def start(self) -> np.ndarray:
+        return self.parameters.start(self.start_values())
+
+    def start_values(self) -> dict[str, float]:
+        """One natural-scale value per parameter to begin with, from the data."""
+        raise NotImplementedError
+
+    def posterior(self, vector: np.ndarray) -> pd.DataFrame:
+        """The latent states given the data, at coefficients [p]."""
+        raise NotImplementedError
+
+    def simulate(self, values: Mapping[str, object], seed: int) -> DetectionHistory:
+        """A history from the model, with the visits that were done here.
+
+        Parameters
+        ----------
+        values : value or {term: coefficient} per parameter, as for `at`
+        seed : of NumPy's default generator; the same seed gives the same data
+        """
+        drawn = self._draw(self.parameters.values(self.parameters.vector_from(values)), np.random.default_rng(seed))
+        whole = np.zeros(len(self.history.value))
+        whole[self.history.done] = drawn
+        return self.history.with_values(whole)
+
+    def _draw(self, values: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Findings of the visits that were done."""
+        raise NotImplementedError
+
+    def predict(self, fit, name, newdata):
+        from .predict import predict
+
+        return predict(fit, name, newdata)
+
+    def __repr__(self) -> str:
+        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        return f"{type(self).__name__}({formulas})"
+
+
+def check_detections(history: DetectionHistory, most: int | None = 1) -> None:
+    """Findings must be no larger than `most`, and something must have been found."""
+    value = history.value[history.done]
+    if most is not None and len(value) and value.max() > most:
+        raise refuse(f"a finding is larger than {most}", "This model knows only the states up to it", value=value.max())
+    if not (value > 0).any():
+        raise refuse("nothing was found on any visit, so there is nothing to fit", "Check the species and the dates")
