@@ -67,9 +67,9 @@ class Data(Part):
         given = {name for name in type(self).model_fields if name != "format" and getattr(self, name) is not None}
         for name in needed:
             if name not in given:
-                raise ValueError(f"data in the format {self.format!r} need the key {name!r}")
+                raise ValueError(f"data in the format {self.format!r} need the key {name!r}", f"Add {name} = …")
         for name in sorted(given - {"encoding", *needed, *allowed}):
-            raise ValueError(f"data in the format {self.format!r} have no {name!r}")
+            raise ValueError(f"data in the format {self.format!r} have no {name!r}", "Leave it out")
         return self
 
 
@@ -85,6 +85,8 @@ class Occasions(Part):
     outside: Literal["refuse", "drop"] = Field("refuse", description="identified records while no camera worked")
     start: str | None = Field(None, description="first local date, when only a part of the data is wanted")
     end: str | None = None
+    session_from: str | None = Field(None, description="key in the deployments' groups that holds the session")
+    session: str | None = Field(None, description="the session wanted")
 
 
 class Mask(Part):
@@ -146,13 +148,15 @@ class SurveyConfig(Part):
     def _names_fit(self) -> SurveyConfig:
         names = [model.name for model in self.models]
         if not names:
-            raise ValueError("there are no models: give at least one [[models]]")
+            raise ValueError("there are no models", "Give at least one [[models]]")
         for kind, given in (("models", names), ("regions", [region.name for region in self.regions])):
             twice = sorted({name for name in given if given.count(name) > 1})
             if twice:
-                raise ValueError(f"two {kind} have the name {twice[0]!r}")
+                raise ValueError(f"two {kind} have the name {twice[0]!r}", "Give each its own")
         if self.report.model not in (BEST, *names):
-            raise ValueError(f"report.model names no model; {_near(self.report.model, [BEST, *names])}")
+            raise ValueError(
+                f"report.model names no model: {self.report.model!r}", _near(self.report.model, [BEST, *names])
+            )
         return self
 
 
@@ -220,7 +224,8 @@ def _in_words(fault: dict, loc: tuple) -> tuple[str, str, object]:
     if kind == "missing":
         return f"{where} lacks the key {key!r}", f"Add {key} = …", None
     if kind == "value_error":
-        return f"{_section(loc)}: {fault['ctx']['error']}", "Correct the form", None
+        what, fix = fault["ctx"]["error"].args
+        return what, fix, None
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         return f"{where}: {key} is not one of the possible values", _near(str(value), allowed), shown

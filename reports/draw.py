@@ -67,7 +67,7 @@ def _drawings(analysis: Analysis) -> dict[str, Callable]:
     if worked is not None:
         made["F2"] = lambda: work.calendar(worked)
     made["F3"] = lambda: animals.accumulation(captures)
-    made["F4"] = lambda: places.spider(captures, mask, outlines)
+    made["F4"] = lambda: places.spider(captures, outlines)
     visits = dated_visits(analysis)
     if visits is not None and len(visits) >= 10:
         made["F5"] = lambda: animals.activity(visits)

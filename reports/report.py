@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -31,13 +32,20 @@ NAMES = (
 
 
 @dataclass(frozen=True)
+class Row:
+    """Figures that stand side by side where there is room."""
+
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading with its paragraphs, tables and figures, in reading order."""
+    """A heading with its paragraphs, tables and rows of figures, in reading order."""
 
     name: str
     title: str
     paragraphs: tuple[str, ...]
-    parts: tuple[Table | Figure, ...]
+    parts: tuple[Table | Row, ...]
 
 
 def write_report(analysis: Analysis, folder: str | Path) -> Path:
@@ -82,21 +90,31 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
 def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, Figure]) -> list[Section]:
     """The report in reading order; what the survey has no data for is left out."""
     study, say = analysis.study, told.say
-    parts = figures | tables_of(analysis, told)
-    parts["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
+    tables = tables_of(analysis, told)
+    tables["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
     lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
     outline = [
         ("short", words.in_short(analysis, told), ()),
-        ("survey", [lost], ("T1", "F1", "F2", "T3", "T2", "T4")),
-        ("animals", [], ("T6", "F14", "F3", "F4", "F5", "T5")),
-        ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F6", "F7")),
+        ("survey", [lost], ("T1", "F1 F2", "T3", "T2", "T4")),
+        ("animals", [], ("T6", "F14 F3", "F4 F5", "T5")),
+        ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F7", "F6")),
         ("checks", [words.findings(study.findings, say), *study.notes], ("T15", "T16")),
         ("provenance", [], ("T14",)),
     ]
     return [
-        Section(name, told.section(name), tuple(filter(None, said)), tuple(parts[id] for id in ids if id in parts))
+        Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))
         for name, said, ids in outline
     ]
+
+
+def _parts(ids: tuple[str, ...], tables: dict[str, Table], figures: dict[str, Figure]) -> Iterator[Table | Row]:
+    """Tables, and rows of figures (ids with a blank between), as far as there are any."""
+    for id in ids:
+        row = tuple(figures[name] for name in id.split() if name in figures)
+        if row:
+            yield Row(row)
+        elif id in tables:
+            yield tables[id]
 
 
 def _numeric(values) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
+
 from .. import survey
 from ..survey.captures import CaptureHistory
 from ..survey.errors import SurveyWarning, refuse
@@ -17,6 +19,7 @@ from .files import digest
 
 TABLE_FILES = (".csv", ".gz", ".json", ".parquet", ".txt", ".xlsx")
 SHAPEFILE = (".shp", ".dbf", ".shx", ".prj", ".cpg")
+NAMED_MAPPINGS = ("camtrapR",)  # come with the readers and are no files of the survey
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,14 @@ class Study:
         tables = self.captures.tables
         found = "" if tables is None else str(tables.provenance.get("species", ""))
         return found or self.config.survey.species or self.config.survey.common_name
+
+    @property
+    def dates(self) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+        """When the first camera was set and the last one collected, or the ends of the occasions."""
+        tables, occasions = self.captures.tables, self.captures.occasions
+        if tables is not None and tables.deployments["end"].notna().all():
+            return tables.deployments["start"].min(), tables.deployments["end"].max()
+        return (occasions["start"].iloc[0], occasions["end"].iloc[-1]) if len(occasions) else None
 
     @cached_property
     def outlines(self) -> tuple:
@@ -109,11 +120,14 @@ def read_captures(config: SurveyConfig, folder: Path) -> CaptureHistory:
         outside=config.occasions.outside,
         start=config.occasions.start,
         end=config.occasions.end,
+        session_from=config.occasions.session_from,
+        session=config.occasions.session,
         **encoding,
     )
     beside = {"identities": place(data.identities), "failures": place(data.failures)}
     if data.format == "field-tables":
-        beside |= {name: place(getattr(data, name)) for name in ("mapping", "deployments", "records")}
+        mapping = data.mapping if data.mapping in NAMED_MAPPINGS else place(data.mapping)
+        beside |= {"mapping": mapping, "deployments": place(data.deployments), "records": place(data.records)}
         return survey.read_field_tables(place(data.path), dates=data.dates, **beside, **how)
     reader = survey.read_camtrap_dp if data.format == "camtrap-dp" else survey.read_wildlife_insights
     return reader(place(data.path), **beside, **how)
@@ -134,8 +148,8 @@ def make_mask(config: SurveyConfig, folder: Path, captures: CaptureHistory) -> H
 def inputs_of(config: SurveyConfig, folder: Path, form: str = "") -> tuple[tuple[str, str], ...]:
     """Path and sha256 of every file that the form names; of a folder, the tables that lie in it."""
     data, mask = config.data, config.mask
-    named = [form, data.path, data.deployments, data.records, data.identities, data.failures, data.mapping]
-    named += [data.captures, data.traps]
+    named = [form, data.path, data.deployments, data.records, data.identities, data.failures]
+    named += [data.captures, data.traps, data.mapping if data.mapping not in NAMED_MAPPINGS else None]
     named += [mask.polygon, *mask.holes, *mask.covariates.values(), *(region.file for region in config.regions)]
     files = [file for name in dict.fromkeys(filter(None, named)) for file in files_at(folder / name)]
     return tuple((_relative(file, folder), digest(file)) for file in dict.fromkeys(files))

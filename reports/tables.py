@@ -72,10 +72,11 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
     captures, mask, tables = study.captures, study.mask, study.captures.tables
     detectors = captures.detectors
     facts = {"Species": study.species}
-    if len(captures.occasions):
-        first, last = captures.occasions["start"].iloc[0], captures.occasions["end"].iloc[-1]
+    if study.dates:
+        first, last = study.dates
         facts["Survey"] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {tables.timezone if tables else first.tz}"
-    facts["Occasions"] = f"{captures.n_occasions} of {study.config.occasions.length}"
+    length = f" of {study.config.occasions.length}" if tables is not None else ""
+    facts["Occasions"] = f"{captures.n_occasions}{length}"
     facts["Stations"] = f"{len(detectors)}, on average {number(detectors.spacing / 1000, 2)} km from the next"
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
     facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:g} m" + (
@@ -152,9 +153,9 @@ def visits_by_species(analysis: Analysis) -> pd.DataFrame | None:
         rate, lower, upper = visit_rate(at.to_numpy(float), effort.to_numpy(float))
         share = f"{(at > 0).sum()} ({percent(float((at > 0).mean()))})"
         interval = f"{number(lower, 3)} – {number(upper, 3)}"
-        rows.append((species, len(visits), share, number(rate, 3), interval))
+        rows.append((species, f"{len(visits):,}", share, number(rate, 3), interval))
     columns = ["species", "visits", "stations (share)", "visits per 100 camera days", "95 % interval"]
-    return pd.DataFrame(sorted(rows, key=lambda row: -row[1]), columns=columns)
+    return pd.DataFrame(sorted(rows, key=lambda row: -int(row[1].replace(",", ""))), columns=columns)
 
 
 def visit_rate(visits: np.ndarray, days: np.ndarray) -> tuple[float, float, float]:
@@ -251,11 +252,11 @@ def estimates(analysis: Analysis) -> pd.DataFrame:
     """T9: every estimate of the reported model, with the smallest change two such surveys could tell from none."""
     rows = analysis.estimates[analysis.estimates["model"] == analysis.reported].reset_index(drop=True)
     changes = [_change(row) for row in rows.to_dict("records")]
-    return estimate_table(rows).assign(**{"smallest change found": changes})
+    return estimate_table(rows).assign(**{"change found": changes})
 
 
 def _change(row: dict) -> str:
-    if row["quantity"] not in ("density", "expected abundance", "realised abundance"):
+    if row["quantity"] not in ("density", "expected abundance"):
         return ""
     down, up = smallest_change(row["rse"])
     return f"{'–' if np.isnan(down) else f'−{percent(-down)}'} / {'–' if np.isnan(up) else f'+{percent(up)}'}"
@@ -280,9 +281,9 @@ def ledger(analysis: Analysis) -> pd.DataFrame | None:
     book = analysis.study.captures.ledger
     if not book.read:
         return None
-    frame = book.table()
     total = pd.DataFrame({"file": list(book.read), "reason": "read", "records": list(book.read.values())})
-    return pd.concat([frame, total], ignore_index=True).sort_values("file", kind="stable")
+    frame = pd.concat([total, book.table()], ignore_index=True).sort_values("file", kind="stable")
+    return frame.assign(records=[f"{n:,}" for n in frame["records"]])
 
 
 def provenance(results: dict) -> pd.DataFrame:

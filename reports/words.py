@@ -36,10 +36,10 @@ def headline(analysis: Analysis, say) -> str:
 
 
 def in_short(analysis: Analysis, texts: Texts) -> list[str]:
-    """The paragraphs at the head of a report."""
+    """The paragraphs below the headline of a report."""
     say = texts.say
     parts = [] if analysis.fit.verdict.good else [say("serious", verdict=analysis.fit.verdict)]
-    parts += [headline(analysis, say), data(analysis, say), precision(analysis, say), which_model(analysis, say)]
+    parts += [data(analysis, say), precision(analysis, say), which_model(analysis, say)]
     if analysis.study.config.report.public:
         parts.append(say("public", grid=number(analysis.study.config.report.public_grid / 1000)))
     return parts
@@ -57,10 +57,8 @@ def data(analysis: Analysis, say) -> str:
         effort_unit=detectors.effort_unit,
         spatial=f"{captures.n_spatial_recaptures:,}",
     )
-    if not len(captures.occasions):
-        return say("data_undated", **told)
-    first, last = captures.occasions["start"].iloc[0], captures.occasions["end"].iloc[-1]
-    return say("data", first=day(first), last=day(last), **told)
+    dates = analysis.study.dates
+    return say("data", first=day(dates[0]), last=day(dates[1]), **told) if dates else say("data_undated", **told)
 
 
 def precision(analysis: Analysis, say) -> str:

@@ -1,6 +1,6 @@
 """Make the example survey: `python examples/heshun/make.py [folder]` writes the same bytes every time.
 
-A county of 2,250 km² in the Taihang mountains, 300 cameras for about ninety days, and leopards whose density follows
+A county of 2,250 km² in the Taihang mountains, 300 cameras within ninety days, and leopards whose density follows
 the ruggedness of the land. Nobody took these photographs: the animals are simulated, and truth.json says where they
 live. The design is the one of surveys that such counties do; the place names are real, the outline is not.
 """
@@ -27,7 +27,7 @@ CRS, TIMEZONE, SPECIES = "EPSG:32649", "Asia/Shanghai", "Panthera pardus"
 CENTRE, AREA = (113.45, 37.31), 2250e6  # degrees; m²
 STATIONS, PAIRED = 270, 30  # two cameras at 30 places make 300 cameras
 MODEL = {"D": "~ ruggedness", "detection": "hazard half-normal"}
-VALUES = {"D": {"Intercept": -0.18, "ruggedness": 1.0}, "lambda0": 0.015, "sigma": 3000.0}
+VALUES = {"D": {"Intercept": -0.18, "ruggedness": 1.0}, "lambda0": 0.018, "sigma": 3000.0}
 BUFFER, SPACING = 15_000.0, 1_000.0
 
 # reason, share of the failures, whether the camera stayed out of order until it was collected
@@ -127,17 +127,17 @@ def write_raster(county: shapely.Polygon, rng: np.random.Generator, path: Path, 
 
 
 def stand(county: shapely.Polygon, rng: np.random.Generator) -> survey.SurveyTables:
-    """Deployments and failures: twenty days of setting up, about ninety days of work, collected in the same order."""
+    """Deployments and failures: ten days of setting up, eleven weeks of work, collected in the same order."""
     x, y = places(county, rng)
     longitude, latitude = survey.to_degrees(x, y, CRS)
     order = np.argsort(np.round(y / 4000) * 1e7 + x)  # teams work their way valley by valley
     longitude, latitude = np.round(longitude[order], 5), np.round(latitude[order], 5)
     paired = np.sort(rng.choice(STATIONS, PAIRED, replace=False))
     at = np.sort(np.concatenate([np.arange(STATIONS), paired]))
-    day = np.sort(rng.integers(0, 20, STATIONS))[at]
+    day = np.sort(rng.integers(0, 10, STATIONS))[at]
     start = pd.Timestamp("2025-03-01", tz=TIMEZONE) + pd.to_timedelta(day, "D")
     start += pd.to_timedelta(rng.integers(9 * 60, 17 * 60, STATIONS)[at], "min")
-    end = start + pd.to_timedelta(rng.integers(86 * 1440, 94 * 1440, STATIONS)[at], "min")
+    end = start + pd.to_timedelta(rng.integers(74 * 1440, 80 * 1440, STATIONS)[at], "min")
     camera = np.arange(1, len(at) + 1)
     deployments = pd.DataFrame(
         {
@@ -181,7 +181,7 @@ def failures(deployments: pd.DataFrame, rng: np.random.Generator) -> pd.DataFram
     for i in np.flatnonzero(rng.random(len(deployments)) < 1 / 7):
         d = deployments.iloc[i]
         k = rng.choice(len(names), p=shares)
-        begin = d["start"].normalize() + pd.Timedelta(days=int(rng.integers(15, 80)))
+        begin = d["start"].normalize() + pd.Timedelta(days=int(rng.integers(12, 70)))
         end = d["end"] if lasting[k] else begin + pd.Timedelta(days=int(rng.integers(3, 12)))
         rows.append((d["deployment"], begin, min(end, d["end"]), names[k], "failures.csv", len(rows) + 2))
     return pd.DataFrame(rows, columns=list(FAILURES))

@@ -19,12 +19,11 @@ def study_area(captures, mask, outlines=(), ax=None):
     return as_map(ax, mask.x, mask.y)
 
 
-def spider(captures, mask=None, outlines=(), ax=None):
+def spider(captures, outlines=(), ax=None):
     """Every detection joined to the mean position of its animal: how far they were seen to move."""
     ax = ax or new_axes(4.6)
     detectors, centres = captures.detectors, captures.centroids()
-    if mask is not None:
-        backdrop(ax, mask, outlines)
+    draw_outlines(ax, outlines, "#8a9499")
     ax.plot(detectors.x, detectors.y, "+", color="#999999", ms=4, mew=0.7, label="station")
     pairs = np.unique(np.column_stack([captures.animal_index, captures.detector_index]), axis=0)
     for animal, detector in pairs:
@@ -33,7 +32,10 @@ def spider(captures, mask=None, outlines=(), ax=None):
     colours = [MANY[i % len(MANY)] for i in range(len(centres))]
     ax.scatter(*centres.T, s=14, c=colours, edgecolors="white", linewidths=0.4, zorder=3, label="mean position")
     legend_below(ax)
-    return as_map(ax, detectors.x if mask is None else mask.x, detectors.y if mask is None else mask.y)
+    margin = 0.03 * max(np.ptp(detectors.x), np.ptp(detectors.y), 1000.0)
+    ax.set_xlim(detectors.x.min() - margin, detectors.x.max() + margin)
+    ax.set_ylim(detectors.y.min() - 3 * margin, detectors.y.max() + margin)
+    return as_map(ax, detectors.x, detectors.y)
 
 
 def backdrop(ax, mask, outlines=()):

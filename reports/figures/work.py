@@ -27,9 +27,28 @@ def calendar(table: pd.DataFrame, ax=None):
     colours = ListedColormap([colour for _, colour in STATES])
     ax.imshow(state, aspect="auto", cmap=colours, vmin=-0.5, vmax=2.5, interpolation="nearest")
     days = pd.DatetimeIndex(table.columns)
-    ticks = np.flatnonzero(np.isin(days.day, (1, 15)))
-    ax.set_xticks(ticks, [f"{days[i].day} {days[i]:%b}" for i in ticks])
+    ticks = round_days(days)
+    ax.set_xticks(ticks, [short_day(days[i]) for i in ticks])
     ax.set(ylabel=f"{len(worked)} deployments, in the order of setting up", yticks=[])
     patches = [Patch(color=colour, label=name) for name, colour in STATES]
     ax.legend(handles=patches, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
     return ax
+
+
+def round_days(days: pd.DatetimeIndex, most: int = 8) -> np.ndarray:
+    """Positions of days to write on an axis: the 1st and 15th, the 1st of months, of quarters or of years."""
+    choices = (
+        days.day.isin((1, 15)),
+        days.day == 1,
+        (days.day == 1) & days.month.isin((1, 4, 7, 10)),
+        (days.day == 1) & (days.month == 1),
+    )
+    found = [np.flatnonzero(choice) for choice in choices]
+    few = [ticks for ticks in found if 2 <= len(ticks) <= most]
+    return few[0] if few else np.unique(np.linspace(0, len(days) - 1, min(len(days), 4)).astype(int))
+
+
+def short_day(day: pd.Timestamp) -> str:
+    """A day as an axis shows it, the same on every machine."""
+    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    return f"{day.day} {months[day.month - 1]}" + (f" {day.year}" if (day.month, day.day) == (1, 1) else "")
