@@ -7,6 +7,7 @@ from reference import scr_data
 
 from uncia import survey
 from uncia.survey.checks import IDS
+from uncia.survey.tables import FAILURES, empty
 
 SIGMA = 1000.0
 
@@ -43,17 +44,34 @@ def sexed(captures, sexes, **more):
     return survey.CaptureHistory(captures.detections, captures.detectors, animals, **more)
 
 
-def documented(captures, identities=None, life_stage="adult", deployments=None):
-    """The captures with tables in which every record is identified as stated."""
+def documented(captures, identities=None, life_stage="adult", deployments=None, more_records=None):
+    """The captures with tables in which every record is identified as stated, and with more records."""
     identities = pd.DataFrame(identities or {})
     defaults = {"individual": "cat 1", "sex": "", "observer": "", "flank": ""}
     identities = identities.assign(**{k: v for k, v in defaults.items() if k not in identities})
     identities["record"] = [str(i) for i in range(len(identities))]
+    day = pd.Timestamp("2026-03-01", tz="UTC")
     records = pd.DataFrame({"record": identities["record"], "fate": "used", "life_stage": life_stage})
-    standing = {"deployment": ["d1", "d2"], "timestamp_issues": False, "coordinate_uncertainty": np.nan}
+    records = pd.concat([records.assign(deployment="d1", time=day), pd.DataFrame(more_records or {})])
+    standing = {"location": "L", "start": day, "end": day, "timestamp_issues": False, "coordinate_uncertainty": np.nan}
+    standing = {"deployment": ["d1", "d2"], **standing}
     deployments = pd.DataFrame({**standing, **(deployments or {})})
-    tables = survey.SurveyTables(deployments, pd.DataFrame(), records, identities, "UTC")
+    tables = survey.SurveyTables(deployments, empty(FAILURES, "UTC"), records, identities, "UTC")
     return survey.CaptureHistory(captures.detections, captures.detectors, captures.animals, tables=tables)
+
+
+def dead_in_may():
+    """Two cameras of sixty days; both see something every other day, and d2 nothing after day 18."""
+    start = pd.Timestamp("2026-04-01", tz="UTC")
+    days = [("d1", day) for day in range(0, 60, 2)] + [("d2", day) for day in range(0, 18)]
+    names, when = zip(*days, strict=True)
+    times = [start + pd.Timedelta(days=day, hours=9) for day in when]
+    end = start + pd.Timedelta(days=60)
+    return {
+        "identities": {"sex": [""]},
+        "deployments": {"start": start, "end": end},
+        "more_records": {"deployment": names, "time": times, "fate": "another species"},
+    }
 
 
 def with_layer(captures, values, buffer=5000.0):
@@ -176,10 +194,15 @@ def planted():
     clocks = documented(g, {"sex": [""]}, deployments={"timestamp_issues": [True, False]})
     yield "clock-problems", clocks, None, "1 deployment with a clock that cannot be put right"
     slope = pd.DataFrame({"slope": [np.nan, *range(48)]})
+    ten = {"deployment": [f"d{i}" for i in range(10)]}
+    yield "no-failures-recorded", documented(g, {"sex": [""]}, deployments=ten), None, "No failure is recorded for 10"
+    yield "silent-camera", documented(g, **dead_in_may()), None, "1 deployment with up to 42 working days in a row"
     yield "detector-covariate-missing", good(detectors=cameras(covariates=slope)), None, "for 1 of 49 detectors"
     flat = pd.DataFrame({"slope": [3.0] * 49})
     yield "detector-covariate-constant", good(detectors=cameras(covariates=flat)), None, "'slope' is 3.0 for every"
     yield "crs-unknown", good(detectors=cameras(crs=None)), None, "no coordinate reference system"
+    swapped = cameras(x=cameras().y + 4_000_000.0, y=cameras().x)
+    yield "crs-does-not-fit", good(detectors=swapped), None, "49 of 49 detectors lie outside the area of EPSG:32649"
     yield "detectors-at-one-place", good(detectors=moved_detector(1990.0)), None, "2 of 49 detectors stand within "
     yield "detector-far-away", good(without(base, "1"), moved_detector(3e6)), None, "1 detector up to 2,99"
     wide = cameras(3, 5000.0)

@@ -38,10 +38,13 @@ IDS = {
     "effort-beyond-time": "paired cameras counted twice, or wrong dates",
     "long-season": "a closed population needs a short season",
     "clock-problems": "records without a usable time",
+    "no-failures-recorded": "some camera always fails; without failures effort is too high and density too low",
+    "silent-camera": "a camera that stopped unnoticed is effort that was never made",
     "detector-covariate-missing": "a covariate with gaps stops a model",
     "detector-covariate-constant": "a covariate without variation has no effect to estimate",
     # places
     "crs-unknown": "local metres cannot be put on a map",
+    "crs-does-not-fit": "coordinates swapped, or in another zone",
     "detectors-at-one-place": "paired cameras counted as independent detectors",
     "detector-far-away": "swapped coordinates, another zone, or another study area",
     "detectors-far-apart": "animals meet one detector only",

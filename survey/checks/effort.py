@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,46 @@ def clock_problems(look: Look) -> Iterator[Finding]:
         )
 
 
+def no_failures(look: Look) -> Iterator[Finding]:
+    """A camera survey in which nothing ever failed."""
+    tables = look.captures.tables
+    if tables is not None and not len(tables.failures) and len(tables.deployments) >= 10:
+        yield note(
+            "no-failures-recorded",
+            f"No failure is recorded for {some(len(tables.deployments), 'deployment')}: every day from setting to "
+            "collection counts as effort",
+            "Enter dead batteries, full cards, theft and snow with their dates",
+        )
+
+
+def silent_cameras(look: Look) -> Iterator[Finding]:
+    """A run of working days without a record of anything, far beyond chance at this camera: an unseen failure?
+
+    When n of w working days have a record, in any order with equal chance, a run of g days without one has a
+    probability of about (n + 1)(1 - g/w)^n, however busy or quiet the place is.
+    """
+    tables = look.captures.tables
+    worked = pd.DataFrame() if tables is None else tables.calendar() > 0.5
+    if worked.empty:
+        return
+    times = tables.records.dropna(subset="time")
+    seen = set(zip(times["deployment"], times["time"].dt.date, strict=True))
+    silent = {}
+    for name, row in worked.iterrows():
+        days = [(name, day) in seen for day in row.index[row]]
+        gap, n = max((len(list(run)) for record, run in groupby(days) if not record), default=0), sum(days)
+        if n and (n + 1.0) * (1.0 - gap / len(days)) ** n < 1e-6:
+            silent[name] = gap
+    if silent:
+        yield warning(
+            "silent-camera",
+            f"{some(len(silent), 'deployment')} with up to {max(silent.values())} working days in a row without a "
+            "record of any species, too many for chance",
+            "Did the camera work? Look at the images around the gap, and enter a failure if it did not",
+            silent,
+        )
+
+
 def covariates_missing(look: Look) -> Iterator[Finding]:
     """Covariates of detectors with gaps."""
     for name, values in look.detectors.covariates.items():
@@ -137,6 +178,8 @@ CHECKS = [
     more_effort_than_time,
     long_season,
     clock_problems,
+    no_failures,
+    silent_cameras,
     covariates_missing,
     covariates_constant,
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ..crs import to_degrees
 from .finding import Finding, Look, note, some, warning
 
 
@@ -17,6 +18,24 @@ def crs_unknown(look: Look) -> Iterator[Finding]:
             "crs-unknown",
             "The coordinates have no coordinate reference system, so maps and rasters cannot be placed",
             "Give crs= when the data are read",
+        )
+
+
+def crs_does_not_fit(look: Look) -> Iterator[Finding]:
+    """Positions more than a degree outside the area for which the CRS is made: x and y swapped, or another zone."""
+    crs = look.detectors.crs
+    area = None if crs is None else crs.area_of_use
+    if area is None or area.west > area.east:
+        return
+    longitude, latitude = to_degrees(look.detectors.x, look.detectors.y, crs)
+    inside = (area.west - 1 <= longitude) & (longitude <= area.east + 1)
+    inside &= (area.south - 1 <= latitude) & (latitude <= area.north + 1)
+    if not inside.all():
+        yield warning(
+            "crs-does-not-fit",
+            f"{np.sum(~inside)} of {len(inside)} detectors lie outside the area of {crs.to_string()} ({area.name})",
+            "Check that x and y are not swapped, and the zone",
+            look.names(~inside),
         )
 
 
@@ -88,4 +107,4 @@ def imprecise_positions(look: Look) -> Iterator[Finding]:
         )
 
 
-CHECKS = [crs_unknown, one_place, far_away, wide_spacing, small_array, imprecise_positions]
+CHECKS = [crs_unknown, crs_does_not_fit, one_place, far_away, wide_spacing, small_array, imprecise_positions]

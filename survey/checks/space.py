@@ -58,8 +58,8 @@ def small_buffer(look: Look) -> Iterator[Finding]:
     if reach < 3.0 * look.movement:
         yield warning(
             "buffer-too-small",
-            f"The mask ends {reach:,.0f} m from the detectors, {reach / look.movement:.1f} times their movement; "
-            "animals from outside could be detected, and density comes out too high",
+            f"The mask ends {reach:,.0f} m from the detectors, and animals move {look.movement:,.0f} m; animals from "
+            "outside could be detected, and density comes out too high",
             f"Use a buffer of at least {about(4.0 * look.movement)}, unless animals cannot live there",
         )
 
