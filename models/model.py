@@ -50,6 +50,10 @@ class Model(ABC):
     def predict(self, fit: Fit, name: str, newdata):
         """Values of one parameter with their uncertainty."""
 
+    def data_lines(self) -> list[str]:
+        """The data in a line or two, for the printed fit."""
+        return []
+
     def remarks(self, fit: Fit) -> tuple[Remark, ...]:
         """What this kind of model says about a fit beyond convergence."""
         return ()
@@ -74,9 +78,32 @@ class Model(ABC):
             assert adjoints is not None
             return float(loglik), self.parameters.pull(vector, adjoints)
 
-    def hessian(self, vector: np.ndarray) -> np.ndarray | None:
-        """Exact Hessian [p, p] where the model has one; None lets the optimiser difference the gradient."""
+    def curvature(self, values, along) -> tuple[np.ndarray, Mapping[str, np.ndarray]] | None:
+        """Second derivatives [P, P] of the log-likelihood along straight directions of `values`, and its adjoints.
+
+        `along` gives for each parameter [rows, P] how its values move per unit of each direction. None where a model
+        has no exact second derivatives: the optimiser then differences the gradient.
+        """
         return None
+
+    def hessian(self, vector: np.ndarray) -> np.ndarray | None:
+        """Exact Hessian [p, p] where the model has a curvature: its own, plus what links and designs bend."""
+        values, along = self.parameters.values(vector), {}
+        for p in self.parameters:
+            along[p.name] = np.zeros((len(values[p.name]), self.parameters.size))
+            if p.design is not None:
+                where = self.parameters.slice_of(p.name)
+                along[p.name][:, where] = p.design.matrix * p.link.slope(p.eta(vector[where]))[:, None]
+        found = self.curvature(values, along)
+        if found is None:
+            return None
+        second, adjoints = found
+        for p in self.parameters:
+            if p.design is not None:
+                where = self.parameters.slice_of(p.name)
+                bend = adjoints[p.name] * p.link.curve(p.eta(vector[where]))
+                second[where, where] += p.design.matrix.T @ (bend[:, None] * p.design.matrix)
+        return second
 
     def scaling(self, vector: np.ndarray) -> np.ndarray:
         """Units in which the coefficients are alike to an optimiser, see `ParameterSet.scaling`."""

@@ -144,7 +144,9 @@ class ParameterSet:
     def given(self, vector: np.ndarray) -> dict[str, dict[str, float]]:
         """The mapping that `vector_from` turns back into `vector`."""
         parts = self.split(vector)
-        return {p.name: dict(zip(p.terms, map(float, parts[p.name]), strict=True)) for p in self if p.design is not None}
+        return {
+            p.name: dict(zip(p.terms, map(float, parts[p.name]), strict=True)) for p in self if p.design is not None
+        }
 
     def frame(self, vector: np.ndarray) -> pd.DataFrame:
         """Coefficients with their parameter, term and link."""

@@ -51,12 +51,8 @@ def estimate_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heading(fit) -> list[str]:
-    model = fit.model
-    lines = [repr(model)]
-    for name in ("captures", "history", "mask"):
-        if hasattr(model, name):
-            lines.append(f"  {getattr(model, name)!r}")
-    return lines
+    """The model and the data it was fitted to."""
+    return [repr(fit.model), *("  " + line for line in fit.model.data_lines())]
 
 
 def _numbers(fit) -> str:

@@ -185,8 +185,8 @@ def test_simulation_is_seeded_and_has_the_right_mean():
     pd.testing.assert_frame_equal(*same)
     n = [model.simulate(VALUES, seed).n_animals for seed in range(60)]
     fit = model.at(**VALUES)
-    log_mu, rows = model.kernel_input(fit.values)
-    expected = model.engine.evaluate(log_mu, rows, False).detected
+    log_mu, rows = fit.kernel_input(model.session())
+    expected = model.session().engine.evaluate(log_mu, rows, False).detected
     assert abs(np.mean(n) - expected) < 4 * np.sqrt(expected / 60)
 
 

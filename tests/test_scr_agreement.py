@@ -177,3 +177,32 @@ def _check_derived(fit, derived):
             if there[1] is not None:
                 assert mine["se"] == pytest.approx(there[1], rel=0.012)
                 assert [mine["lower"], mine["upper"]] == pytest.approx(there[2:4], rel=0.01)
+
+
+SESSIONS = ("2005", "2006", "2007", "2008", "2009")
+SEVERAL = [
+    ("all parameters shared between the five sessions", {}),
+    ("D~Session (linear trend", {"D": "~ Session"}),
+    ("D~session (factor)", {"D": "~ session"}),
+    ("shared, conditional likelihood", {"likelihood": "conditional"}),
+]
+
+
+def ovenbirds(**options):
+    captures, masks = zip(*(scr_data("ovenbird", session=year) for year in SESSIONS), strict=True)
+    return models.SCR(captures, masks, **options)
+
+
+@pytest.mark.parametrize(("words", "options"), SEVERAL, ids=[w for w, _ in SEVERAL])
+def test_several_sessions(words, options):
+    there = entry("ovenbird", words)
+    model = ovenbirds(**options)
+    for point in there["fixed_parameter_loglik"]:
+        assert model.loglik(to_ours(model, point["values"])) == pytest.approx(point["loglik"], abs=1e-6, rel=0)
+    fit = model.fit()
+    assert fit.loglik == pytest.approx(there["loglik"], abs=1e-5)
+    theirs = np.array(list(there["coefficients"].values()), float)
+    assert np.all(np.abs(fit.vector - to_ours(model, theirs[:, 0])) <= 5e-3 * theirs[:, 1])
+    np.testing.assert_allclose(fit.se, theirs[:, 1], rtol=0.01)
+    table = fit.derive()
+    assert list(table["scope"].unique()) == [f"session {year}" for year in SESSIONS]

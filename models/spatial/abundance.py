@@ -44,13 +44,13 @@ class Functional:
         return float(self.value * np.sqrt(np.expm1(variance / self.value**2)) if log_normal else np.sqrt(variance))
 
 
-def _without_animals(model, mask: HabitatMask) -> SpatialLikelihood:
+def without_animals(session, mask: HabitatMask) -> SpatialLikelihood:
     """The detectors' side of the likelihood on another mask: p.(x), E(n) and their gradients."""
     nothing = {name: EMPTY.astype(np.int64) for name in ("event_pass", "event_kind", "event_field")}
     problem = replace(
-        model.problem,
+        session.problem,
         raster=raster_of(mask),
-        weight=np.empty((0, model.problem.n_fields)),
+        weight=np.empty((0, session.problem.n_fields)),
         event_start=np.zeros(1, np.int64),
         event_count=EMPTY,
         event_exposure=EMPTY,
@@ -59,80 +59,95 @@ def _without_animals(model, mask: HabitatMask) -> SpatialLikelihood:
     return SpatialLikelihood(problem)
 
 
-def _gradient(fit, d_rows: np.ndarray, d_D: np.ndarray | None = None) -> np.ndarray:
-    """Coefficient gradient from derivatives by detection row and by the model's own D (none by default)."""
-    adjoints = {name: d_rows[:, j] for j, name in enumerate(fit.model.detection.parameters)}
-    own_D = fit.values["D"]
-    return fit.model.parameters.pull(fit.vector, adjoints | {"D": np.zeros_like(own_D) if d_D is None else d_D})
+def _gradient(fit, session, d_rows: np.ndarray) -> np.ndarray:
+    """Coefficient gradient [p] from derivatives [R, 3] by the detection rows of one session."""
+    whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
+    mine = fit.model.values_of(whole, session)  # views
+    for j, name in enumerate(fit.model.detection.parameters):
+        mine[name][:] = d_rows[:, j]
+    return fit.model.parameters.pull(fit.vector, whole)
 
 
-def sampling_area(fit) -> Functional:
-    """Effective sampling area a = ∫ p.(x) dx in km² over the model's mask (Borchers & Efford 2008, eq. 1)."""
-    model = fit.model
-    one_per_km2 = dict(fit.values, D=np.full(model.mask.size, 100.0))
-    engine = _without_animals(model, model.mask)
-    at = engine.evaluate(*model.kernel_input(one_per_km2))
+def sampling_area(fit, session) -> Functional:
+    """Effective sampling area a = ∫ p.(x) dx in km² over the session's mask (Borchers & Efford 2008, eq. 1)."""
+    values = fit.model.values_of(fit.values, session)
+    one_per_km2 = dict(values, D=np.full(session.mask.size, 100.0))
+    engine = without_animals(session, session.mask)
+    at = engine.evaluate(*session.kernel_input(one_per_km2))
     _, d_rows = engine.pullback(at, EMPTY, 1.0)
-    return Functional(float(at.detected), _gradient(fit, d_rows))
+    return Functional(float(at.detected), _gradient(fit, session, d_rows))
 
 
-def expected_and_missed(fit, mask: HabitatMask) -> tuple[Functional, Functional]:
+def expected_and_missed(fit, session, mask: HabitatMask) -> tuple[Functional, Functional]:
     """∫ D dx, the expected number of animals in `mask`, and ∫ D (1 - p.) dx, those expected never to be detected."""
     model = fit.model
-    D = model.parameters["D"]
-    design = D.design.at(model.density_frame(mask))
-    eta = design @ fit.vector[model.parameters.slice_of("D")]
-    log_mu, rows = model.kernel_input(dict(fit.values, D=D.link.inverse(eta)), mask.cell_area)
-    engine = _without_animals(model, mask)
+    values = model.values_of(fit.values, session)
+    eta, design, D = _density(model, fit.vector, session, mask)
+    log_mu, rows = session.kernel_input(dict(values, D=D), mask.cell_area)
+    engine = without_animals(session, mask)
     at = engine.evaluate(log_mu, rows)
     d_log_mu, d_rows = engine.pullback(at, EMPTY, 1.0)
     mu = np.exp(log_mu)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        d_log = np.where(mu > 0, D.link.slope(eta) / D.link.inverse(eta), 0.0)  # d log D / d eta
-    where = model.parameters.slice_of("D")
-    d_expected, d_missed = np.zeros(len(fit.vector)), -_gradient(fit, d_rows)
-    d_expected[where] = design.T @ (mu * d_log)
-    d_missed[where] = design.T @ ((mu - d_log_mu) * d_log)
+    d_expected, d_missed = np.zeros(len(fit.vector)), -_gradient(fit, session, d_rows)
+    if design is not None:
+        where = model.parameters.slice_of("D")
+        d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)
+        d_expected[where] = design.T @ (mu * d_log)
+        d_missed[where] += design.T @ ((mu - d_log_mu) * d_log)
     return Functional(float(mu.sum()), d_expected), Functional(float(mu.sum() - at.detected), d_missed)
+
+
+def _density(model, vector, session, mask: HabitatMask):
+    """Linear predictor [M], design [M, terms] and density [M] over the cells of a mask."""
+    D = model.parameters["D"]
+    if D.design is None:
+        constant = np.full(mask.size, float(D.fixed))
+        return constant, None, constant
+    design = D.design.at(model.density_frame(mask, session.name))
+    eta = design @ vector[model.parameters.slice_of("D")]
+    return eta, design, D.link.inverse(eta)
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------
 
 
 def derived_table(fit, interval: str = "wald") -> pd.DataFrame:
-    """Density, expected and realised abundance in the mask, effective sampling area."""
+    """Density, expected and realised abundance in the mask, effective sampling area; by session."""
     full = fit.as_full()
-    area = sampling_area(full)
-    estimates = [*_region(full, full.model.mask, "habitat mask", np.ones(full.model.captures.n_animals))]
-    se = area.se(full.covariance)
-    estimates.append(log_normal("effective sampling area", "km²", "habitat mask", area.value, se))
-    if interval == "profile":
-        estimates = _with_profile(fit, estimates)
-    return table(estimates)
+    estimates = []
+    for session in full.model.sessions:
+        scope = "habitat mask" if len(full.model.sessions) == 1 else f"session {session.name}"
+        estimates += _region(full, session, session.mask, scope, np.ones(session.captures.n_animals))
+        area = sampling_area(full, session)
+        se = area.se(full.covariance)
+        estimates.append(log_normal("effective sampling area", "km²", scope, area.value, se))
+    return table(_with_profile(fit, estimates) if interval == "profile" else estimates)
 
 
-def variance_split(fit) -> dict[str, float]:
+def variance_split(fit, session: str | None = None) -> dict[str, float]:
     """Coefficient of variation of the derived density n / a, split into that of n and that of the effective area a.
 
     CV(D)² = CV(n)² + CV(a)²; CV(n)² = 1/n for a Poisson number of animals, (1 - n/N)/n for a binomial one
     (Borchers & Efford 2008).
     """
     full = fit.as_full()
-    n, area = full.model.captures.n_animals, sampling_area(full)
+    part = full.model.session(session)
+    n, area = part.captures.n_animals, sampling_area(full, part)
     cv_a = np.sqrt(area.variance(full.covariance)) / area.value
-    expected = expected_and_missed(full, full.model.mask)[0].value
+    expected = expected_and_missed(full, part, part.mask)[0].value
     cv_n = np.sqrt((1.0 - n / expected if full.model.distribution == "binomial" else 1.0) / n)
     return {"cv_n": float(cv_n), "cv_a": float(cv_a), "cv_D": float(np.hypot(cv_n, cv_a))}
 
 
-def abundance(fit, region=None, name: str | None = None) -> pd.DataFrame:
+def abundance(fit, region=None, name: str | None = None, session: str | None = None) -> pd.DataFrame:
     """Density, expected and realised abundance in a region.
 
     Parameters
     ----------
     region : polygon file, shapely geometry in metres of the mask's CRS, or HabitatMask (with the covariates that D
-        uses); the model's mask by default
+        uses); the session's mask by default
     name : how the table calls it
+    session : which session, where there are several
 
     Notes
     -----
@@ -141,18 +156,19 @@ def abundance(fit, region=None, name: str | None = None) -> pd.DataFrame:
     (mean squared prediction error, Efford & Fewster 2013).
     """
     full = fit.as_full()
-    model = full.model
+    part = full.model.session(session)
     if region is None:
-        return table(_region(full, model.mask, name or "habitat mask", np.ones(model.captures.n_animals)))
-    mask = _region_mask(model, region)
-    return table(_region(full, mask, name or "region", _share_inside(full, mask)))
+        everybody = np.ones(part.captures.n_animals)
+        return table(_region(full, part, part.mask, name or "habitat mask", everybody))
+    mask = _region_mask(full.model, part, region)
+    return table(_region(full, part, mask, name or "region", _share_inside(full, part, mask)))
 
 
-def _region(fit, mask: HabitatMask, scope: str, share: np.ndarray) -> list[Estimate]:
+def _region(fit, session, mask: HabitatMask, scope: str, share: np.ndarray) -> list[Estimate]:
     """Density, E(N) and realised N of `mask`; share [n]: probability that each detected animal lives in it."""
-    expected, missed = expected_and_missed(fit, mask)
+    expected, missed = expected_and_missed(fit, session, mask)
     se = expected.se(fit.covariance)  # of density: CV(D)² = CV(n)² + CV(a)², see variance_split
-    se_expected = expected.se(fit.covariance, log_normal=fit.model.parameters["D"].design.constant)
+    se_expected = expected.se(fit.covariance, log_normal=_is_one_coefficient(fit))
     per_area = 100.0 / mask.area
     seen = float(share.sum())
     scatter = missed.value + float(np.sum(share * (1.0 - share)))
@@ -168,31 +184,39 @@ def _region(fit, mask: HabitatMask, scope: str, share: np.ndarray) -> list[Estim
     ]
 
 
-def _region_mask(model, region) -> HabitatMask:
+def _is_one_coefficient(fit) -> bool:
+    D = fit.model.parameters["D"]
+    return D.design is not None and D.design.constant and D.link.name == "log"
+
+
+def _region_mask(model, session, region) -> HabitatMask:
     """The region as a mask with the covariates that D needs."""
     if isinstance(region, HabitatMask):
         return region
     from ...survey.vector import read_region
 
-    geometry, _ = read_region(region, model.mask.crs)
-    inside = model.mask.habitat & model.mask.contained_in(geometry)
-    covered = np.count_nonzero(inside) * model.mask.cell_area / (geometry.area / 1e6)
+    own = session.mask
+    geometry, _ = read_region(region, own.crs)
+    inside = own.habitat & own.contained_in(geometry)
+    covered = np.count_nonzero(inside) * own.cell_area / (geometry.area / 1e6)
     if covered > 0.98:
-        return replace(model.mask, habitat=inside)
-    if not model.parameters["D"].design.constant:
+        return replace(own, habitat=inside)
+    D = model.parameters["D"].design
+    if D is not None and not D.constant:
         raise refuse(
             f"the region extends beyond the habitat mask ({100 * covered:.0f} % of it is covered), where the "
             "covariates of D are not known",
             "Give the region as a HabitatMask with these covariates, or use a larger mask",
         )
-    return HabitatMask.from_polygon(geometry, model.mask.spacing, model.mask.crs)
+    return HabitatMask.from_polygon(geometry, own.spacing, own.crs)
 
 
-def _share_inside(fit, mask: HabitatMask) -> np.ndarray:
+def _share_inside(fit, session, mask: HabitatMask) -> np.ndarray:
     """[n]: posterior probability that each detected animal's activity centre lies in `mask`."""
-    own = fit.model.mask
-    inside = mask.cell_of(*own.centres()) >= 0
-    return np.array([float(fit.activity_centre(name).to_numpy()[own.habitat] @ inside) for name in fit.animals])
+    inside = mask.cell_of(*session.mask.centres()) >= 0
+    log_mu, rows = session.kernel_input(fit.model.values_of(fit.values, session))
+    n = session.captures.n_animals
+    return np.array([float(session.engine.activity_centre(i, log_mu, rows) @ inside) for i in range(n)])
 
 
 def _with_profile(fit, estimates: list[Estimate]) -> list[Estimate]:

@@ -16,55 +16,54 @@ IMPRECISE = 0.30  # relative standard error
 
 def remarks(fit) -> tuple[Remark, ...]:
     """Remarks beyond convergence; nothing but the data is needed for the first two."""
-    found = [*_recaptures(fit.model.captures), *_animals(fit.model.captures)]
+    sessions = fit.model.sessions
+    found = [*_recaptures(sum(s.captures.n_spatial_recaptures for s in sessions)), *_animals(fit.model.sample_size)]
     if fit.method != "given values":
-        found += [*_buffer(fit), *_spacing(fit), *_precision(fit)]
-    return tuple(found)
+        for session in sessions:
+            found += [*_buffer(fit, session), *_spacing(fit, session)]
+        found += _precision(fit)
+    return tuple(dict.fromkeys(found))
 
 
-def _recaptures(captures):
-    r = captures.n_spatial_recaptures
+def _recaptures(r: int):
     if r == 0:
         yield Remark(Outcome.NO_RECAPTURES)
     elif r < FEW_RECAPTURES:
         yield Remark(Outcome.FEW_RECAPTURES, f"{r} spatial recapture{'s' if r > 1 else ''}")
 
 
-def _animals(captures):
-    n = captures.n_animals
+def _animals(n: int):
     if n < FEW_ANIMALS:
         yield Remark(Outcome.FEW_ANIMALS, f"{n} animal{'s were' if n > 1 else ' was'} detected")
 
 
-def _buffer(fit):
+def _buffer(fit, session):
     """A buffer that cuts off part of the area that animals are detected from makes D too high."""
-    if fit.model.mask.buffer is None:
+    if session.mask.buffer is None:
         return
-    bias, enough = buffer_bias(fit)
+    bias, enough = buffer_bias(fit, session)
     if bias > BUFFER_BIAS:
         much = f"about {100 * bias:.1f} %" if bias < 1 else "more than 100 %"
         use = f"a buffer of {enough:,.0f} m" if np.isfinite(enough) else "a detection function with a lighter tail"
         yield Remark(
             Outcome.MASK_SMALL,
-            f"with its buffer of {fit.model.mask.buffer:,.0f} m density comes out {much} too high; use {use}",
+            f"with its buffer of {session.mask.buffer:,.0f} m density comes out {much} too high; use {use}",
         )
 
 
-def buffer_bias(fit, reach: float = 2.5) -> tuple[float, float]:
+def buffer_bias(fit, session, reach: float = 2.5) -> tuple[float, float]:
     """Relative bias of D from the mask's buffer, and the buffer that brings it below half a per cent.
 
     The effective sampling area is added up by distance from the nearest detector on a mask `reach` times as wide; the
     share beyond the buffer is what the mask lacks. The second number is infinite when even that mask is too small.
     """
-    from .abundance import _without_animals
+    from .abundance import without_animals
 
-    model, buffer = fit.model, fit.model.mask.buffer
-    detectors = model.captures.detectors
+    detectors, buffer = session.captures.detectors, session.mask.buffer
     widest = reach * buffer
     extent = max(np.ptp(detectors.x), np.ptp(detectors.y)) + 2 * widest
-    wide = HabitatMask.around(detectors, widest, max(model.mask.spacing, extent / 160.0))
-    rows = model.kernel_input(fit.values)[1]
-    p = _without_animals(model, wide).detection_probability(rows)
+    wide = HabitatMask.around(detectors, widest, max(session.mask.spacing, extent / 160.0))
+    p = without_animals(session, wide).detection_probability(fit.kernel_input(session)[1])
     nearest = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))[0]
     order = np.argsort(nearest)
     share = np.cumsum(p[order]) / p.sum()
@@ -74,22 +73,22 @@ def buffer_bias(fit, reach: float = 2.5) -> tuple[float, float]:
     return float(bias), float(np.ceil(enough / 100.0) * 100.0) if enough < 0.95 * widest else float("inf")
 
 
-def _spacing(fit):
-    scale = _scale(fit)
-    if fit.model.mask.spacing > COARSE * scale:
+def _spacing(fit, session):
+    scale = _scale(fit, session)
+    if session.mask.spacing > COARSE * scale:
         yield Remark(
             Outcome.MASK_COARSE,
-            f"its cells are {fit.model.mask.spacing:,.0f} m wide and animals are detected over a scale of "
+            f"its cells are {session.mask.spacing:,.0f} m wide and animals are detected over a scale of "
             f"{scale:,.0f} m; use a spacing of {0.5 * scale:,.0f} m or less",
         )
 
 
-def _scale(fit) -> float:
+def _scale(fit, session) -> float:
     """sigma of the half-normal function that has the same median distance of detection, metres.
 
     Half of a half-normal's detections fall within sqrt(2 log 2) sigma, which makes shapes comparable.
     """
-    values, shape = fit.values, fit.model.detection
+    values, shape = fit.model.values_of(fit.values, session), fit.model.detection
     parameters = [float(np.median(values[name])) for name in shape.parameters[1:]]
     d = np.linspace(0.0, 50.0, 20_001)[1:] * parameters[0]
     share = np.cumsum(d * shape.relative(d, *[*parameters, 1.0][:2]))

@@ -7,7 +7,7 @@ import numpy as np
 from ..derived import z_of
 
 
-def plot_detection(fit, ax=None, points: int = 200):
+def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     """Detection probability in one unit of effort against distance, with a 95 % band and the distances in the data.
 
     The ticks along the axis are the distances between each detection and the mean position of its animal: shorter than
@@ -16,12 +16,13 @@ def plot_detection(fit, ax=None, points: int = 200):
     import matplotlib.pyplot as plt
 
     ax = ax or plt.subplots(figsize=(6, 4), layout="constrained")[1]
-    seen = _distances(fit.model.captures)
+    part = fit.model.session(session)
+    seen = _distances(part.captures)
     shape = fit.model.detection
-    sigma = float(np.median(fit.values["sigma"]))
+    sigma = float(np.median(fit.model.values_of(fit.values, part)["sigma"]))
     reach = max(3.0 * sigma, float(seen.max(initial=0.0)))
     d = np.linspace(0.0, reach, points)
-    curve = lambda vector: _curve(fit.model, vector, d)  # noqa: E731
+    curve = lambda vector: _curve(fit.model, part, vector, d)  # noqa: E731
     middle = curve(fit.vector)
     ax.plot(d / 1000, middle, color="#1b4965", lw=2)
     used = np.isfinite(np.diag(fit.covariance))
@@ -41,8 +42,8 @@ def plot_detection(fit, ax=None, points: int = 200):
     return ax
 
 
-def _curve(model, vector, d):
-    values = model.parameters.values(vector)
+def _curve(model, session, vector, d):
+    values = model.values_of(model.parameters.values(vector), session)
     return model.detection.probability_at(d, *(np.median(values[name]) for name in model.detection.parameters))
 
 
@@ -57,13 +58,13 @@ def _distances(captures) -> np.ndarray:
     )
 
 
-def plot_density(fit, ax=None):
+def plot_density(fit, ax=None, session: str | None = None):
     """The density surface (animals per 100 km²) with the detectors."""
     import matplotlib.pyplot as plt
 
     ax = ax or plt.subplots(figsize=(6, 5), layout="constrained")[1]
-    surface = fit.predict("D")["estimate"]
-    detectors = fit.model.captures.detectors
+    surface = fit.predict("D", session=session)["estimate"]
+    detectors = fit.model.session(session).captures.detectors
     mesh = ax.pcolormesh(
         surface["x"] / 1000, surface["y"] / 1000, surface.to_numpy(), cmap="viridis", shading="nearest"
     )

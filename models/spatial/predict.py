@@ -13,7 +13,7 @@ from ..derived import z_of
 BLOCK = 200_000  # cells at a time, so that memory does not grow with p × cells
 
 
-def predict(fit, name: str, newdata=None):
+def predict(fit, name: str, newdata=None, session: str | None = None):
     """See `Fit.predict`.
 
     D gives an xarray Dataset on (y, x) of the mask (`newdata`: another HabitatMask); any other parameter a DataFrame,
@@ -22,10 +22,11 @@ def predict(fit, name: str, newdata=None):
     full = fit.as_full() if name == "D" else fit
     parameter = full.model.parameters[name]
     if name == "D":
-        mask = full.model.mask if newdata is None else newdata
+        part = full.model.session(session)
+        mask = part.mask if newdata is None else newdata
         if not isinstance(mask, HabitatMask):
             raise refuse("density is predicted on a habitat mask", "Give a HabitatMask with the covariates of D")
-        return _surface(full, mask)
+        return _surface(full, part, mask)
     if parameter.design is None:
         return pd.DataFrame(
             {"estimate": [parameter.fixed], "se": [0.0], "lower": [parameter.fixed], "upper": [parameter.fixed]}
@@ -47,10 +48,10 @@ def _interval(link, matrix, coefficients, covariance) -> dict[str, np.ndarray]:
     return {"estimate": estimate, "se": se, "lower": ends[0], "upper": ends[1]}
 
 
-def _surface(fit, mask: HabitatMask) -> xr.Dataset:
+def _surface(fit, session, mask: HabitatMask) -> xr.Dataset:
     parameter = fit.model.parameters["D"]
     where = fit.model.parameters.slice_of("D")
-    frame = fit.model.density_frame(mask)
+    frame = fit.model.density_frame(mask, session.name)
     columns: dict[str, list] = {name: [] for name in ("estimate", "se", "lower", "upper")}
     for begin in range(0, len(frame), BLOCK):
         matrix = parameter.design.at(frame.iloc[begin : begin + BLOCK])

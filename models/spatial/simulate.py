@@ -13,6 +13,7 @@ from ...survey.habitat import HabitatMask
 from ...survey.units import density_to_animals_per_cell
 
 CHUNK = 2_000_000  # hazards drawn at a time
+COLUMNS = ["animal", "occasion", "detector", "count"]
 
 
 def simulate_population(mask: HabitatMask, D, seed: int, *, distribution: str = "poisson") -> pd.DataFrame:
@@ -39,48 +40,47 @@ def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: st
     return pd.DataFrame({"x": x[cell] + jitter[0], "y": y[cell] + jitter[1]})
 
 
-def simulate_captures(model, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None) -> CaptureHistory:
+def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None):
     """See `SCR.simulate`. Animals that are never detected are not in the data."""
     rng = np.random.default_rng(seed)
     natural = model.parameters.values(model.parameters.vector_from(values))
+    made = [_simulate(model, s, model.values_of(natural, s), rng, centres) for s in model.sessions]
+    return made[0] if len(made) == 1 else made
+
+
+def _simulate(model, session, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
     if centres is None:
-        centres = _population(model.mask, natural["D"], rng, model.distribution)
-    detectors = model.captures.detectors
+        centres = _population(session.mask, values["D"], rng, model.distribution)
+    detectors = session.captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)
-    rows = model.kernel_input(natural)[1]
-    row_of = model.row_of  # [S, K]
+    rows = session.kernel_input(values)[1]
     found = []
     step = max(1, CHUNK // max(1, effort.size))
     for begin in range(0, len(centres), step):
         part = centres.iloc[begin : begin + step]
         distance = np.hypot(part["x"].to_numpy()[:, None] - detectors.x, part["y"].to_numpy()[:, None] - detectors.y)
-        animal, s, k, count = _draw(rng, model, distance, effort, rows, row_of)
+        animal, s, k, count = _draw(rng, model, session, distance, effort, rows)
         found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
-    frame = (
-        pd.concat(found, ignore_index=True)
-        if found
-        else pd.DataFrame(columns=["animal", "occasion", "detector", "count"])
-    )
+    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
     seen = np.unique(frame["animal"])
     width = max(3, len(str(len(seen))))
     names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
     frame["animal"] = frame["animal"].map(names)
     frame["detector"] = np.asarray(detectors.id, object)[frame["detector"].to_numpy(int)]
-    return CaptureHistory(frame, detectors, session=model.captures.session)
+    return CaptureHistory(frame, detectors, session=session.name)
 
 
-def _draw(rng, model, distance, effort, rows, row_of):
+def _draw(rng, model, session, distance, effort, rows):
     """Detections (animal, occasion, detector, count) of animals at `distance` [n, K] from the detectors."""
-    shape = model.detection
-    per_row = [shape.hazard_at(distance, *row) for row in rows]  # R × [n, K]
+    shape, kind = model.detection, session.captures.detectors.kind
     n, (S, K) = len(distance), effort.shape
     animals, occasions, places, counts = [], [], [], []
     for s in range(S):
-        unit = per_row[0] if len(per_row) == 1 else np.choose(row_of[s][None, :], per_row)
+        unit = shape.hazard_at(distance, *rows[session.row_of[s]].T)  # one row of parameters per detector
         hazard = unit * effort[s]
-        if model.captures.detectors.kind == "multi":
+        if kind == "multi":
             a, k, c = _one_trap(rng, hazard)
-        elif model.captures.detectors.kind == "proximity":
+        elif kind == "proximity":
             a, k = np.nonzero(rng.random((n, K)) < -np.expm1(-hazard))
             c = np.ones(len(a), int)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy.optimize import brentq
 
@@ -10,30 +12,53 @@ from ..detection import DetectionFunction
 MOST_ANIMALS = 300  # centroids of this many animals are plenty for a start
 
 
-def starting_values(captures, detection: DetectionFunction) -> dict[str, float]:
-    """lambda0 or g0, sigma and z (or w) from the spread of detections and their number per animal.
+def starting_values(model, fixed: Mapping[str, float]) -> dict[str, float]:
+    """Natural-scale starting values of every parameter; those in `fixed` are kept.
 
     sigma: pooled standard deviation of detections about their animal's centroid (Calhoun & Casby 1958), a quarter
     more because centroids lie too close to the detections; without movement, half the detectors' spacing.
     Intercept: with each centroid taken for the activity centre, the summed hazard Λ that gives the mean number of
     detections of animals detected at least once, Λ/(1 - exp(-Λ)).
+    D: the number of animals over the effective sampling area at these values.
     """
-    spread = captures.pooled_sd()
-    if not np.isfinite(spread):
-        spacing = captures.detectors.spacing
-        spread = 0.5 * spacing if np.isfinite(spacing) and spacing > 0 else 1000.0
-    spread *= 1.25
-    sigma, third = shape_start(detection, spread)
-    per_animal = captures.n_detections / max(captures.n_animals, 1)
+    detection = model.detection
+    parts = [s for s in model.sessions if s.captures.n_animals]
+    sigma, third = shape_start(detection, 1.25 * float(np.median([_spread(s.captures) for s in parts])))
+    values = {"sigma": sigma} | dict.fromkeys(detection.parameters[2:], third) | dict(fixed)
+    shape = [values[name] for name in detection.parameters[1:]]
+    intercept = float(np.median([_intercept(s.captures, detection, *shape) for s in parts]))
+    intercept = float(np.clip(intercept, 1e-6, 20.0))
+    values.setdefault(detection.scale, intercept if detection.hazard else -np.expm1(-min(intercept, 2.0)))
+    if "D" not in values:
+        values["D"] = 1.0 if model.likelihood == "conditional" else _density(model, values)
+    return values
+
+
+def _density(model, values) -> float:
+    row = np.ones(3)
+    row[: len(model.detection.parameters)] = [values[name] for name in model.detection.parameters]
+    esa = area = 0.0
+    for s in model.sessions:
+        rows = np.tile(row, (s.problem.n_rows, 1))
+        esa += float(s.engine.detection_probability(rows).sum()) * s.mask.cell_area
+        area += s.mask.area
+    n = model.sample_size
+    return 100.0 * max(n / max(esa, 1e-12), 1.2 * n / area)
+
+
+def _spread(captures) -> float:
+    spread, spacing = captures.pooled_sd(), captures.detectors.spacing
+    if np.isfinite(spread):
+        return spread
+    return 0.4 * spacing if np.isfinite(spacing) and spacing > 0 else 800.0
+
+
+def _intercept(captures, detection, sigma, third=1.0) -> float:
+    per_animal = captures.n_detections / captures.n_animals
     if captures.detectors.kind == "multi":  # saturates at one capture per occasion
         per_animal = -captures.n_occasions * np.log1p(-min(0.95, per_animal / captures.n_occasions))
     total = brentq(lambda u: u / -np.expm1(-u) - max(per_animal, 1.02), 1e-3, 1e6)
-    unit = _mean_exposure(captures, detection, sigma, third)
-    intercept = float(np.clip(total / max(unit, 1e-300), 1e-6, 20.0))
-    values = {"sigma": sigma, detection.scale: intercept if detection.hazard else -np.expm1(-min(intercept, 2.0))}
-    for name in detection.parameters[2:]:
-        values[name] = third
-    return values
+    return total / max(_mean_exposure(captures, detection, sigma, third), 1e-300)
 
 
 def shape_start(detection: DetectionFunction, spread: float) -> tuple[float, float]:
