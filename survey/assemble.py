@@ -63,6 +63,8 @@ def assemble(
     """
     if outside not in ("refuse", "drop"):
         raise refuse("this way to treat contradictory records is not known", "Use 'refuse' or 'drop'", value=outside)
+    if tables.records.empty:
+        raise refuse("there are no records", "Export it again", file=tables.provenance.get("records from"))
     rule, length, _ = Independence.parse(independence), occasion_days(occasion), boundary_hours(day_boundary)
     chosen, session = _one_session(tables, session_from, session)
     deployments, system, notes = locate(chosen.deployments, crs)
@@ -235,8 +237,8 @@ def _animals(tables: SurveyTables, seen: set[str]) -> pd.DataFrame:
     """Covariates of the animals, on which all their records must agree."""
     named = tables.identities[tables.identities["individual"].isin(seen)]
     if not (named["sex"] != "").any():
-        sex = tables.records.drop_duplicates("record").set_index("record")["sex"].reindex(named["record"])
-        named = named.assign(sex=sex.fillna("").to_numpy(object))
+        source = tables.records[tables.records["record"].isin(named["record"])][["record", "sex", "file", "row"]]
+        named = named[["record", "individual"]].merge(source, on="record")
     sexed = named[named["sex"] != ""]
     bad = Problems()
     for animal, rows in sexed.groupby("individual"):

@@ -18,6 +18,7 @@ import numpy as np
 
 from .errors import Problems, refuse
 
+_OLD = ("this is an old Excel file (.xls)", "Save it as .xlsx or as CSV UTF-8")
 EXCEL, OLD_EXCEL = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 
@@ -67,10 +68,8 @@ def sheet_of(data: bytes, name: str, *, table: str = "", encoding: str | None = 
         from .packages import gunzip
 
         data = gunzip(data, name)
-    if data.startswith(EXCEL):
+    if data.startswith((EXCEL, OLD_EXCEL)):
         return _from_excel(data, name, table)
-    if data.startswith(OLD_EXCEL):
-        raise refuse("this is an old Excel file (.xls)", "Save it as .xlsx or as CSV UTF-8", file=name)
     return _from_text(decode(data, name, encoding), name)
 
 
@@ -152,19 +151,9 @@ def _from_text(text: str, name: str) -> Sheet:
 
 
 def _from_excel(data: bytes, name: str, table: str) -> Sheet:
-    from openpyxl import load_workbook
-
-    from .packages import check_zip
-
-    check_zip(data, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # openpyxl warns about styles and validations, which do not matter here
-        try:
-            book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        except Exception as error:
-            raise refuse(
-                "this workbook cannot be opened", "Save it again as .xlsx or as CSV UTF-8", file=name
-            ) from error
+        book = _open(data, name)
         sheet = _choose(book, name, table)
         name = name if len(book.sheetnames) == 1 else f"{name} [{sheet.title}]"
         rows, numbers = [], []
@@ -175,20 +164,31 @@ def _from_excel(data: bytes, name: str, table: str) -> Sheet:
                 numbers.append(number)
         book.close()
     if not rows:
-        raise refuse(f"the sheet {sheet.title!r} is empty", "Fill it in, or leave it out", file=name)
+        raise refuse("the sheet is empty", "Fill it in, or leave it out", file=name)
     width = max(i + 1 for i, heading in enumerate(rows[0]) if heading)
     return _sheet([r[:width] if not any(r[width:]) else r for r in rows], numbers, name, decimal_comma=True)
 
 
-def sheet_names(data: bytes) -> list[str]:
-    """Titles of the worksheets in an Excel file; none for other files."""
-    if not data.startswith(EXCEL):
-        return []
-    from openpyxl import load_workbook
-
+def sheet_names(data: bytes, name: str) -> list[str]:
+    """Titles of the worksheets in an Excel file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return load_workbook(io.BytesIO(data), read_only=True).sheetnames
+        return _open(data, name).sheetnames
+
+
+def _open(data: bytes, name: str):
+    """An opened workbook of harmless size."""
+    from openpyxl import load_workbook
+
+    from .packages import check_zip
+
+    if data.startswith(OLD_EXCEL):
+        raise refuse(*_OLD, file=name)
+    check_zip(data, name)
+    try:
+        return load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    except Exception as error:
+        raise refuse("this workbook cannot be opened", "Save it again as .xlsx or as CSV UTF-8", file=name) from error
 
 
 def _choose(book, name: str, table: str):

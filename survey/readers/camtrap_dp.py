@@ -103,6 +103,7 @@ def tables_from_camtrap_dp(
     provenance = {
         "format": f"Camtrap DP {package.version}",
         "source": str(path),
+        "records from": observations.sheet.name,
         "files": sorted({*deployments["file"], *records["file"], *lost["file"], *named["file"]}),
         "no identities because": refusal,
         "sampling design": package.project.get("samplingDesign", ""),

@@ -127,6 +127,7 @@ def tables_from_field(
     provenance = {
         "format": "field tables",
         "source": str(path),
+        "records from": r.sheet.name,
         "files": sorted({*sites["file"], *found["file"], *lost["file"], *named["file"]}),
         "no identities because": refusal,
     }
@@ -157,7 +158,7 @@ class _Source:
             if not self.workbook.is_file():
                 raise refuse("there is no such file", "Check the path and the spelling", value=str(self.workbook))
             data = self.workbook.read_bytes()
-            if table not in [title.strip().casefold() for title in sheet_names(data)]:
+            if table not in [title.strip().casefold() for title in sheet_names(data, self.workbook.name)]:
                 return None
             return sheet_of(data, self.workbook.name, table=table)
         wanted = self.mapping.tables[table].file

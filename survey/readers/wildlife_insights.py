@@ -110,6 +110,7 @@ def tables_from_wildlife_insights(
     provenance = {
         "format": "Wildlife Insights",
         "source": str(path),
+        "records from": ", ".join(r.sheet.name for r in record_columns),
         "files": sorted({*sites["file"], *records["file"], *lost["file"], *named["file"]}),
         "no identities because": refusal,
     }
