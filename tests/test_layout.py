@@ -54,6 +54,18 @@ def listed_packages() -> set[str]:
     return set(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"])
 
 
+def left_behind(root: Path, patterns: list[str]) -> set[str]:
+    """Files beside the code that the wheel would not hold."""
+    files = [path for layer in LAYERS for path in (root / layer).rglob("*") if path.is_file()]
+    files = [path for path in files if path.suffix not in (".py", ".pyc", ".nbi", ".nbc")]
+    return {path.relative_to(root).as_posix() for path in files if not any(path.match(p) for p in patterns)}
+
+
+def data_patterns() -> list[str]:
+    """Patterns of the files beside the code that go into the wheel."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]["*"]
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -80,6 +92,10 @@ def test_a_kernel_file_stands_alone(path):
 
 def test_every_package_folder_is_in_the_wheel():
     assert listed_packages() == folders_with_code(ROOT)
+
+
+def test_every_file_beside_the_code_is_in_the_wheel():
+    assert left_behind(ROOT, data_patterns()) == set()
 
 
 def test_every_folder_with_code_is_a_package():
@@ -146,3 +162,10 @@ def test_a_forgotten_package_folder_is_noticed(tmp_path):
         (tmp_path / folder / "__init__.py").touch()
     assert folders_with_code(tmp_path) == {"uncia.survey", "uncia.models.new"}
     assert not folders_with_code(tmp_path) <= listed_packages()
+
+
+def test_a_forgotten_data_file_is_noticed(tmp_path):
+    (tmp_path / "reports" / "templates").mkdir(parents=True)
+    for name in ("page.html", "page.py", "picture.svg"):
+        (tmp_path / "reports" / "templates" / name).touch()
+    assert left_behind(tmp_path, ["*.html"]) == {"reports/templates/picture.svg"}
