@@ -19,7 +19,6 @@ from rich.markup import escape
 
 app = typer.Typer(
     name="uncia",
-    help="From a survey's tables to a defended number: how many animals there are, and how sure that is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,6 +27,22 @@ app = typer.Typer(
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
 Form = Annotated[Path, typer.Argument(metavar="survey.toml", help="the form of the survey, or the folder it lies in")]
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _version() if wanted else None)
+    ] = False,
+) -> None:
+    """From a survey's tables to a defended number: how many animals there are, and how sure that is."""
+
+
+def _version() -> None:
+    from .provenance import uncia_version
+
+    out.print(f"uncia {uncia_version()}")
+    raise typer.Exit()
 
 
 def example(text: str) -> str:

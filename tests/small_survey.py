@@ -90,7 +90,7 @@ def write(folder: Path, form: str = FORM) -> Path:
     x, y = 485_000 + 500.0 * np.arange(80), 4_025_000 - 500.0 * np.arange(80)
     values = 1.0 + np.sin(x / 9000)[None, :] * np.cos(y / 7000)[:, None]
     write_geotiff(xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x}), folder / "rugged.tif", CRS)
-    valley = shapely.box(498_000, 3_998_000, 512_000, 4_012_000)
+    valley = shapely.box(497_000, 3_997_000, 513_500, 4_013_500)
     write_geopackage(gpd.GeoDataFrame({"name": ["Valley"]}, geometry=[valley], crs=CRS), folder / "valley.gpkg", "valley")
     (folder / "survey.toml").write_text(form, encoding="utf-8")
     return folder / "survey.toml"
