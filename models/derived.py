@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 LEVEL = 0.95
 COLUMNS = ("quantity", "unit", "scope", "estimate", "se", "rse", "lower", "upper", "interval")
@@ -14,7 +14,7 @@ COLUMNS = ("quantity", "unit", "scope", "estimate", "se", "rse", "lower", "upper
 
 def z_of(level: float = LEVEL) -> float:
     """The normal quantile of a two-sided interval: 1.96 for 0.95."""
-    return float(norm.ppf(0.5 + level / 2.0))
+    return float(ndtri(0.5 + level / 2.0))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from ..derived import LEVEL, z_of
 from .maximum_likelihood import maximise
@@ -69,7 +69,7 @@ def profile_intervals(fit, names=(), level: float = LEVEL) -> pd.DataFrame:
 
 def _limit(fit, j: int, side: float, level: float) -> float:
     """The coefficient at which twice the drop of the profile log-likelihood is the chi-square quantile."""
-    drop = chi2.ppf(level, 1)
+    drop = chdtri(1, 1.0 - level)
     rest = np.delete(fit.vector, j)
 
     def excess(b: float) -> float:

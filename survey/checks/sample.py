@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy.spatial.distance import pdist
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from .finding import Finding, Look, error, note, some, warning
 
@@ -105,7 +105,7 @@ def counts_clumped(look: Look) -> Iterator[Finding]:
     informative = (total > 1) & (free > 0)
     statistic = np.sum((np.bincount(pair, y**2 / (total[pair] * share)) - total)[informative])
     freedom = np.sum(free[informative])
-    if freedom and statistic / freedom > 1.5 and chi2.sf(statistic, freedom) < 0.01:
+    if freedom and statistic / freedom > 1.5 and chdtrc(freedom, statistic) < 0.01:
         yield warning(
             "counts-clumped",
             f"Counts vary {statistic / freedom:.1f} times as much between occasions as independent visits would: "
