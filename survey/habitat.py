@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from pyproj import CRS
 
+from .captures import CaptureHistory
 from .crs import projected
 from .detectors import Detectors
 from .display import facts_html
@@ -65,15 +66,24 @@ class HabitatMask:
     # ---- ways to make one -------------------------------------------------------------------------------------
 
     @classmethod
-    def around(cls, detectors: Detectors, buffer: float | str = "auto", spacing: float | None = None) -> HabitatMask:
+    def around(
+        cls,
+        detectors: Detectors | CaptureHistory,
+        buffer: float | str = "auto",
+        spacing: float | None = None,
+    ) -> HabitatMask:
         """Cells within `buffer` metres of a detector.
 
-        Cell centres are at (minimum coordinate - buffer) + spacing/2 + i·spacing in x and y. `buffer="auto"` is
-        four times the movement that the detectors' spacing suggests; a fit checks it and says if it was too small.
-        `spacing` defaults to a sixty-fourth of the extent in x, as is usual in the field.
+        Cell centres are at (minimum coordinate - buffer) + spacing/2 + i·spacing in x and y. `buffer="auto"` is five
+        times the spread of the animals' detections when captures are given (`CaptureHistory.pooled_sd`), four times
+        the detectors' spacing otherwise; a fit checks it and says if it was too small. `spacing` defaults to a
+        sixty-fourth of the extent in x, as is usual in the field.
         """
+        spread = detectors.pooled_sd() if isinstance(detectors, CaptureHistory) else float("nan")
+        detectors = detectors.detectors if isinstance(detectors, CaptureHistory) else detectors
         if buffer == "auto":
-            buffer = 4.0 * (detectors.spacing if np.isfinite(detectors.spacing) else 1000.0)
+            between = detectors.spacing if np.isfinite(detectors.spacing) else 1000.0
+            buffer = 5.0 * spread if np.isfinite(spread) else 4.0 * between
         buffer = _positive(buffer, "the buffer")
         if spacing is None:
             spacing = (np.ptp(detectors.x) + 2.0 * buffer) / 64.0

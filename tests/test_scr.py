@@ -171,6 +171,13 @@ def test_one_animal_at_one_place_is_said_in_words():
     assert not fit.verdict.good
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_buffer_from_the_data_is_wide_enough(kind):
+    mask = survey.HabitatMask.around(MODELS[kind].captures, "auto")
+    fit = again(MODELS[kind], mask=mask).fit()
+    assert Outcome.MASK_SMALL not in fit.verdict
+
+
 def test_a_small_buffer_is_found_out():
     model = MODELS["proximity"]
     mask = survey.HabitatMask.around(model.captures.detectors, 2000.0, 500.0)
