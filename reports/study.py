@@ -135,7 +135,7 @@ def read_captures(config: SurveyConfig, folder: Path) -> CaptureHistory:
 
 def make_mask(config: SurveyConfig, folder: Path, captures: CaptureHistory) -> HabitatMask:
     """The habitat mask of the form: around the detectors, cut to the outline, without the holes, with covariates."""
-    mask = HabitatMask.around(captures.detectors, config.mask.buffer, config.mask.spacing)
+    mask = HabitatMask.around(captures, config.mask.buffer, config.mask.spacing)
     if config.mask.polygon is not None:
         mask = mask.clip(folder / config.mask.polygon)
     for hole in config.mask.holes:
