@@ -123,6 +123,12 @@ def test_usage_string_with_blanks(read):
     assert captures.detectors.effort.T.tolist() == [[1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 1, 1]]
 
 
+def test_a_detector_without_a_known_usage(read):
+    effort = read(CAPTURES, "A1 0 0 111\nA2 100 0 111\nA3 200 50 111\nA4 9 9 NA\n").detectors.effort
+    assert effort.shape == (3, 4)
+    assert np.isnan(effort[:, 3]).all()
+
+
 def test_numeric_effort_with_unknown_values(read):
     captures = read(CAPTURES, "A1 0 0 10 0.5 1\nA2 100 0 0 3 NA\nA3 200 50 1 1 1e1\n")
     np.testing.assert_array_equal(captures.detectors.effort.T, [[10, 0.5, 1], [0, 3, np.nan], [1, 1, 10]])
@@ -289,6 +295,18 @@ BAD = {
         {},
         "trap.txt, row 2: detector 'A2' has usage for 2 occasions and others for 3. "
         "Give every detector every occasion, 0 where it was not set",
+    ),
+    "usage strings of unequal length": (
+        (CAPTURES, "A1 0 0 0111\nA2 100 0 111\nA3 200 50 0111\n"),
+        {},
+        "trap.txt, row 2: detector 'A2' has usage for 3 occasions and others for 4. "
+        "Give every detector every occasion, 0 where it was not set; "
+        "or say usage='effort' if these are amounts of effort on one occasion",
+    ),
+    "usage that is no string": (
+        (CAPTURES, "A1 0 0 012\nA2 100 0 111\nA3 200 50 111\n"),
+        {"usage": "binary"},
+        "trap.txt, row 1: the usage of detector 'A1' is no string of 0 and 1 (found '2'). Correct it",
     ),
     "usage that is no number": (
         (CAPTURES, "A1 0 0 1 1 1\nA2 100 0 1 x 1\nA3 200 50 1 1 1\n"),

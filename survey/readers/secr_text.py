@@ -97,7 +97,7 @@ def read_secr(
         path: _layout(_Text.of(path, sep, encoding, number_at=1), usage, detector_covariates, bad)
         for path in files.values()
     }
-    rows = _rows(captured, fmt or _looks_like(captured, layouts.values()), covariates, noncapture, bad)
+    rows, columns = _rows(captured, fmt or _looks_like(captured, layouts.values()), covariates, noncapture, bad)
     bad.raise_any()
     made = {}
     for session in sorted(files, key=natural_order):
@@ -105,7 +105,10 @@ def read_secr(
         layout = layouts[files[session]]
         effort = layout.effort(_occasions(own, layout, noccasions, captured.name))
         try:
-            made[session] = _history(own, layout, effort, session, captured.name, detector, crs, effort_unit, tolerance)
+            frame = _animals_at(own, layout, detector, tolerance)
+            traps = _detectors(layout, effort, detector, crs, effort_unit)
+            ledger, animals = _ledger(own, captured.name), _animals(own, columns)
+            made[session] = CaptureHistory(frame, traps, animals=animals, session=session, ledger=ledger)
         except SurveyError as error:
             bad.found += error.problems
     bad.raise_any()
@@ -255,24 +258,27 @@ def _at_slash(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _spell_usage(layout: _Layout, usage: str | None, rows: list[int], bad: Problems) -> None:
-    """One word per occasion in `layout.used`: a string such as 0011 becomes its letters."""
+    """One word per occasion in `layout.used`: strings such as 0011 become their letters, NA as many."""
     used = layout.used
-    strings = all(len(words) == 1 and re.fullmatch("[01]+", words[0]) for words in used)
-    if usage == "binary" or (usage is None and strings and len({len(words[0]) for words in used}) == 1):
-        used[:] = [list("".join(words)) for words in used]
+    known = [words for words in used if words not in (["NA"], ["-"])]
+    strings = bool(known) and all(len(words) == 1 and re.fullmatch("[01]+", words[0]) for words in known)
+    fix = "Give every detector every occasion, 0 where it was not set"
+    if usage == "binary" or (usage is None and strings):
+        occasions = max((len("".join(words)) for words in known), default=0)
+        used[:] = [list("".join(words)) if words in known else ["NA"] * occasions for words in used]
+        fix += "; or say usage='effort' if these are amounts of effort on one occasion"
     width = max((len(words) for words in used), default=0)
     for words, row, name in zip(used, rows, layout.id, strict=True):
         where = {"file": layout.name, "row": row}
         if len(words) != width:
             what = f"detector {name!r} has usage for {len(words)} occasions and others for {width}"
-            bad.add(what, "Give every detector every occasion, 0 where it was not set", **where)
+            bad.add(what, fix, **where)
         for word in words:
-            if usage == "binary" and word not in "01":
+            if usage == "binary" and word not in ("0", "1", "NA"):
                 bad.add(f"the usage of detector {name!r} is no string of 0 and 1", "Correct it", value=word, **where)
             elif word not in MISSING and not np.isfinite(_number(word)):
-                bad.add(
-                    f"the usage of detector {name!r} is no number", "Correct it (NA where unknown)", value=word, **where
-                )
+                what = f"the usage of detector {name!r} is no number"
+                bad.add(what, "Correct it (NA where unknown)", value=word, **where)
 
 
 def _files(traps, sessions: set[str], name: str) -> dict[str, Path]:
@@ -309,8 +315,10 @@ def _looks_like(text: _Text, layouts: Iterable[_Layout]) -> str:
     return "XY" if placed > named or (numbers and not named) else "trapID"
 
 
-def _rows(text: _Text, fmt: str, names: Sequence[str] | None, noncapture: str, bad: Problems) -> pd.DataFrame:
-    """One row per line: session, animal ("" for none), occasion, removed, place (name or x, y), where, covariates."""
+def _rows(
+    text: _Text, fmt: str, names: Sequence[str] | None, noncapture: str, bad: Problems
+) -> tuple[pd.DataFrame, list[str]]:
+    """One row per line (animal "" for none; place: a name, or x and y), and the names of the covariates."""
     fixed = 4 if fmt == "trapID" else 5
     width = max((len(line.words) for line in text.lines if line.words[1:2] != [noncapture]), default=fixed) - fixed
     named = names is not None or len(text.header) > fixed
@@ -345,9 +353,7 @@ def _rows(text: _Text, fmt: str, names: Sequence[str] | None, noncapture: str, b
         )
     bad.raise_any()
     order = ["session", "animal", "occasion", "removed", "place", "file", "row", "covariates"]
-    frame = pd.DataFrame(rows, columns=order)
-    frame.attrs["covariates"] = columns
-    return frame
+    return pd.DataFrame(rows, columns=order), columns
 
 
 def _occasions(rows: pd.DataFrame, layout: _Layout, given: int | None, name: str) -> int:
@@ -363,35 +369,32 @@ def _occasions(rows: pd.DataFrame, layout: _Layout, given: int | None, name: str
     return n
 
 
-def _history(
-    rows: pd.DataFrame,
-    layout: _Layout,
-    effort: np.ndarray,
-    session: str,
-    name: str,
-    kind: str,
-    crs,
-    unit: str,
-    tolerance: float,
-) -> CaptureHistory:
-    """The capture history of one session."""
+def _detectors(layout: _Layout, effort: np.ndarray, kind: str, crs, unit: str) -> Detectors:
+    """The detectors of one session; what is wrong with them names their file."""
     x, y = np.array(layout.place).T
+    kind = "multi" if kind == "single" else kind
     try:
-        detectors = Detectors(
-            tuple(layout.id), x, y, effort, "multi" if kind == "single" else kind, crs, unit, layout.covariates
-        )
+        return Detectors(tuple(layout.id), x, y, effort, kind, crs, unit, layout.covariates)
     except SurveyError as error:
         raise SurveyError([replace(problem, file=problem.file or layout.name) for problem in error.problems]) from None
+
+
+def _ledger(rows: pd.DataFrame, name: str) -> Ledger:
+    """Every line is a capture or says that nothing was caught."""
+    ledger, caught = Ledger(), rows["animal"] != ""
+    ledger.note_read(name, len(rows))
+    ledger.put(name, rows.loc[caught, "row"], Ledger.USED)
+    ledger.put(name, rows.loc[~caught, "row"], "a line that says that nothing was caught")
+    return ledger
+
+
+def _animals_at(rows: pd.DataFrame, layout: _Layout, kind: str, tolerance: float) -> pd.DataFrame:
+    """Which animal was caught at which detector, with file and row."""
     caught = rows[rows["animal"] != ""]
     frame = caught[["animal", "occasion", "removed", "file", "row"]].assign(detector=_at(caught, layout, tolerance))
     if kind == "single":
         _hold_one(frame)
-    ledger = Ledger()
-    ledger.note_read(name, len(rows))
-    ledger.put(name, caught["row"], Ledger.USED)
-    ledger.put(name, rows.loc[rows["animal"] == "", "row"], "a line that says that nothing was caught")
-    animals = _animals(caught, rows.attrs["covariates"])
-    return CaptureHistory(frame, detectors, animals=animals, session=session, ledger=ledger)
+    return frame
 
 
 def _at(caught: pd.DataFrame, layout: _Layout, tolerance: float) -> list[str]:
@@ -424,18 +427,15 @@ def _hold_one(frame: pd.DataFrame) -> None:
     bad.raise_any()
 
 
-def _animals(caught: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def _animals(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """One row of covariates per animal: the first that is known; a warning where the lines disagree."""
+    caught = rows[rows["animal"] != ""]
     values = pd.DataFrame(caught["covariates"].tolist(), columns=columns, index=caught.index, dtype=object)
-    values = values.mask(values.isin(MISSING))
-    by = values.groupby(caught["animal"])
+    by = values.mask(values.isin(MISSING)).groupby(caught["animal"])
     for column in columns:
         unlike = by[column].nunique()
         names = ", ".join(sorted(unlike.index[unlike > 1], key=natural_order))
         if names:
-            warnings.warn(
-                f"{column} differs between captures of one animal; the first is kept: {names}",
-                SurveyWarning,
-                stacklevel=4,
-            )
+            words = f"{column} differs between captures of one animal; the first is kept: {names}"
+            warnings.warn(words, SurveyWarning, stacklevel=3)
     return _typed(by.first())
