@@ -1,25 +1,29 @@
-"""The likelihood along the fast path: Gaussian hazards on tiles, where everything is a small matrix product.
+"""The likelihood along the fast path: Gaussian hazards on tiles, where nearly everything is a small matrix product.
 
 An animal's Poisson counts multiply to one Gaussian (precision Σ count/σ², centred at the weighted centroid),
 
     Σ_e count_e log(x_e h_e(m)) = peak_i − precision_i |m − c_i|²/2
 
 so animals and detectors are the same kind of object, and log_a_i = peak_i + log Σ_m mu_m exp(−Λ(m)) Gaussian_i(m).
-Animals whose sum underflows are handed to the radial path, which works in logarithms.
+Binary and competing detections, and exposure that differs between animals, multiply this by local terms. Animals
+whose sum underflows are handed to the radial path, which works in logarithms.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ..kernels import spatial_tiles as kernel
-from ..kernels.spatial_tiles import TILE, Gaussians, Tiles
+from ..kernels.spatial_tiles import TILE, Gaussians, Local, Tiles
 from .blockwise import BlockModel, Passes
+from .local import local_terms
 from .problem import Raster
 from .radial import RadialPath, RadialState
 from .windows import Blocks
+from .workspace import WorkspacePool
 
 # e-folds between an animal's centre and the edge of its first window, beyond what the field there asks for
 EFOLDS = 31.0
@@ -30,12 +34,12 @@ FAINT = 1e-270
 CORNER = 0.7072
 
 
-@dataclass(frozen=True)
-class Lists:
-    """Items by tile, as CSR."""
+class Lists(NamedTuple):
+    """Gaussians by tile, as CSR."""
 
     start: np.ndarray  # int [T + 1]
     item: np.ndarray  # int [entries]
+    gaussians: Gaussians
 
 
 @dataclass(frozen=True)
@@ -54,69 +58,69 @@ class SeparableState:
 
     passes: Passes
     log_mu: np.ndarray  # float [M]
-    detectors: Gaussians
-    near: Lists
+    near: Lists  # the passes
     unseen: np.ndarray  # float [T, 32, 32], mu exp(-Λ)
     centre: Animals
-    animals: Gaussians
-    windows: Lists
-    mass: np.ndarray  # float [n], Σ unseen · Gaussian; 0 for animals on the radial path
+    windows: Lists  # the animals
+    local: Local | None
+    mass: np.ndarray  # float [n], Σ unseen · Gaussian · local terms; 0 for animals on the radial path
     faint: RadialState | None  # the animals whose mass underflows
-    log_a: np.ndarray  # float [n]
 
 
 class SeparablePath:
-    """Integrals and derivatives of one problem with Gaussian hazards and counts."""
+    """Integrals and derivatives of one problem with Gaussian hazards."""
 
     def __init__(self, radial: RadialPath, raster: Raster):
         self.radial, self.model, self.workers = radial, radial.model, radial.workers
         self.blocks = self.model.blocks
         self.tiles = tiles_of(self.blocks, raster)
-        # a cover of every tile is found once per evaluation; chunks of tiles are the pieces of parallel work
+        self.tolerance = radial.reach.tolerance
+        self._pool = WorkspacePool()
+        self._local = local_terms(self.model)
+        # chunks of tiles are the pieces of parallel work
         size = max(1, min(TILE, len(self.blocks) // 12))
         edges = np.append(np.arange(0, len(self.blocks), size), len(self.blocks))
         self.chunks = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
     @staticmethod
     def serves(model: BlockModel) -> bool:
-        """Whether the fast path covers this problem: counts, and every animal exposed like all others."""
-        return model.weight is None and model.encounters.caught is None and not model.encounters.trial_pass.size
+        """Whether the fast path covers this problem: every pass in use is one that the void is exposed to."""
+        return bool(np.all((model.exposure @ model.void_weight > 0) | ~model.exposure.any(axis=1)))
 
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, SeparableState]:
         """(log_a [n], detected, total, bound, state)."""
+        workspace = self._pool.take()
         with self.workers.one_blas_thread():
             hazard = np.exp(passes.log_scale) * (self.model.exposure @ self.model.void_weight)
             reach = self.radial.reach.passes(passes)
-            detectors, near = self._gaussians(passes.x, passes.y, passes.sigma**-2.0, hazard, reach)
-            unseen = np.empty((len(self.blocks), TILE, TILE))
+            near = self._lists(workspace, "passes", passes.x, passes.y, passes.sigma**-2.0, hazard, reach)
+            unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
             sums = np.empty((len(self.blocks), 2))
-            self._over_chunks(kernel.spread, log_mu, near.start, near.item, detectors, unseen, sums)
+            self._over_chunks(kernel.spread, log_mu, *near, unseen, sums)
             detected, total = sums.sum(axis=0)
-            log_ceiling = float(log_mu.max())
+            ceiling = float(log_mu.max())
             centre = self._collapse(passes)
-            radius = self._first_radius(centre, unseen, log_ceiling)
-            animals, windows, mass = self._integrate(centre, radius, unseen)
-            bound = _bound(centre, radius, mass, log_ceiling)
-            short = (bound > self.radial.reach.tolerance) & (mass > FAINT)
+            radius = self._first_radius(centre, unseen, ceiling)
+            windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
+            bound = _bound(centre, radius, mass, ceiling)
+            short = (bound > self.tolerance) & (mass > FAINT)
             if short.any():
-                needed = _sufficient(centre, mass, log_ceiling, self.radial.reach.tolerance)
-                radius = np.where(short, needed, radius)
-                animals, windows, mass = self._integrate(centre, radius, unseen)
-                bound = _bound(centre, radius, mass, log_ceiling)
-        faint = np.flatnonzero(mass <= FAINT)
-        state = None
-        mass[faint] = 0.0
+                radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
+                windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
+                bound = _bound(centre, radius, mass, ceiling)
+        faint = np.flatnonzero(~(mass > FAINT))
+        mass[faint], bound[faint] = 0.0, 0.0
         with np.errstate(divide="ignore"):
             log_a = centre.peak + np.log(mass)
+        afar = None
         if faint.size:
-            state = self.radial.everywhere(passes, log_mu, faint)
-            log_a[faint], bound[faint] = state.log_a[faint], 0.0
-        everything = SeparableState(
-            passes, log_mu, detectors, near, unseen, centre, animals, windows, mass, state, log_a
-        )
-        return log_a, float(detected), float(total), float(bound.max(initial=0.0)), everything
+            afar = self.radial.everywhere(passes, log_mu, faint)
+            log_a[faint] = afar.log_a[faint]
+        state = SeparableState(passes, log_mu, near, unseen, centre, windows, local, mass, afar)
+        self._pool.give_back_with(state, workspace)
+        return log_a, float(detected), float(total), float(bound.max(initial=0.0)), state
 
     def _collapse(self, passes: Passes) -> Animals:
         """The Gaussian of each animal's detections."""
@@ -144,56 +148,61 @@ class SeparablePath:
         folds = EFOLDS + log_ceiling - np.log(np.maximum(here, 1e-300))
         return np.sqrt(2.0 * np.clip(folds, LEAST, MOST) / centre.precision) + 2 * CORNER
 
-    def _integrate(self, centre: Animals, radius, unseen) -> tuple[Gaussians, Lists, np.ndarray]:
-        """The animals' tables and windows, and their masses [n]."""
-        animals, windows = self._gaussians(centre.x, centre.y, centre.precision, np.ones_like(radius), radius)
+    def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local | None, np.ndarray]:
+        """The animals' windows, their local terms and their masses [n]."""
+        ones = np.ones_like(radius)
+        windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
         parts = np.empty((windows.item.size, 1))
-        self._over_chunks(kernel.integrate, unseen, windows.start, windows.item, animals, parts[:, 0])
+        local = None
+        if self._local is None:
+            self._over_chunks(kernel.integrate, unseen, *windows, parts[:, 0])
+        else:
+            local = self._local.at(radius)
+            self._over_chunks(kernel.integrate_local, unseen, windows, near, local, parts[:, 0])
         mass = np.zeros((centre.x.size, 1))
         kernel.gather(windows.item, parts, mass)
-        return animals, windows, mass[:, 0]
+        return windows, local, mass[:, 0]
 
-    def _gaussians(self, x, y, precision, weight, radius) -> tuple[Gaussians, Lists]:
-        """Tables over the tiles within `radius` of each centre, and the lists of Gaussians by tile."""
+    def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> Lists:
+        """Tables over the tiles within `radius` of each centre, and the Gaussians by tile."""
         ny, nx = self.blocks.block_at.shape
         first_x, n_x, base_x = _extent(x, radius, nx)
         first_y, n_y, base_y = _extent(y, radius, ny)
-        table_x, table_y = (np.empty((int(n.sum()), TILE)) for n in (n_x, n_y))
-        pieces = np.linspace(0, x.size, 9).astype(int)
-
-        def fill(piece):
-            k0, k1 = pieces[piece], pieces[piece + 1]
-            kernel.fill_tables(x, precision, np.ones_like(x), first_x, n_x, base_x, k0, k1, table_x)
-            kernel.fill_tables(y, precision, weight, first_y, n_y, base_y, k0, k1, table_y)
-
-        self.workers.map(fill, range(8))
+        table_x = workspace.array(name + " x", int(n_x.sum()), TILE)
+        table_y = workspace.array(name + " y", int(n_y.sum()), TILE)
         g = Gaussians(x, y, precision, first_x, n_x, base_x, first_y, n_y, base_y, table_x, table_y)
-        return g, Lists(*self.blocks.cover(x, y, radius))
+        edges = np.linspace(0, x.size, 9 if x.size > 800 else 2).astype(int)
+        self.workers.map(lambda k: kernel.fill_tables(g, weight, edges[k], edges[k + 1]), range(edges.size - 1))
+        return Lists(*self.blocks.cover(x, y, radius), g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def pullback(self, state: SeparableState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""
+        near, windows, passes = state.near, state.windows, state.passes
         present = state.mass > 0.0
-        share = np.where(present, d_log_a / np.where(present, state.mass, 1.0), 0.0)
+        d_present = np.where(present, d_log_a, 0.0)
+        share = d_present / np.where(present, state.mass, 1.0)
         d_log_mu = np.empty(state.log_mu.size)
-        near, windows = state.near, state.windows
-        from_fields = np.empty((near.item.size, 4))
-        from_animals = np.empty((windows.item.size, 4))
-
-        animals = (windows.start, windows.item, state.animals)
-        detectors = (near.start, near.item, state.detectors)
-        fields = (state.log_mu, state.unseen)
-        out = (d_log_mu, from_animals, from_fields)
+        of_passes, of_animals = np.zeros((near.item.size, 4)), np.zeros((windows.item.size, 4))
+        before = (state.log_mu, state.unseen, windows, share, near, d_detected)
+        moments = np.zeros((passes.x.size, 4))
         with self.workers.one_blas_thread():
-            self._over_chunks(kernel.pull, *fields, animals, share, detectors, d_detected, *out)
-        fields, moments = np.zeros((near_size(state), 4)), np.zeros((state.mass.size, 4))
-        kernel.gather(near.item, from_fields, fields)
-        kernel.gather(windows.item, from_animals, moments)
-        d_passes = np.zeros((state.passes.x.size, 3))
-        d_passes[:, 0] = fields[:, 0]
-        d_passes[:, 1] = fields[:, 3] / state.passes.sigma**2
-        self._add_detections(state, np.where(present, d_log_a, 0.0), moments * share[:, None], d_passes)
+            if state.local is None:
+                self._over_chunks(kernel.pull, *before, d_log_mu, of_animals, of_passes)
+            else:
+                first, trial_pass = self._local.trials_of(windows.item)
+                of_trials = np.zeros((trial_pass.size, 4))
+                after = (d_log_mu, of_animals, of_passes, of_trials)
+                self._over_chunks(kernel.pull_local, *before, state.local, first, *after)
+                kernel.gather(trial_pass, of_trials, moments)
+        kernel.gather(near.item, of_passes, moments)
+        d_passes = np.zeros((passes.x.size, 3))
+        d_passes[:, 0] = moments[:, 0]
+        d_passes[:, 1] = moments[:, 3] / passes.sigma**2
+        moments = np.zeros((state.mass.size, 4))
+        kernel.gather(windows.item, of_animals, moments)
+        self._add_detections(state, d_present, moments * share[:, None], d_passes)
         if state.faint is not None:
             more = self.radial.pullback(state.faint, d_log_a, 0.0)
             d_log_mu, d_passes = d_log_mu + more[0], d_passes + more[1]
@@ -228,11 +237,6 @@ class SeparablePath:
     def _over_chunks(self, stage, *arguments) -> None:
         """stage(tiles, t0, t1, ...) over all tiles."""
         self.workers.map(lambda chunk: stage(self.tiles, *chunk, *arguments), self.chunks)
-
-
-def near_size(state: SeparableState) -> int:
-    """G, the number of passes."""
-    return state.passes.x.size
 
 
 def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:

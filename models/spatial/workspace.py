@@ -1,0 +1,42 @@
+"""Memory that is used again: fresh pages cost as much as the arithmetic of a small likelihood."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+
+class Workspace:
+    """Named float arrays that grow as needed and keep their pages."""
+
+    def __init__(self):
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """An uninitialised array; the same memory each time for the same name."""
+        size = int(np.prod(shape))
+        held = self._arrays.get(name)
+        if held is None or held.size < size:
+            held = self._arrays[name] = np.empty(size + size // 8)
+        return held[:size].reshape(shape)
+
+
+class WorkspacePool:
+    """Workspaces that return here when what was computed in them is no longer referenced."""
+
+    def __init__(self):
+        self._free: list[Workspace] = []
+
+    def take(self) -> Workspace:
+        return self._free.pop() if self._free else Workspace()
+
+    def give_back_with(self, owner, workspace: Workspace) -> None:
+        """Keeps `workspace` from being used again for as long as `owner` lives."""
+        weakref.finalize(owner, self._free.append, workspace)
+
+    def __getstate__(self):
+        return {}
+
+    def __setstate__(self, state):
+        self.__init__()
