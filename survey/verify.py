@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 
 import pandas as pd
@@ -16,13 +16,16 @@ from .habitat import HabitatMask
 MOST_ROWS = 12
 
 
-def verify(captures: CaptureHistory, mask: HabitatMask | None = None) -> Findings:
+def verify(
+    captures: CaptureHistory | Mapping[str, CaptureHistory] | Sequence[CaptureHistory],
+    mask: HabitatMask | Sequence[HabitatMask] | None = None,
+) -> Findings:
     """Look for the faults that reviewers find, in the data and in the habitat mask.
 
     Parameters
     ----------
-    captures : CaptureHistory
-    mask : HabitatMask; without it, only the data are looked at
+    captures : CaptureHistory, or those of several sessions, each of which is looked at
+    mask : HabitatMask, or one per session; without it, only the data are looked at
 
     Returns
     -------
@@ -37,9 +40,18 @@ def verify(captures: CaptureHistory, mask: HabitatMask | None = None) -> Finding
     >>> survey.verify(survey.CaptureHistory(seen, cameras))["no-spatial-recaptures"].what
     'No animal was detected at two detectors: sigma cannot be estimated'
     """
-    look = Look(captures, mask)
-    checks = [*OF_THE_DATA, *(OF_THE_MASK if mask is not None else [])]
-    found = [finding for check in checks for finding in check(look)]
+    if isinstance(captures, CaptureHistory):
+        look = Look(captures, mask)
+        checks = [*OF_THE_DATA, *(OF_THE_MASK if mask is not None else [])]
+        found = [finding for check in checks for finding in check(look)]
+    else:
+        sessions = list(captures.values() if isinstance(captures, Mapping) else captures)
+        masks = mask if isinstance(mask, Sequence) else [mask] * len(sessions)
+        found = [
+            replace(finding, what=f"Session {one.session}: {finding.what}")
+            for one, its_mask in zip(sessions, masks, strict=True)
+            for finding in verify(one, its_mask)
+        ]
     return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
 
 

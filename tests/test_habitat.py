@@ -77,6 +77,12 @@ def test_buffer_from_the_spacing_of_the_detectors():
     assert HabitatMask.around(detectors([500.0], [0])).buffer == 4000.0
 
 
+def test_buffer_from_the_movement_of_the_animals():
+    captures = scr_data("captdata")[0]
+    assert HabitatMask.around(captures).buffer == 5.0 * captures.pooled_sd()
+    assert HabitatMask.around(captures, 100).equals(HabitatMask.around(captures.detectors, 100))
+
+
 # ---- from points -------------------------------------------------------------------------------------------------
 
 

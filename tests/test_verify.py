@@ -270,6 +270,15 @@ def test_no_false_alarm_on_classic_data(name, options, ids):
     assert survey.verify(*scr_data(name, **options)).ids == (*ids, "crs-unknown")
 
 
+def test_several_sessions_are_looked_at_one_by_one():
+    good_year, bad_year = good(session="2025"), good(some_animals(7), session="2026")
+    mask = around(good_year)
+    findings = survey.verify({"2025": good_year, "2026": bad_year}, mask)
+    assert findings.ids == survey.verify(bad_year, mask).ids
+    assert findings["few-animals"].what == "Session 2026: Only 7 animals detected; precise surveys have more than 20"
+    assert str(survey.verify([good_year, bad_year], [mask, mask])) == str(findings)
+
+
 # ---- how findings are shown --------------------------------------------------------------------------------------
 
 
