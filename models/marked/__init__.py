@@ -1,0 +1,1 @@
+"""Marked animals without coordinates: closed populations, survival, open populations."""

@@ -1,0 +1,117 @@
+"""What every model of marked animals shares: covariates by name, predictions over them, words for a verdict."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ...survey.encounters import EncounterHistory
+from ...survey.errors import refuse
+from ..derived import z_of
+from ..design import formula_variables
+from ..model import Model
+from .layout import Layout
+
+
+class MarkedModel(Model):
+    """A model of encounter histories. `layouts` holds the rows of each parameter, `options` how it was made."""
+
+    history: EncounterHistory
+    layouts: dict[str, Layout]
+    formulas: dict[str, str | float]
+    options: dict[str, object]
+
+    def with_history(self, history: EncounterHistory) -> MarkedModel:
+        """The same model of other data."""
+        return type(self)(history, **self.formulas, **self.options)
+
+    @property
+    def sample_size(self) -> int:
+        """Animals met at least once."""
+        return self.history.n_animals
+
+    def not_comparable(self, other) -> str:
+        if type(self) is not type(other):
+            return "they are different kinds of model"
+        if self.history is not other.history:
+            return "they are of different encounter histories"
+        if self.options.get("likelihood") != other.options.get("likelihood"):
+            return "one has the full and the other the conditional likelihood"
+        return ""
+
+    def predict(self, fit, name, newdata):
+        """Values of one parameter for every combination of its covariates, or for those in `newdata`.
+
+        Returns
+        -------
+        DataFrame with the covariates, estimate, se, lower, upper (95 % on the link scale)
+        """
+        p = self.parameters[name]
+        frame = self.layouts[name].frame if newdata is None else newdata
+        if p.design is None:
+            return frame.assign(estimate=p.fixed, se=0.0, lower=p.fixed, upper=p.fixed)
+        X = p.design.matrix if newdata is None else p.design.at(newdata)
+        J = np.zeros((len(X), self.parameters.size))
+        J[:, self.parameters.slice_of(name)] = X
+        eta = J @ fit.vector
+        with np.errstate(invalid="ignore"):
+            se = np.sqrt(np.diag(fit.covariance_of(J)))
+        z = z_of()
+        ends = np.sort([p.link.inverse(eta - z * se), p.link.inverse(eta + z * se)], axis=0)
+        slope = np.abs(p.link.slope(eta))
+        return frame.assign(estimate=p.link.inverse(eta), se=slope * se, lower=ends[0], upper=ends[1])
+
+    def name_rows(self, name, rows):
+        frame = self.layouts[name].frame.iloc[rows]
+        if not len(frame.columns) or len(rows) == len(self.layouts[name].frame):
+            return name
+        places = [", ".join(f"{k} = {v}" for k, v in row.items()) for row in frame.to_dict("records")]
+        return f"{name} at {'; '.join(places[:5])}{' …' if len(places) > 5 else ''}"
+
+    def coefficients_for(self, values: Mapping[str, object]) -> np.ndarray:
+        """Coefficients [p] from values as for `at`, or from an array of coefficients."""
+        return self.parameters.vector_from(values) if isinstance(values, Mapping) else np.asarray(values, float)
+
+    def __repr__(self) -> str:
+        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        return f"{type(self).__name__}({formulas})"
+
+
+def used_covariates(
+    formulas: Mapping[str, str | float | None], history: EncounterHistory, special: tuple[str, ...] = ("t", "T")
+) -> set[str]:
+    """Animal covariates that the formulas use, none of them missing; `special` names are the model's own."""
+    ours = set(map(str, history.animals.columns))
+    known = ours | set(map(str, history.occasions.columns)) | set(special)
+    used = set()
+    for parameter, formula in formulas.items():
+        if not isinstance(formula, str):
+            continue
+        names = formula_variables(formula)
+        used |= names & ours
+        for name in sorted(names - known):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}"
+            raise refuse(f"the formula of {parameter} uses a covariate that is not there", hint, value=name)
+    for name in sorted(used):
+        lacking = history.animals.index[history.animals[name].isna()]
+        if len(lacking):
+            raise refuse(
+                f"the covariate {name!r} is missing for {len(lacking)} rows of animals",
+                "Fill it in, or leave these animals out",
+                value=str(lacking[0]),
+            )
+    return used
+
+
+def one_of(what: str, value: object, allowed: tuple) -> None:
+    if value not in allowed:
+        raise refuse(f"{what} is not known", f"Use one of {', '.join(map(repr, allowed))}", value=value)
+
+
+def by_axis(axis: int, frame: pd.DataFrame | Mapping[str, pd.Series]) -> dict[str, tuple[int, pd.Series]]:
+    """The columns of a frame as covariates along one axis of an array, for `lay_out`."""
+    return {str(name): (axis, frame[name]) for name in frame}

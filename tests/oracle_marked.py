@@ -1,0 +1,45 @@
+"""Slow, obvious likelihoods of marked animals: plain loops over animals and occasions, for tests."""
+
+from __future__ import annotations
+
+import math
+
+
+def closed_history(states, p, c, removed):
+    """Pr(history) of one animal of one class: p[t] until it is met, c[t] after; -1 was not looked for."""
+    probability, met = 1.0, False
+    last = max(t for t, s in enumerate(states) if s > 0) if any(s > 0 for s in states) else None
+    for t, s in enumerate(states):
+        if s == -1:
+            continue
+        q = c[t] if met else p[t]
+        probability *= q if s > 0 else 1.0 - q
+        met = met or s > 0
+        if removed and t == last:
+            break
+    return probability
+
+
+def closed(histories, frequency, removed, p, c, pi, f0=None):
+    """Log-likelihood of a closed population without groups; p, c [class][t], pi [class]; f0 None is conditional."""
+    T, n = len(p[0]), sum(frequency)
+    unseen = sum(w * closed_history([0] * T, a, b, False) for w, a, b in zip(pi, p, c, strict=True))
+    total = 0.0
+    for states, k, lost in zip(histories, frequency, removed, strict=True):
+        mixed = sum(w * closed_history(states, a, b, lost) for w, a, b in zip(pi, p, c, strict=True))
+        total += k * math.log(mixed)
+    if f0 is None:
+        return total - n * math.log(1.0 - unseen)
+    return total + math.lgamma(n + f0 + 1) - math.lgamma(f0 + 1) + f0 * math.log(unseen)
+
+
+def loglinear(histories, p, eta):
+    """Conditional log-likelihood with all 2^T histories listed: Pr(w) ~ product of odds × exp(eta[number met])."""
+    T = len(p)
+    weight = {}
+    for code in range(2**T):
+        w = tuple((code >> t) & 1 for t in range(T))
+        odds = math.prod((p[t] / (1.0 - p[t])) ** w[t] for t in range(T))
+        weight[w] = odds * math.exp(eta[sum(w)])
+    seen = sum(v for w, v in weight.items() if any(w))
+    return sum(math.log(weight[tuple(int(s > 0) for s in h)] / seen) for h in histories)
