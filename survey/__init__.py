@@ -6,11 +6,12 @@ if __name__ != "uncia.survey":
         "run `pip install -e .` once, then `from uncia import survey`"
     )
 
-from .assemble import assemble
+from .assemble import assemble, lay_out
 from .captures import CaptureHistory
 from .crs import suggest_utm, to_degrees, to_metres
 from .detections import DetectionHistory
 from .detectors import Detectors
+from .encounters import EncounterHistory, read_inp
 from .errors import SurveyError, SurveyWarning
 from .fieldwork import fieldwork
 from .habitat import HabitatMask
@@ -29,6 +30,7 @@ __all__ = [
     "CaptureHistory",
     "DetectionHistory",
     "Detectors",
+    "EncounterHistory",
     "Findings",
     "HabitatMask",
     "Independence",
@@ -38,6 +40,7 @@ __all__ = [
     "SurveyWarning",
     "assemble",
     "fieldwork",
+    "lay_out",
     "read_camtrap_dp",
     "read_field_tables",
     "read_secr",

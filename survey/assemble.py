@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -65,58 +65,115 @@ def assemble(
         raise refuse("this way to treat contradictory records is not known", "Use 'refuse' or 'drop'", value=outside)
     if tables.records.empty:
         raise refuse("there are no records", "Export it again", file=tables.provenance.get("records from"))
-    rule, length, _ = Independence.parse(independence), occasion_days(occasion), boundary_hours(day_boundary)
-    chosen, session = _one_session(tables, session_from, session)
-    deployments, system, notes = locate(chosen.deployments, crs)
-    chosen = replace(chosen, deployments=deployments, crs=system.to_string(), notes=(*chosen.notes, *notes))
-    species = _one_species(chosen, species)
-    occasions = _occasions(chosen, length, day_boundary, start, end)
-    edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
-
-    places = detector_table(deployments, DEPLOYMENTS)
-    work = Work(chosen, edges, pd.Index(places["location"]))
-    fates = Fates(chosen.records)
-    asked = None if start is None and end is None else (edges[0], edges[-1])
-    moment = sort_out(fates, chosen, species, work, dates=asked, outside=outside)
-    seen = _detections(chosen, fates, moment, edges, work, rule, kind)
-
-    records = fates.records.assign(
-        occasion=pd.array(np.where(fates.fate == Ledger.USED, number(moment, edges), 0), "Int64")
-    )
-    records.loc[records["occasion"] == 0, "occasion"] = pd.NA
+    if tables.identities.empty:
+        why = tables.provenance.get("no identities because") or "no identities are given"
+        raise refuse("the animals have no identities: " + why, "Give identities= a table of records and individuals")
+    rule, species = Independence.parse(independence), _one_species(tables, species)
+    where = {"occasion": occasion, "crs": crs, "day_boundary": day_boundary, "start": start, "end": end}
+    plan = _plan(tables, **where, session_from=session_from, session=session)
+    fates = Fates(plan.tables.records)
+    asked = None if start is None and end is None else (plan.edges[0], plan.edges[-1])
+    moment = sort_out(fates, plan.tables, species, plan.work, dates=asked, outside=outside)
+    seen = _detections(plan, fates, moment, rule, kind)
+    records = fates.records
+    used = (records["fate"] == Ledger.USED).to_numpy()
+    records["occasion"] = pd.array(number(moment, plan.edges), "Int64")
+    records.loc[~used, "occasion"] = pd.NA
     ledger = Ledger.of(records["file"], records["row"], records["fate"])
     ledger.check()
     if seen.empty:
         raise refuse("no record is left to make a capture history of", "See where the records went:\n" + str(ledger))
-    provenance = {
+    choices = {
         "species": species,
-        "occasion": f"{length} day" + "s" * (length > 1),
-        "day boundary": day_boundary,
         "independence": str(rule),
         "kind": kind,
-        "crs": system.to_string(),
         "records outside the camera's working time": outside,
     }
-    finished = replace(
-        chosen, records=records, ledger=ledger, occasions=occasions, provenance=chosen.provenance | provenance
-    )
+    finished = replace(plan.tables, records=records, ledger=ledger, provenance=plan.tables.provenance | choices)
     return CaptureHistory(
         detections=seen,
-        detectors=Detectors(
-            id=tuple(places["location"]),
-            x=places["x"].to_numpy(),
-            y=places["y"].to_numpy(),
-            effort=work.effort,
-            kind=kind,
-            crs=system,
-            covariates=places.drop(columns=["location", "x", "y", "longitude", "latitude"]),
-        ),
-        animals=_animals(chosen, set(seen["animal"])),
-        occasions=occasions,
-        session=session,
+        detectors=plan.detectors(kind),
+        animals=_animals(plan.tables, set(seen["animal"])),
+        occasions=finished.occasions,
+        session=plan.session,
         ledger=ledger,
         tables=finished,
     )
+
+
+def lay_out(
+    tables: SurveyTables,
+    *,
+    occasion: str | int = "1 day",
+    crs=None,
+    kind: str = "proximity",
+    day_boundary: str = "noon",
+    start: str | None = None,
+    end: str | None = None,
+    session_from: str | None = None,
+    session: str | None = None,
+) -> CaptureHistory:
+    """The survey before anything was seen: detectors, effort and occasions, without animals; for simulations.
+
+    The parameters are those of `assemble`; the records only tell until when a camera without end has worked.
+    """
+    where = {"occasion": occasion, "crs": crs, "day_boundary": day_boundary, "start": start, "end": end}
+    plan = _plan(tables, **where, session_from=session_from, session=session)
+    nothing = pd.DataFrame({"animal": [], "occasion": [], "detector": []})
+    return CaptureHistory(
+        nothing, plan.detectors(kind), occasions=plan.tables.occasions, session=plan.session, tables=plan.tables
+    )
+
+
+# ---- what was done ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was done, on which the records are laid: places, occasions, effort."""
+
+    tables: SurveyTables
+    session: str
+    places: pd.DataFrame
+    edges: np.ndarray  # int [S + 1], microseconds
+    work: Work
+
+    def detectors(self, kind: str) -> Detectors:
+        return Detectors(
+            id=tuple(self.places["location"]),
+            x=self.places["x"].to_numpy(),
+            y=self.places["y"].to_numpy(),
+            effort=self.work.effort,
+            kind=kind,
+            crs=self.tables.crs,
+            covariates=self.places.drop(columns=["location", "x", "y", "longitude", "latitude"]),
+        )
+
+
+def _plan(
+    tables: SurveyTables, *, occasion, crs, day_boundary: str, start, end, session_from: str | None, session: str | None
+) -> _Plan:
+    length, _ = occasion_days(occasion), boundary_hours(day_boundary)
+    chosen, session = _one_session(tables, session_from, session)
+    deployments, system, notes = locate(chosen.deployments, crs)
+    occasions = _occasions(chosen, length, day_boundary, start, end)
+    edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
+    choices = {
+        "occasion": f"{length} day" + "s" * (length > 1),
+        "day boundary": day_boundary,
+        "crs": system.to_string(),
+        "session": session,
+    }
+    chosen = replace(
+        chosen,
+        deployments=deployments,
+        crs=system.to_string(),
+        occasions=occasions,
+        notes=(*chosen.notes, *notes),
+        provenance=chosen.provenance | choices,
+    )
+    places = detector_table(deployments, DEPLOYMENTS)
+    return _Plan(chosen, session, places, edges, Work(chosen, edges, pd.Index(places["location"])))
 
 
 # ---- what is wanted -----------------------------------------------------------------------------------------------
@@ -191,25 +248,15 @@ def _date(text: str, boundary: str, timezone: str, what: str) -> pd.Timestamp:
 # ---- detections ---------------------------------------------------------------------------------------------------
 
 
-def _detections(
-    tables: SurveyTables,
-    fates: Fates,
-    moment: np.ndarray,
-    edges: np.ndarray,
-    work: Work,
-    rule: Independence,
-    kind: str,
-) -> pd.DataFrame:
+def _detections(plan: _Plan, fates: Fates, moment: np.ndarray, rule: Independence, kind: str) -> pd.DataFrame:
     """Detections `animal`, `occasion`, `detector`, `count` from the records still open, each of which ends here."""
+    tables, work = plan.tables, plan.work
     r, d = tables.records, tables.deployments
-    if not len(tables.identities):
-        why = tables.provenance.get("no identities because") or "no identities are given"
-        raise refuse("the animals have no identities: " + why, "Give identities= a table of records and individuals")
     i = pd.Index(r["record"]).get_indexer(pd.Index(tables.identities["record"]))
     animal = tables.identities["individual"].to_numpy(object)[fates.open[i]]
     i = i[fates.open[i]]
     place = work.place[pd.Index(d["deployment"]).get_indexer(pd.Index(r["deployment"].iloc[i]))]
-    occasion = number(moment[i], edges)
+    occasion = number(moment[i], plan.edges)
     seen = pd.DataFrame({"i": i, "animal": animal, "place": place, "occasion": occasion})
     why = np.full(len(seen), "", object)
     why[np.isnan(work.effort[occasion - 1, place])] = "the effort is not known"

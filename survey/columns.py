@@ -94,7 +94,7 @@ class Columns:
         plain = {v: v.strip() for v in set(raw)}  # a column has fewer different values than rows
         plain = {v: "" if text in MISSING else text for v, text in plain.items()}
         values = np.empty(len(raw), object)
-        values[:] = [plain[v] for v in raw]
+        values[:] = list(map(plain.__getitem__, raw))
         if not EXCEL_ERRORS.isdisjoint(raw):
             for i in [i for i, v in enumerate(raw) if v in EXCEL_ERRORS]:
                 self.fault(i, f"{heading} holds an error of Excel", "Correct the formula in the workbook", raw[i])
@@ -170,7 +170,9 @@ class Columns:
 
     def unique(self, name: str, values: np.ndarray) -> None:
         """Every value that occurs again is a problem that names both rows."""
-        first = pd.Series(self.row).groupby(pd.Series(values)).transform("first").to_numpy() if len(values) else []
+        if len(set(values)) == len(values):
+            return
+        first = pd.Series(self.row).groupby(pd.Series(values)).transform("first").to_numpy()
         again = np.flatnonzero(pd.Series(values).duplicated().to_numpy() & (values != ""))
         for i in again:
             self.fault(i, f"{self.heading(name)} is the same as in row {first[i]}", "Give every row its own", values[i])

@@ -213,6 +213,20 @@ class TestLevels:
         assert animals_at(captures) == HISTORY
         assert set(captures.tables.identities["flank"]) == {"left"}
 
+    def test_files_that_no_observation_names(self, tmp_path):
+        """With event rows only, a file belongs to the event of its camera and its time."""
+        stamp = "2024-04-{day} {hour}:00:0{second}+08:00"
+        shots = [("f1", "d1", "03", "02", 0), ("f2", "d2", "04", "03", 5), ("f3", "d2", "04", "04", 0)]
+        rows = [f"{m},{d}," + stamp.format(day=day, hour=h, second=s) for m, d, day, h, s in shots]
+        package = good.descriptor()
+        package["resources"].append({"name": "media", "path": "media.csv"})
+        good.package(tmp_path, package=package, media__csv="\n".join(["mediaID,deploymentID,timestamp", *rows]))
+        good.write(tmp_path, identities__csv="mediaID,individual\nf1,L1\nf2,L1\n")
+        assert animals_at(read(tmp_path, identities=tmp_path / "identities.csv")) == HISTORY[:2]
+        good.write(tmp_path, identities__csv="mediaID,individual\nf3,L1\n")
+        with pytest.raises(survey.SurveyError, match=r"row 2: there is no record of this name \(found 'f3'\)"):
+            read(tmp_path, identities=tmp_path / "identities.csv")
+
     def test_two_animals_in_one_event(self, tmp_path):
         text = cell(OBSERVATIONS, "o3", count="2")
         good.package(tmp_path, observations=text, identities__csv=IDENTITIES + "o3,L1,female\n")
@@ -328,6 +342,15 @@ class TestRoundTrip:
             survey.write_camtrap_dp(tmp_path / name, simulated(), **FIELDWORK, others=OTHERS, images=1)
         for file in sorted((tmp_path / "a").iterdir()):
             assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+    def test_before_anything_was_seen(self, tmp_path):
+        tables = survey.fieldwork(simulated(), **FIELDWORK)
+        survey.write_camtrap_dp(tmp_path, tables)
+        design = survey.lay_out(tables, crs="EPSG:32649")
+        assert design.n_animals == 0
+        back = survey.read_camtrap_dp(tmp_path, **SCR)
+        np.testing.assert_array_equal(design.detectors.effort, back.detectors.effort)
+        assert design.occasions.equals(back.occasions)
 
     def test_given_deployments_are_used(self, tmp_path):
         """Deployments and failures first, effort from them, animals on top: the order of a simulation study."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -95,7 +96,9 @@ def tables_from_camtrap_dp(
     lost = read_failures(reading, reading.columns(sheet), deployments) if sheet else empty(FAILURES, reading.zone)
     sheet = reading.sheet(identities, "identities") if identities is not None else package.custom("identities")
     if sheet:
-        named = read_identities(reading, reading.columns(sheet), records, _keys(reading, records, package))
+        named = read_identities(
+            reading, reading.columns(sheet), records, _keys(reading, records, observations, package)
+        )
         refusal = "" if len(named) else f"{sheet.name} names no individual"
     else:
         refusal = _why_not_identities(package, records)
@@ -305,21 +308,50 @@ def _why_not_identities(package: Package, records: pd.DataFrame) -> str:
     return ""
 
 
-def _keys(reading: Reading, records: pd.DataFrame, package: Package) -> dict[str, pd.DataFrame]:
+def _keys(
+    reading: Reading, records: pd.DataFrame, observations: Columns, package: Package
+) -> dict[str, Callable[[], pd.DataFrame]]:
     """The names that records go by: observationID; eventID and mediaID of the rows that will be used.
 
     An event or a file stands for the event row of its animals, or for its media rows where there are no event rows.
     """
     i = np.arange(len(records))
-    by_record = pd.DataFrame({"key": records["record"], "i": i})
     level = "event" if (records["level"] == "event").any() else "media"
     chosen = ((records["level"] == level) & (records["type"] == "animal")).to_numpy()
-    by_event = pd.DataFrame({"key": records["event"], "i": i})[chosen & (records["event"] != "").to_numpy()]
-    media = records[(records["media"] != "").to_numpy() & (records["level"] == "media").to_numpy()]
-    if level == "media":
-        by_media = pd.DataFrame({"key": media["media"], "i": i[media.index]})
-    else:
-        event_of_media = media.loc[media["event"] != "", ["media", "event"]].drop_duplicates()
-        by_media = event_of_media.merge(by_event, left_on="event", right_on="key")
-        by_media = by_media.assign(key=by_media["media"])[["key", "i"]]
+
+    def by_event() -> pd.DataFrame:
+        return pd.DataFrame({"key": records["event"], "i": i})[chosen & (records["event"] != "").to_numpy()]
+
+    def by_media() -> pd.DataFrame:
+        media = records[(records["media"] != "") & (records["level"] == "media")]
+        if level == "media":
+            return pd.DataFrame({"key": media["media"], "i": i[media.index]})
+        event_of = media.loc[media["event"] != "", ["media", "event"]].rename(columns={"event": "key"})
+        if event_of.empty:
+            event_of = _events_of_files(reading, records[chosen], observations, package)
+        linked = event_of.drop_duplicates().merge(by_event(), on="key")
+        return linked.assign(key=linked["media"])[["key", "i"]]
+
+    by_record = lambda: pd.DataFrame({"key": records["record"], "i": i})  # noqa: E731
     return {"observationID": by_record, "eventID": by_event, "mediaID": by_media}
+
+
+def _events_of_files(reading: Reading, events: pd.DataFrame, observations: Columns, package: Package) -> pd.DataFrame:
+    """`media` and the event `key` that it belongs to by deployment and time, when no observation links the two."""
+    sheet = package.custom("media")
+    if sheet is None:
+        return pd.DataFrame({"media": [], "key": []}, dtype=object)
+    c = reading.columns(sheet)
+    if not c.require("mediaID", "deploymentID", "timestamp"):
+        reading.problems.raise_any()
+    files = pd.DataFrame(
+        {
+            "media": c.text("mediaID", required=True),
+            "deployment": c.text("deploymentID", required=True),
+            "time": c.time("timestamp", reading.zone, required=True),
+        }
+    )
+    ends = observations.time("eventEnd", reading.zone)[events.index]
+    events = events[["event", "deployment", "time"]].rename(columns={"event": "key"}).assign(end=ends)
+    found = pd.merge_asof(files.dropna().sort_values("time"), events.sort_values("time"), on="time", by="deployment")
+    return found.loc[(found["time"] <= found["end"]) & (found["key"] != ""), ["media", "key"]]

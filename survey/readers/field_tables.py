@@ -14,7 +14,7 @@ that day. A failure dated without times lasts from the first through the last da
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -327,8 +327,11 @@ def _deployment_at(sites: pd.DataFrame, start_is_date, end_is_date, station, cam
     return found
 
 
-def _keys(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _keys(records: pd.DataFrame) -> dict[str, Callable[[], pd.DataFrame]]:
     """How identities can name records."""
     i = np.arange(len(records))
-    frames = {name: pd.DataFrame({"key": records[name], "i": i}) for name in ("record", "event", "media")}
-    return {name: frame[frame["key"] != ""] for name, frame in frames.items()}
+
+    def by(name: str) -> Callable[[], pd.DataFrame]:
+        return lambda: pd.DataFrame({"key": records[name], "i": i})[(records[name] != "").to_numpy()]
+
+    return {name: by(name) for name in ("record", "event", "media")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Columns
-from ..errors import Problems, SurveyWarning
+from ..errors import MOST_SHOWN, Problems, SurveyWarning
 from ..sheets import Sheet, read_sheet
 from ..tables import FAILURES, IDENTITIES, RECORDS, SurveyTables, empty
 from ..times import NOON, WHOLE_DAY_ENDS, WHOLE_DAY_STARTS, zone_of
@@ -88,8 +88,9 @@ def stamp(frame: pd.DataFrame, c: Columns) -> pd.DataFrame:
 
 
 def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
-    """The known name that is nearest to `value` as a question, or what to say when none is near."""
-    close = get_close_matches(value, [str(k) for k in known], n=1)
+    """The name that was probably meant, among those of about the same length."""
+    likely = [k for k in map(str, known) if abs(len(k) - len(value)) <= 2][:2000]
+    close = get_close_matches(value, likely, n=1)
     return f"Did you mean {close[0]!r}?" if close else otherwise
 
 
@@ -97,9 +98,10 @@ def unknown_names(c: Columns, what: str, values: np.ndarray, known, fix: str) ->
     """Names that are not among `known`, one problem per name: its first row and how many rows use it."""
     names = pd.Series(values, dtype=object)
     wrong = names[(names != "") & ~names.isin(known)]
-    for name, rows in wrong.groupby(wrong, sort=False):
+    for n, (name, rows) in enumerate(wrong.groupby(wrong, sort=False)):
         more = f" (and in {len(rows) - 1:,} more rows)" if len(rows) > 1 else ""
-        c.fault(rows.index[0], f"there is no {what} of this name{more}", did_you_mean(name, known, fix), name)
+        hint = did_you_mean(name, known, fix) if n < MOST_SHOWN else fix
+        c.fault(rows.index[0], f"there is no {what} of this name{more}", hint, name)
 
 
 # ---- deployments --------------------------------------------------------------------------------------------------
@@ -233,13 +235,15 @@ def attach_failures(
 # ---- identities ---------------------------------------------------------------------------------------------------
 
 
-def read_identities(reading: Reading, c: Columns, records: pd.DataFrame, keys: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def read_identities(
+    reading: Reading, c: Columns, records: pd.DataFrame, keys: Mapping[str, Callable[[], pd.DataFrame]]
+) -> pd.DataFrame:
     """The identities of a side file, each with the record it belongs to.
 
     Parameters
     ----------
-    keys : heading -> DataFrame (`key`, `i`): how records can be named, and the position of the record of each name.
-        The first of these headings that the file has is used; under the heading `record` any name will do.
+    keys : heading -> how records can be named, made when it is needed: DataFrame of the name `key` and the position
+        `i` of its record. The first of these headings that the file has is used; under `record` any name will do.
 
     Rows without an individual are animals that nobody could name: their records stay without identity.
     """
@@ -248,7 +252,7 @@ def read_identities(reading: Reading, c: Columns, records: pd.DataFrame, keys: d
     if not c.require(by, who):
         return empty(IDENTITIES)
     names, animals = c.text(by, required=True), c.text(who)
-    links = keys[by] if by in keys else pd.concat(keys.values()).drop_duplicates("key")
+    links = keys[by]() if by in keys else pd.concat([make() for make in keys.values()]).drop_duplicates("key")
     unknown_names(c, "record", names, set(links["key"]), f"Use the {by} of a record")
     frame = pd.DataFrame(
         {
@@ -273,7 +277,7 @@ def _check_identities(reading: Reading, frame: pd.DataFrame, records: pd.DataFra
     event = np.where(seen["event"] != "", seen["event"], seen["record"])
     frame = frame.assign(visit=event, counted=seen["count"].to_numpy(float, na_value=np.nan))
     animals = frame.groupby("visit")["individual"].nunique()
-    counted = frame.drop_duplicates("i").groupby("visit")["counted"].agg(lambda n: n.sum(skipna=False))
+    counted = frame.fillna({"counted": np.inf}).drop_duplicates("i").groupby("visit")["counted"].sum()
     for visit in animals.index[animals > counted]:
         rows = frame[frame["visit"] == visit].drop_duplicates("individual")
         who = "; ".join(f"{r.individual!r} in row {r.row}" for r in rows.itertuples())

@@ -7,6 +7,7 @@ dates of failures in a file of their own.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -222,9 +223,12 @@ def _why_not_identities(records: pd.DataFrame) -> str:
     return ""
 
 
-def _keys(records: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _keys(records: pd.DataFrame) -> dict[str, Callable[[], pd.DataFrame]]:
     """How identities can name records. An image with several animals goes by its name for each of them."""
     i = np.arange(len(records))
+
+    def by(names: pd.Series) -> Callable[[], pd.DataFrame]:
+        return lambda: pd.DataFrame({"key": names, "i": i})[(names != "").to_numpy()]
+
     image = records["record"].str.replace(r"#\d+$", "", regex=True)
-    named = {"image_id": image, "sequence_id": records["event"], "filename": records["media"]}
-    return {name: pd.DataFrame({"key": keys, "i": i})[(keys != "").to_numpy()] for name, keys in named.items()}
+    return {"image_id": by(image), "sequence_id": by(records["event"]), "filename": by(records["media"])}
