@@ -9,8 +9,17 @@ if __name__ != "uncia.models":
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.compare import compare
+from .marked.closed import ClosedCapture
+from .marked.jackknife import jackknife
+from .marked.loglinear import LogLinear
+from .occupancy.dynamic import DynamicOccupancy
+from .occupancy.false_positive import FalsePositiveOccupancy
+from .occupancy.multi_scale import MultiMethodOccupancy
+from .occupancy.multistate import MultistateOccupancy
 from .occupancy.royle_nichols import RoyleNichols
+from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
+from .occupancy.two_species import TwoSpeciesOccupancy
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
@@ -18,12 +27,21 @@ from .verdict import Outcome, Verdict
 __all__ = [
     "DETECTION_FUNCTIONS",
     "SCR",
+    "ClosedCapture",
     "DetectionFunction",
+    "DynamicOccupancy",
+    "FalsePositiveOccupancy",
     "Fit",
+    "LogLinear",
+    "MultiMethodOccupancy",
+    "MultistateOccupancy",
     "Occupancy",
     "Outcome",
     "RoyleNichols",
+    "SignSurvey",
+    "TwoSpeciesOccupancy",
     "Verdict",
     "compare",
+    "jackknife",
     "simulate_population",
 ]

@@ -43,6 +43,7 @@ __all__ = [
     "lay_out",
     "read_camtrap_dp",
     "read_field_tables",
+    "read_inp",
     "read_secr",
     "read_wildlife_insights",
     "suggest_utm",

@@ -76,3 +76,101 @@ def hidden_markov(initial, transitions, emissions) -> float:
             one *= transitions[t - 1][path[t - 1]][path[t]] * emissions[t][path[t]]
         total += one
     return math.log(total)
+
+
+def false_positive(history, kind, psi, p, fp, b) -> float:
+    """Miller et al. 2011; `kind` of each done visit in words."""
+    visits, total = visits_of(history), 0.0
+    for i in range(history.n_sites):
+        occupied = empty = 1.0
+        for row, y in visits.get((i, 0), []):
+            confirmed = b[row] if kind[row] == "confirmable" else 0.0
+            false = 0.0 if kind[row] == "certain" else fp[row]
+            occupied *= [1 - p[row], p[row] * (1 - confirmed), p[row] * confirmed][y]
+            empty *= [1 - false, false, 0.0][y]
+        total += math.log(psi[i] * occupied + (1 - psi[i]) * empty)
+    return total
+
+
+def multi_scale(history, psi, theta, p) -> float:
+    """Nichols et al. 2008: theta[site · T + occasion]."""
+    visits, total, T = visits_of(history), 0.0, history.n_seasons
+    for i in range(history.n_sites):
+        occupied, found = 1.0, False
+        for t in range(T):
+            here = visits.get((i, t), [])
+            found = found or any(y for _, y in here)
+            available = theta[i * T + t] * math.prod(p[row] if y else 1 - p[row] for row, y in here)
+            occupied *= available + (1 - theta[i * T + t]) * float(not any(y for _, y in here))
+        total += math.log(psi[i] * occupied + (1 - psi[i]) * float(not found))
+    return total
+
+
+def dynamic(history, psi, gamma, epsilon, p) -> float:
+    """MacKenzie et al. 2003, by summing over all paths; gamma and epsilon [site · (T - 1) + season]."""
+    visits, total, T = visits_of(history), 0.0, history.n_seasons
+    for i in range(history.n_sites):
+        emissions = []
+        for t in range(T):
+            here = visits.get((i, t), [])
+            present = math.prod(p[row] if y else 1 - p[row] for row, y in here)
+            emissions.append([present, float(not any(y for _, y in here))])
+        rates = [(gamma[i * (T - 1) + t], epsilon[i * (T - 1) + t]) for t in range(T - 1)]
+        transitions = [[[1 - e, e], [g, 1 - g]] for g, e in rates]
+        total += hidden_markov([psi[i], 1 - psi[i]], transitions, emissions)
+    return total
+
+
+def sign_survey(history, psi, theta0, theta1, p, before=None) -> float:
+    """Hines et al. 2010, by summing over all patterns of use; theta over all segments; `before` by trail or stationary."""
+    detection = np.full(len(history.value), np.nan)
+    detection[history.done] = p
+    trail = history.visits["trail"].to_numpy() if "trail" in history.visits else np.zeros(len(history.value))
+    total, trail_number = 0.0, 0
+    for i in range(history.n_sites):
+        occupied, found = 1.0, False
+        segments = np.flatnonzero(history.site_of == i)
+        for name in dict.fromkeys(trail[segments]):
+            rows = [r for r in segments if trail[r] == name]
+            off, on = theta0[rows[0]], theta1[rows[0]]
+            pi = (
+                off / (off + 1 - on) if before is None else before[trail_number] * on + (1 - before[trail_number]) * off
+            )
+            emissions = []
+            for r in rows:
+                y = history.value[r] if history.done[r] else None
+                emissions.append([1.0, 1.0] if y is None else [detection[r], 0.0] if y else [1 - detection[r], 1.0])
+                found = found or bool(y)
+            transitions = [[[theta1[r], 1 - theta1[r]], [theta0[r], 1 - theta0[r]]] for r in rows[1:]]
+            occupied *= math.exp(hidden_markov([pi, 1 - pi], transitions, emissions))
+            trail_number += 1
+        total += math.log(psi[i] * occupied + (1 - psi[i]) * float(not found))
+    return total
+
+
+def multistate(history, psi, R, p1, p2, delta) -> float:
+    """Nichols et al. 2007."""
+    visits, total = visits_of(history), 0.0
+    for i in range(history.n_sites):
+        likelihood = [1 - psi[i], psi[i] * (1 - R[i]), psi[i] * R[i]]
+        for row, y in visits.get((i, 0), []):
+            likelihood[0] *= [1.0, 0.0, 0.0][y]
+            likelihood[1] *= [1 - p1[row], p1[row], 0.0][y]
+            likelihood[2] *= [1 - p2[row], p2[row] * (1 - delta[row]), p2[row] * delta[row]][y]
+        total += math.log(sum(likelihood))
+    return total
+
+
+def two_species(first, second, f1, f2, f12, p1, p2) -> float:
+    """Rota et al. 2016."""
+    total = 0.0
+    for i in range(first.n_sites):
+        odds = {(a, b): math.exp(a * f1[i] + b * f2[i] + a * b * f12[i]) for a in (0, 1) for b in (0, 1)}
+        likelihood = 0.0
+        for (a, b), weight in odds.items():
+            for there, history, p in ((a, first, p1), (b, second, p2)):
+                for row, y in visits_of(history).get((i, 0), []):
+                    weight *= (p[row] if y else 1 - p[row]) if there else float(y == 0)
+            likelihood += weight / sum(odds.values())
+        total += math.log(likelihood)
+    return total
