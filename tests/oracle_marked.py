@@ -43,3 +43,23 @@ def loglinear(histories, p, eta):
         weight[w] = odds * math.exp(eta[sum(w)])
     seen = sum(v for w, v in weight.items() if any(w))
     return sum(math.log(weight[tuple(int(s > 0) for s in h)] / seen) for h in histories)
+
+
+def cjs_history(states, phi, p, lost):
+    """Pr(history after the first encounter): the sum over the last occasion on which the animal lives.
+
+    phi[t] from occasion t to t + 1, p[t] on occasion t.
+    """
+    T = len(states)
+    met = [t for t, s in enumerate(states) if s > 0]
+    first, last = met[0], met[-1]
+    total = 0.0
+    for end in [last] if lost else range(last, T):
+        probability = math.prod(phi[t] for t in range(first, end))
+        for t in range(first + 1, end + 1):
+            if states[t] != -1:
+                probability *= p[t] if states[t] > 0 else 1.0 - p[t]
+        if not lost and end < T - 1:
+            probability *= 1.0 - phi[end]
+        total += probability
+    return total

@@ -38,7 +38,7 @@ def lay_out(
 
     Parameters
     ----------
-    covariates : for each name the axis along which it varies, and its values along this axis
+    covariates : for each name the axis along which it varies (None: all of them, in C order), and its values
     used : bool [shape], where the parameter plays a part; the index is 0 elsewhere
     """
     names = sorted(formula_variables(formula) & set(covariates)) if isinstance(formula, str) else []
@@ -47,7 +47,8 @@ def lay_out(
     for name in names:
         axis, values = covariates[name]
         codes, different = pd.factorize(values, sort=True, use_na_sentinel=False)
-        columns.append(np.asarray(codes).reshape([-1 if i == axis else 1 for i in range(len(shape))]))
+        along = shape if axis is None else [-1 if i == axis else 1 for i in range(len(shape))]
+        columns.append(np.asarray(codes).reshape(along))
         levels.append(different)
         sizes.append(max(len(different), 1))
     if np.prod(sizes, dtype=float) > MOST_CODES:
