@@ -6,6 +6,8 @@ if __name__ != "uncia.models":
         "run `pip install -e .` once, then `from uncia import models`"
     )
 
+from .counts.n_mixture import NMixture
+from .counts.removal import Removal
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.compare import compare
@@ -35,8 +37,10 @@ __all__ = [
     "LogLinear",
     "MultiMethodOccupancy",
     "MultistateOccupancy",
+    "NMixture",
     "Occupancy",
     "Outcome",
+    "Removal",
     "RoyleNichols",
     "SignSurvey",
     "TwoSpeciesOccupancy",

@@ -122,7 +122,7 @@ def dynamic(history, psi, gamma, epsilon, p) -> float:
 
 
 def sign_survey(history, psi, theta0, theta1, p, before=None) -> float:
-    """Hines et al. 2010, by summing over all patterns of use; theta over all segments; `before` by trail or stationary."""
+    """Hines et al. 2010, by summing over all patterns of use; `before` by trail, else stationary."""
     detection = np.full(len(history.value), np.nan)
     detection[history.done] = p
     trail = history.visits["trail"].to_numpy() if "trail" in history.visits else np.zeros(len(history.value))
@@ -173,4 +173,15 @@ def two_species(first, second, f1, f2, f12, p1, p2) -> float:
                     weight *= (p[row] if y else 1 - p[row]) if there else float(y == 0)
             likelihood += weight / sum(odds.values())
         total += math.log(likelihood)
+    return total
+
+
+def removal(history, mean, p) -> float:
+    """Dorazio et al. 2005."""
+    total = 0.0
+    for (i, _), visits in visits_of(history).items():
+        left = 1.0
+        for row, y in visits:
+            total += math.log(poisson(y, mean[i] * left * p[row]))
+            left *= 1 - p[row]
     return total

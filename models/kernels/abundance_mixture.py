@@ -20,11 +20,12 @@ LOG_HUGE = 460.51701859880916
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def binomial_counts(b, c, log_p0, p, count, start, most, total, mean, by_b, by_c, last):
+def binomial_counts(b, c, log_p0, p, count, start, most, total, mean, square, by_b, by_c, last):
     """Counts of animals that are each seen with p on a visit (Royle 2004, Biometrics 60:108, eq. 2).
 
     In: b[N], c[N], log_p0[N] prior; p[V]; count[V]; most = the largest n summed.
-    Out: total[N] log-likelihood; mean[N] of n given the counts; by_b[N], by_c[N] derivatives; last[N].
+    Out: total[N] log-likelihood; mean[N] of n and square[N] of n² given the counts; by_b[N], by_c[N] derivatives;
+    last[N]. The derivative with respect to p[v] is y/p - (mean - y)/(1 - p).
     """
     for i in range(b.size):
         n0, q, base = 0, 1.0, log_p0[i]
@@ -44,7 +45,7 @@ def binomial_counts(b, c, log_p0, p, count, start, most, total, mean, by_b, by_c
             sum_b += m / (b[i] * m + c[i])
             sum_c += 1.0 / (b[i] * m + c[i])
         n, term = n0, 1.0
-        whole, first, whole_b, whole_c = 1.0, n0 * 1.0, sum_b, sum_c
+        whole, first, second, whole_b, whole_c = 1.0, n0 * 1.0, n0 * 1.0 * n0, sum_b, sum_c
         while n < most:
             choose, out_of = 1.0, 1.0
             for v in range(start[i], start[i + 1]):
@@ -62,14 +63,16 @@ def binomial_counts(b, c, log_p0, p, count, start, most, total, mean, by_b, by_c
             term *= prior * seen
             whole += term
             first += term * n
+            second += term * n * n
             whole_b += term * sum_b
             whole_c += term * sum_c
             if whole > HUGE:
                 base += LOG_HUGE
-                term, whole, first = term / HUGE, whole / HUGE, first / HUGE
+                term, whole, first, second = term / HUGE, whole / HUGE, first / HUGE, second / HUGE
                 whole_b, whole_c = whole_b / HUGE, whole_c / HUGE
         total[i] = base + math.log(whole)
         mean[i] = first / whole
+        square[i] = second / whole
         by_b[i] = whole_b / whole
         by_c[i] = whole_c / whole
         last[i] = n

@@ -1,4 +1,4 @@
-"""Occupancy at two scales: several methods or devices at the same sites (Nichols et al. 2008, J. Appl. Ecol. 45:1321)."""
+"""Occupancy at two scales: several methods or devices at a site (Nichols et al. 2008, J. Appl. Ecol. 45:1321)."""
 
 from __future__ import annotations
 
