@@ -79,6 +79,17 @@ def effort_table(tables: SurveyTables) -> pd.DataFrame:
     return columns.assign(set=length, lost=length - worked, worked=worked)
 
 
+def effort_of_places(tables: SurveyTables) -> pd.DataFrame:
+    """See `SurveyTables.effort`."""
+    d = tables.deployments
+    code, places = pd.factorize(d["location"])
+    unit, start, end = working_pieces(tables)
+    place, start, end = pieces(code[unit], start, end)
+    worked = np.bincount(place, (end - start) / DAY, len(places))
+    worked[code[d["end"].isna().to_numpy()]] = np.nan
+    return pd.DataFrame({"location": places, "worked": worked})
+
+
 def lost_table(tables: SurveyTables) -> pd.DataFrame:
     """See `SurveyTables.lost`."""
     f = tables.failures.merge(

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from .effort import instants
 from .errors import refuse
+
+if TYPE_CHECKING:
+    from .tables import SurveyTables
 
 LAST_RECORD, LAST_INDEPENDENT = "last record", "last independent record"
 
@@ -95,3 +100,13 @@ def _minutes(interval) -> float:
     if not 0 <= minutes < np.inf:
         raise refuse("the interval of independence is not understood", "Give e.g. '30 minutes'", value=interval)
     return minutes
+
+
+def visits(tables: SurveyTables, independence=None) -> pd.DataFrame:
+    """See `SurveyTables.visits`."""
+    rule = Independence.parse(independence or tables.provenance.get("independence") or Independence())
+    r = tables.records
+    level = "event" if (r["level"] == "event").any() else "media"
+    animals = r[(r["level"] == level) & (r["type"] == "animal") & ~r["setup"].astype(bool) & r["time"].notna()]
+    group = animals.groupby(["species", "location"]).ngroup().to_numpy()
+    return animals[rule.keep(group, instants(animals["time"]))].reset_index(drop=True)

@@ -46,7 +46,7 @@ RECORDS = {
     "type": "'animal', 'human', 'vehicle', 'blank', 'unknown' or 'unclassified'",
     "setup": "True: taken while the camera was set up or calibrated",
     "species": "scientific name, or whatever the source calls it",
-    "count": "animals in the record, at least 1",
+    "count": "animals in the record, at least 1; missing when the source does not say",
     "individual": "identity that the source itself gives, empty when none",
     "sex": "'female', 'male' or empty",
     "life_stage": "'adult', 'subadult', 'juvenile' or empty",
@@ -98,14 +98,15 @@ class SurveyTables:
     notes: tuple[str, ...] = ()
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    def effort(self) -> pd.DataFrame:
+    def effort(self, by: str = "deployment") -> pd.DataFrame:
         """One row per deployment: `deployment`, `location`, `start`, `end`, camera days `set`, `lost`, `worked`.
 
-        Overlapping failures are lost once. All three are NaN where the end is not known.
+        With by="location" one row per place: `location`, `worked`; cameras that worked at one place at the same time
+        count once. Overlapping failures are lost once. Days are NaN where an end is not known.
         """
-        from .effort import effort_table
+        from .effort import effort_of_places, effort_table
 
-        return effort_table(self)
+        return effort_of_places(self) if by == "location" else effort_table(self)
 
     def lost(self) -> pd.DataFrame:
         """Camera days lost by `reason`: `reason`, `failures`, `deployments`, `camera_days`, the largest first.
@@ -115,6 +116,16 @@ class SurveyTables:
         from .effort import lost_table
 
         return lost_table(self)
+
+    def visits(self, independence=None) -> pd.DataFrame:
+        """The records that are visits of their own: animals of any species, one row per species, place and visit.
+
+        Images of a burst, and the two cameras of a pair, are one visit by the rule of independence: the one given, or
+        the one that the capture histories were assembled with, or 30 minutes since the last independent record.
+        """
+        from .independence import visits
+
+        return visits(self, independence)
 
     def calendar(self) -> pd.DataFrame:
         """The operation calendar: camera days worked [deployment, local date], midnight to midnight.

@@ -14,6 +14,7 @@ from bad_inputs.good import DEPLOYMENTS, FAILURES, IDENTITIES, OBSERVATIONS, SIT
 from reference import reference
 
 from uncia import survey
+from uncia.survey.occasions import lay
 from uncia.survey.readers.camtrap_dp import schema
 
 SCR = {"timezone": "Asia/Shanghai", "crs": "EPSG:32649", "species": "Panthera pardus"}
@@ -161,6 +162,14 @@ class TestReading:
         captures = read(tmp_path, failures=tmp_path / "failures.csv")
         assert animals_at(captures) == HISTORY
         assert captures.detectors.effort[8:, 0].tolist()[:2] == [17 / 24, 0.0]
+
+    def test_visits_of_every_species(self, tmp_path):
+        deer = OBSERVATIONS.splitlines()[5]
+        soon = deer.replace("o5,", "o7,").replace("T12:00:00", "T12:10:00")
+        good.package(tmp_path, observations=OBSERVATIONS + soon + "\n")
+        tables = read(tmp_path).tables
+        assert tables.visits()["species"].value_counts().to_dict() == {"Panthera pardus": 4, "Capreolus pygargus": 1}
+        assert len(tables.visits(("last record", "5 minutes"))) == 6
 
     def test_contradictions_can_be_dropped(self, tmp_path):
         late = cell(OBSERVATIONS, "o2", eventStart="2024-05-04T03:00:00+08:00")
@@ -326,6 +335,33 @@ class TestRoundTrip:
         assert back.animals["sex"].equals(captures.animals["sex"])
         assert back.detectors.covariates["featureType"].equals(captures.detectors.covariates["featureType"])
         assert back.ledger.count() == captures.n_detections
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_any_survey_comes_back(self, tmp_path, seed):
+        """Any effort with gaps, any length and boundary of occasions, across changes of the clock."""
+        rng = np.random.default_rng(seed)
+        K, S, length = int(rng.integers(1, 7)), int(rng.integers(3, 20)), int(rng.choice([1, 2, 5]))
+        boundary, zone = str(rng.choice(["noon", "midnight", "02:30"])), str(rng.choice(["Europe/Brussels", "+05:30"]))
+        first = str(rng.choice(["2024-03-25", "2024-10-22"]))
+        occasions = lay(pd.Timestamp(first), S, length=length, boundary=boundary, timezone=zone)
+        days = ((occasions["end"] - occasions["start"]) / pd.Timedelta(days=1)).to_numpy()[:, None]
+        part = np.select([rng.random((S, K)) < p for p in (0.1, 0.2, 0.4)], [np.nan, 0.0, rng.random((S, K))], 1.0)
+        part[0, 0] = 1.0
+        animal, s, k = (rng.integers(0, n, 30) for n in (4, S, K))
+        animal, s, k = np.r_[animal, 0], np.r_[s, 0], np.r_[k, 0]
+        seen = np.nan_to_num(part[s, k]) > 0.25
+        frame = pd.DataFrame({"animal": animal, "occasion": s + 1, "detector": k})[seen].drop_duplicates().astype(str)
+        x, y = 500_000 + rng.uniform(0, 2e4, K), 4_100_000 + rng.uniform(0, 2e4, K)
+        names = tuple(str(i) for i in range(K))
+        detectors = survey.Detectors(names, x, y, part * days, kind="count", crs="EPSG:32649")
+        captures = survey.CaptureHistory(frame.astype({"occasion": int}), detectors)
+        cutting = {"day_boundary": boundary, "timezone": zone, "start": first}
+        survey.write_camtrap_dp(tmp_path, captures, species="x", seed=seed, occasion_days=length, **cutting)
+        last = f"{occasions['end'].iloc[-1]:%Y-%m-%d}"
+        how = {"species": "x", "kind": "count", "occasion": length, "crs": "EPSG:32649", "end": last}
+        back = survey.read_camtrap_dp(tmp_path, **how, **cutting)
+        pd.testing.assert_frame_equal(back.detections, captures.detections)
+        np.testing.assert_allclose(back.detectors.effort, detectors.effort, atol=1e-5)
 
     def test_tables_come_back(self, tmp_path):
         """What was read can be written and read again."""

@@ -102,6 +102,11 @@ class TestEffort:
         e = effort(survey(pair, lost), "2024-05-01 12:00", "2024-05-03 12:00")
         np.testing.assert_allclose(e[:, 0], [0.75, 0.5])
 
+    def test_places_of_pairs(self):
+        pair = [("a", "A", "2024-05-01 12:00", "2024-05-03 12:00"), ("b", "A", "2024-05-02 12:00", "2024-05-04 12:00")]
+        table = survey(pair).effort(by="location")
+        assert table.to_dict("records") == [{"location": "A", "worked": 3.0}]
+
     def test_overlapping_failures_are_lost_once(self):
         lost = [
             ("a", "2024-05-02 00:00", "2024-05-03 00:00", "snow"),

@@ -88,8 +88,13 @@ def write_camtrap_dp(
 
 def _stamps(times: pd.Series) -> np.ndarray:
     """ISO 8601 with offset, to the second; empty for NaT."""
-    text = times.dt.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return (text.str[:-2] + ":" + text.str[-2:]).fillna("").to_numpy(object)
+    given = times.notna().to_numpy()
+    local = times[given].dt.tz_localize(None).to_numpy("datetime64[s]")
+    shift = (local - times[given].dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[s]")).astype(int) // 60
+    offsets = {m: f"{'-' if m < 0 else '+'}{abs(m) // 60:02d}:{abs(m) % 60:02d}" for m in np.unique(shift).tolist()}
+    text = np.full(len(times), "", object)
+    text[given] = np.datetime_as_string(local).astype(object) + np.array([offsets[m] for m in shift.tolist()], object)
+    return text
 
 
 def _fields(table: str, values: dict) -> pd.DataFrame:
@@ -112,8 +117,8 @@ def _deployments(tables: SurveyTables) -> pd.DataFrame:
             "deploymentID": d["deployment"],
             "locationID": d["location"],
             "locationName": d["location"],
-            "latitude": d["latitude"].round(7),
-            "longitude": d["longitude"].round(7),
+            "latitude": d["latitude"].round(8),
+            "longitude": d["longitude"].round(8),
             "coordinateUncertainty": pd.array(d["coordinate_uncertainty"].round(), "Int64"),
             "deploymentStart": _stamps(d["start"]),
             "deploymentEnd": _stamps(d["end"]),
