@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..models.summary import number
 from .analysis import Analysis
 from .figures import animals, estimates, places, work
 from .figures.style import drawn, look
@@ -98,5 +97,5 @@ def _note(name: str, analysis: Analysis, texts: Texts) -> str:
     report = analysis.study.config.report
     design = analysis.fit.as_full().model.parameters["D"].design
     more = [texts.note("F7_flat")] if design is None or design.constant else []
-    more += [texts.note("F7_public", grid=number(report.public_grid / 1000))] if report.public else []
+    more += [texts.note("F7_public", grid=f"{report.public_grid / 1000:g}")] if report.public else []
     return " ".join([texts.note("F7"), *more])

@@ -18,10 +18,10 @@ def density_surface(analysis: Analysis) -> xr.Dataset:
     """Density with its error over the habitat mask; averaged over coarse squares in a public report."""
     surface = analysis.fit.predict("D")
     report = analysis.study.config.report
-    return coarsen(surface, analysis.study.mask.spacing, report.public_grid) if report.public else surface
+    return coarsen(surface, report.public_grid) if report.public else surface
 
 
-def coarsen(surface: xr.Dataset, spacing: float, grid: float) -> xr.Dataset:
+def coarsen(surface: xr.Dataset, grid: float) -> xr.Dataset:
     """Means over squares of about `grid` metres whose edges are multiples of the grid, so that they tell nothing of
     where the mask begins."""
     labels = {axis: (np.floor(surface[axis].to_numpy() / grid) + 0.5) * grid for axis in ("x", "y")}

@@ -24,7 +24,7 @@ def power_of_change(rse: float, change: float) -> float:
 
 
 def smallest_change(rse: float, power: float = POWER) -> tuple[float, float]:
-    """The smallest decrease and increase found with probability `power`; NaN where no change would be.
+    """The smallest decrease and increase found with probability `power`; NaN without a standard error.
 
     >>> tuple(round(100 * c) for c in smallest_change(0.1))
     (-36, 44)
@@ -32,6 +32,4 @@ def smallest_change(rse: float, power: float = POWER) -> tuple[float, float]:
     if not (np.isfinite(rse) and rse > 0):
         return float("nan"), float("nan")
     short = lambda change: power_of_change(rse, change) - power  # noqa: E731
-    down = brentq(short, -1.0 + 1e-9, -1e-9) if short(-1.0 + 1e-9) > 0 else float("nan")
-    up = brentq(short, 1e-9, 1e4) if short(1e4) > 0 else float("nan")
-    return float(down), float(up)
+    return float(brentq(short, -1.0 + 1e-12, -1e-9)), float(brentq(short, 1e-9, 1e12))

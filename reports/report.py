@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -77,6 +78,7 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
     )
     environment.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
     environment.filters["numeric"] = _numeric
+    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\d) (?=%|km|m\b)", "\N{NO-BREAK SPACE}", text)
     return environment.get_template("report.html").render(
         language=analysis.study.config.report.language,
         title=analysis.study.config.survey.name,
@@ -95,11 +97,11 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
     lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
     outline = [
         ("short", words.in_short(analysis, told), ()),
-        ("survey", [lost], ("T1", "F1 F2", "T3", "T2", "T4")),
-        ("animals", [], ("T6", "F14 F3", "F4 F5", "T5")),
+        ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
+        ("animals", [], ("T6", "F14 F3", "F4 F5")),
         ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F7", "F6")),
         ("checks", [words.findings(study.findings, say), *study.notes], ("T15", "T16")),
-        ("provenance", [], ("T14",)),
+        ("lists", [], ("T5", "T2", "T14")),
     ]
     return [
         Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))

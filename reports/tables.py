@@ -52,7 +52,7 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
     report, crs = analysis.study.config.report, analysis.study.captures.detectors.crs
     if name == "T2" and report.public:
-        return texts.note("T2_public", grid=number(report.public_grid / 1000))
+        return texts.note("T2_public", grid=f"{report.public_grid / 1000:g}")
     if name == "T2":
         return texts.note("T2", crs="local coordinates" if crs is None else f"{crs.name} ({crs.to_string()})")
     if name == "T8":
@@ -75,7 +75,7 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
     if study.dates:
         first, last = study.dates
         facts["Survey"] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {tables.timezone if tables else first.tz}"
-    length = f" of {study.config.occasions.length}" if tables is not None else ""
+    length = f", each of {study.config.occasions.length}" if tables is not None else ""
     facts["Occasions"] = f"{captures.n_occasions}{length}"
     facts["Stations"] = f"{len(detectors)}, on average {number(detectors.spacing / 1000, 2)} km from the next"
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
@@ -252,7 +252,9 @@ def estimates(analysis: Analysis) -> pd.DataFrame:
     """T9: every estimate of the reported model, with the smallest change two such surveys could tell from none."""
     rows = analysis.estimates[analysis.estimates["model"] == analysis.reported].reset_index(drop=True)
     changes = [_change(row) for row in rows.to_dict("records")]
-    return estimate_table(rows).assign(**{"change found": changes})
+    told = estimate_table(rows).assign(**{"change found": changes})
+    first = ["quantity", "scope"]
+    return told[[*first, *told.columns.drop(first)]]
 
 
 def _change(row: dict) -> str:

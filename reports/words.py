@@ -41,7 +41,7 @@ def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     parts = [] if analysis.fit.verdict.good else [say("serious", verdict=analysis.fit.verdict)]
     parts += [data(analysis, say), precision(analysis, say), which_model(analysis, say)]
     if analysis.study.config.report.public:
-        parts.append(say("public", grid=number(analysis.study.config.report.public_grid / 1000)))
+        parts.append(say("public", grid=f"{analysis.study.config.report.public_grid / 1000:g}"))
     return parts
 
 
@@ -71,10 +71,8 @@ def precision(analysis: Analysis, say) -> str:
 def change(rse: float, say) -> str:
     """The smallest change that two surveys of this precision could tell from none."""
     down, up = smallest_change(rse)
-    if np.isnan(down) and np.isnan(up):
-        return say("change_none")
     if np.isnan(down):
-        return say("change_up_only", up=percent(up))
+        return say("change_unknown")
     return say("change", down=percent(-down), up=percent(up))
 
 

@@ -63,7 +63,8 @@ def histories(animals: int = 14, seed: int = 5) -> survey.CaptureHistory:
     effort[8:13, 7] = 0.0
     effort[:4, 3] = 0.0
     centres = rng.uniform([498_000, 3_998_000], [512_000, 4_012_000], (animals, 2))
-    hazard = 0.15 * np.exp(-0.5 * (np.hypot(*(centres[:, None] - np.column_stack([x, y])).transpose(2, 0, 1)) / 2000) ** 2)
+    away = np.hypot(centres[:, :1] - x, centres[:, 1:] - y)
+    hazard = 0.15 * np.exp(-0.5 * (away / 2000.0) ** 2)
     animal, occasion, station = np.nonzero(rng.random((animals, 20, 25)) < -np.expm1(-hazard[:, None] * effort))
     seen = pd.DataFrame(
         {
@@ -90,7 +91,8 @@ def write(folder: Path, form: str = FORM) -> Path:
     x, y = 485_000 + 500.0 * np.arange(80), 4_025_000 - 500.0 * np.arange(80)
     values = 1.0 + np.sin(x / 9000)[None, :] * np.cos(y / 7000)[:, None]
     write_geotiff(xr.DataArray(values, dims=("y", "x"), coords={"y": y, "x": x}), folder / "rugged.tif", CRS)
-    valley = shapely.box(497_000, 3_997_000, 513_500, 4_013_500)
-    write_geopackage(gpd.GeoDataFrame({"name": ["Valley"]}, geometry=[valley], crs=CRS), folder / "valley.gpkg", "valley")
+    box = shapely.box(497_000, 3_997_000, 513_500, 4_013_500)
+    valley = gpd.GeoDataFrame({"name": ["Valley"]}, geometry=[box], crs=CRS)
+    write_geopackage(valley, folder / "valley.gpkg", "valley")
     (folder / "survey.toml").write_text(form, encoding="utf-8")
     return folder / "survey.toml"

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
 from uncia.reports.config import BEST, read_config
 from uncia.survey import SurveyError
 
@@ -31,7 +32,11 @@ def message(tmp_path, text):
 
 def test_defaults_are_those_of_the_field(tmp_path):
     config = read(tmp_path, FORM)
-    assert (config.occasions.length, config.occasions.day_boundary, config.occasions.kind) == ("1 day", "noon", "proximity")
+    assert (config.occasions.length, config.occasions.day_boundary, config.occasions.kind) == (
+        "1 day",
+        "noon",
+        "proximity",
+    )
     assert [model.name for model in config.models] == ["constant"]
     assert config.models[0].detection == "hazard half-normal"
     assert (config.report.model, config.report.interval, config.report.public) == (BEST, "wald", False)
@@ -111,10 +116,10 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 def test_a_form_in_another_encoding(tmp_path):
     (tmp_path / "survey.toml").write_bytes('[survey]\nname = "雪豹"'.encode("gb18030"))
-    with pytest.raises(SurveyError, match="the file is not in UTF-8. Save it as UTF-8 text"):
+    with pytest.raises(SurveyError, match=r"the file is not in UTF-8\. Save it as UTF-8 text"):
         read_config(tmp_path / "survey.toml")
 
 
 def test_no_form(tmp_path):
-    with pytest.raises(SurveyError, match="there is no such file .*or start one with `uncia init`"):
+    with pytest.raises(SurveyError, match=r"there is no such file .*or start one with `uncia init`"):
         read_config(tmp_path / "survey.toml")

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import small_survey
 from typer.testing import CliRunner
+
 from uncia.reports.cli import app
 from uncia.reports.reproduce import Number
 

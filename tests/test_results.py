@@ -8,6 +8,7 @@ import jsonschema
 import pandas as pd
 import pytest
 import small_survey
+
 from uncia.reports.analysis import analyse
 from uncia.reports.results import read_results, results_of, schema, to_json, write_estimates
 from uncia.reports.study import read_study

@@ -103,6 +103,7 @@ def outline(rng: np.random.Generator) -> shapely.Polygon:
 def write_polygon(county: shapely.Polygon, path: Path) -> None:
     import geopandas as gpd
 
+    path.unlink(missing_ok=True)
     write_geopackage(gpd.GeoDataFrame({"name": ["Heshun county"]}, geometry=[county], crs=CRS), path, "study_area")
 
 

@@ -18,7 +18,7 @@ SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 MANY = (BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK)
 GREY, LIGHT = "#666666", "#d9dee2"
 SURFACE = "viridis"
-WIDTH = 5.4  # inches: 10-point letters are still 9 pixels high on a phone
+WIDTH = 4.8  # inches: 10-point letters are still 10 pixels high on a phone
 CHINESE = ("Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", "SimHei", "WenQuanYi Zen Hei")
 
 
