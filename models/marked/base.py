@@ -81,11 +81,14 @@ class MarkedModel(Model):
 
 
 def used_covariates(
-    formulas: Mapping[str, str | float | None], history: EncounterHistory, special: tuple[str, ...] = ("t", "T")
+    formulas: Mapping[str, str | float | None],
+    animals: pd.DataFrame,
+    occasions: pd.DataFrame,
+    special: tuple[str, ...] = ("t", "T"),
 ) -> set[str]:
     """Animal covariates that the formulas use, none of them missing; `special` names are the model's own."""
-    ours = set(map(str, history.animals.columns))
-    known = ours | set(map(str, history.occasions.columns)) | set(special)
+    ours = set(map(str, animals.columns))
+    known = ours | set(map(str, occasions.columns)) | set(special)
     used = set()
     for parameter, formula in formulas.items():
         if not isinstance(formula, str):
@@ -97,7 +100,7 @@ def used_covariates(
             hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}"
             raise refuse(f"the formula of {parameter} uses a covariate that is not there", hint, value=name)
     for name in sorted(used):
-        lacking = history.animals.index[history.animals[name].isna()]
+        lacking = animals.index[animals[name].isna()]
         if len(lacking):
             raise refuse(
                 f"the covariate {name!r} is missing for {len(lacking)} rows of animals",
@@ -115,3 +118,10 @@ def one_of(what: str, value: object, allowed: tuple) -> None:
 def by_axis(axis: int, frame: pd.DataFrame | Mapping[str, pd.Series]) -> dict[str, tuple[int, pd.Series]]:
     """The columns of a frame as covariates along one axis of an array, for `lay_out`."""
     return {str(name): (axis, frame[name]) for name in frame}
+
+
+def scopes(frame: pd.DataFrame) -> list[str]:
+    """The rows of covariates in words: "sex = male, t = 3"."""
+    if not len(frame.columns):
+        return ["all"] * len(frame)
+    return [", ".join(f"{k} = {v}" for k, v in row.items()) for row in frame.to_dict("records")]

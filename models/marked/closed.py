@@ -86,7 +86,8 @@ class ClosedCapture(MarkedModel):
     def _group(self, f0: str | None) -> None:
         """Animals with the same covariates and the same occasions on which nobody looked for them are a profile."""
         history = self.history
-        used = used_covariates({**self.formulas, "f0": f0}, history, ("t", "T", "b", "h"))
+        named = ("t", "T", "b", "h")
+        used = used_covariates({**self.formulas, "f0": f0}, history.animals, history.occasions, named)
         lost = history.states == MISSING
         self.groups, self.profile, (self._not_looked,) = profiles(history.animals, used, lost)
         self.n = np.bincount(self.profile, history.frequency, len(self.groups))

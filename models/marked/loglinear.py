@@ -86,7 +86,7 @@ class LogLinear(MarkedModel):
         covariates = covariates.iloc[self.occasion] if len(covariates) else covariates
         known = by_axis(0, occasion_factors(self.occasion + 1)) | by_axis(0, covariates)
         self.formulas = {"p": p}
-        if used_covariates(self.formulas, self.history):
+        if used_covariates(self.formulas, self.history.animals, self.history.occasions):
             raise refuse("loglinear models have no groups", "Use ClosedCapture for covariates of animals", value=p)
         self.layouts = {"p": lay_out(p, (T,), known)}
         k = np.arange(T + 1, dtype=float)

@@ -13,7 +13,7 @@ from ..derived import Estimate, table
 from ..kernels.survival import cormack_jolly_seber
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, used_covariates
+from .base import MarkedModel, by_axis, scopes, used_covariates
 from .layout import build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
@@ -55,7 +55,7 @@ class CJS(MarkedModel):
 
     def _arrange(self) -> None:
         history, T = self.history, self.history.n_occasions
-        used = used_covariates(self.formulas, history, NAMES)
+        used = used_covariates(self.formulas, history.animals, history.occasions, NAMES)
         self.groups, self.profile, (first,) = profiles(history.animals, used, history.first)
         shape = (len(self.groups), T - 1)
         alive = np.arange(T - 1)[None, :] >= np.asarray(first)[:, None]
@@ -136,7 +136,7 @@ class CJS(MarkedModel):
         for name in ("phi", "p"):
             p = self.parameters[name]
             frame = self.predict(fit, name, None)
-            for words, r in zip(_scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
+            for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
                 quantity = "survival" if name == "phi" else "detection"
                 numbers = (r.estimate, r.se, r.lower, r.upper)
                 rows.append(Estimate(quantity, p.unit, words, *numbers, f"95% Wald on the {p.link.name}"))
@@ -193,9 +193,3 @@ class CJS(MarkedModel):
         return EncounterHistory(
             states, None, None, animals, history.occasions, history.intervals, history.interval_unit
         )
-
-
-def _scopes(frame: pd.DataFrame) -> list[str]:
-    if not len(frame.columns):
-        return ["all"] * len(frame)
-    return [", ".join(f"{k} = {v}" for k, v in row.items()) for row in frame.to_dict("records")]
