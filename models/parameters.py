@@ -42,12 +42,16 @@ class Parameter:
         """Natural-scale values [rows]."""
         if self.design is None:
             return np.full(self.n_rows, float(self.fixed or 0.0))
+        if self.design.constant:  # one number, not the same one for millions of rows
+            return np.full(self.design.matrix.shape[0], self.link.inverse(coefficients[0]))
         return self.link.inverse(self.eta(coefficients))
 
     def pull(self, coefficients: np.ndarray, adjoint: np.ndarray) -> np.ndarray:
         """Gradient [terms] from the derivatives [rows] of the log-likelihood with respect to the values."""
         if self.design is None:
             return np.empty(0)
+        if self.design.constant:
+            return np.array([adjoint.sum() * self.link.slope(coefficients[0])])
         return self.design.matrix.T @ (adjoint * self.link.slope(self.eta(coefficients)))
 
     def start(self, value: float) -> np.ndarray:
