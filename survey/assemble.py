@@ -64,7 +64,11 @@ def assemble(
     if outside not in ("refuse", "drop"):
         raise refuse("this way to treat contradictory records is not known", "Use 'refuse' or 'drop'", value=outside)
     if tables.records.empty:
-        raise refuse("there are no records", "Export it again", file=tables.provenance.get("records from"))
+        raise refuse(
+            "there are no records",
+            "A survey without records has no capture histories",
+            file=tables.provenance.get("records from"),
+        )
     if tables.identities.empty:
         why = tables.provenance.get("no identities because") or "no identities are given"
         raise refuse("the animals have no identities: " + why, "Give identities= a table of records and individuals")

@@ -36,6 +36,7 @@ class Columns:
     ):
         self.sheet, self.problems, self.order = sheet, problems, order
         self._names = dict(names or {})
+        self._or_map = "" if names is None else ", or name yours in the mapping"
         self._found = {_loose(heading): heading for heading in reversed(sheet.headings)}
 
     def __len__(self) -> int:
@@ -75,9 +76,7 @@ class Columns:
         close = get_close_matches(wanted, self.sheet.headings, n=1, cutoff=0.7)
         self.problems.add(
             f"there is no column {wanted!r}" + (f" for {name!r}" if wanted != name else ""),
-            f"Did you mean {close[0]!r}? Rename it, or name it in the mapping"
-            if close
-            else "Add it, or name yours in the mapping",
+            (f"Did you mean {close[0]!r}? Rename it" if close else "Add it") + self._or_map,
             file=self.sheet.name,
             row=1,
             value=self.sheet.headings[:12],
@@ -95,11 +94,12 @@ class Columns:
         plain = {v: "" if text in MISSING else text for v, text in plain.items()}
         values = np.empty(len(raw), object)
         values[:] = list(map(plain.__getitem__, raw))
-        if not EXCEL_ERRORS.isdisjoint(raw):
-            for i in [i for i, v in enumerate(raw) if v in EXCEL_ERRORS]:
-                self.fault(i, f"{heading} holds an error of Excel", "Correct the formula in the workbook", raw[i])
+        broken = [] if EXCEL_ERRORS.isdisjoint(raw) else [i for i, v in enumerate(values) if v in EXCEL_ERRORS]
+        for i in broken:
+            self.fault(i, f"{heading} holds an error of Excel", "Correct the formula in the workbook", values[i])
+            values[i] = ""
         if required:
-            for i in np.flatnonzero(values == ""):
+            for i in np.setdiff1d(np.flatnonzero(values == ""), broken):
                 self.fault(i, f"{heading} is missing", "Fill it in")
         return values
 

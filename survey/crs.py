@@ -37,8 +37,11 @@ def looks_like_degrees(x, y) -> bool:
     return bool(np.ptp(x) < 10.0 and np.ptp(y) < 10.0 and not whole)
 
 
-def projected(crs, what: str = "the coordinate reference system") -> CRS:
-    """`crs` as a pyproj CRS in metres; degrees, feet and unknown systems are refused with what to do."""
+def projected(crs, what: str = "the coordinate reference system", utm: str | None = None) -> CRS:
+    """`crs` as a pyproj CRS in metres; degrees, feet and unknown systems are refused with what to do.
+
+    `utm` is the UTM zone to name to the user, where it is known.
+    """
     try:
         system = CRS.from_user_input(crs)
     except Exception as error:
@@ -46,14 +49,18 @@ def projected(crs, what: str = "the coordinate reference system") -> CRS:
     if system.is_geographic:
         raise refuse(
             f"{what} is in degrees, and distances need metres",
-            "Give a projected system, e.g. the UTM zone of the survey ('EPSG:32649' for 108-114°E, north)",
+            f"Give a projected system, e.g. the UTM zone of the survey, {utm!r}"
+            if utm
+            else "Give a projected system, e.g. the UTM zone of the survey ('EPSG:32649' for 108-114°E, north)",
             value=system.to_string(),
         )
     if system.is_geocentric or system.is_vertical or not system.axis_info:
         fix = "Give a projected system in metres, e.g. a UTM zone"
         raise refuse(f"{what} has no eastings and northings", fix, value=system.name)
     if abs(system.axis_info[0].unit_conversion_factor - 1.0) > 1e-9:
-        raise refuse(f"{what} is not in metres", "Give a projected system in metres, e.g. a UTM zone", value=system.name)
+        raise refuse(
+            f"{what} is not in metres", "Give a projected system in metres, e.g. a UTM zone", value=system.name
+        )
     return system
 
 

@@ -22,13 +22,12 @@ def locate(deployments: pd.DataFrame, crs) -> tuple[pd.DataFrame, CRS, list[str]
     SurveyError : no CRS, or one in degrees (with the UTM zone to use); positions outside the CRS's area, or far
         from all others (swapped or mistyped coordinates)
     """
+    known = deployments["longitude"].notna().any()
+    utm = suggest_utm(deployments["longitude"], deployments["latitude"]) if known else None
     if crs is None:
-        known = deployments["longitude"].notna().any()
-        zone = suggest_utm(deployments["longitude"], deployments["latitude"]) if known else "EPSG:32649"
-        raise refuse(
-            "the coordinate reference system is not given", f"Give a projected one in metres, e.g. crs={zone!r}"
-        )
-    system = projected(crs)
+        fix = f"Give a projected one in metres, e.g. crs={utm or 'EPSG:32649'!r}"
+        raise refuse("the coordinate reference system is not given", fix)
+    system = projected(crs, utm=utm)
     frame = deployments.copy()
     metres = frame["x"].notna()
     if (~metres).any():
@@ -45,12 +44,13 @@ def _check_area(frame: pd.DataFrame, system: CRS) -> None:
     """Positions are where the CRS is made for, with six degrees to spare."""
     bad, area = Problems(), system.area_of_use
     west, south, east, north = area.bounds if area else (-180, -90, 180, 90)
+    made_for = f"{system.to_string()} is made for ({area.name.split('. ')[0] if area else 'the world'})"
     lon, lat = frame["longitude"].to_numpy(), frame["latitude"].to_numpy()
     fits = lambda lon, lat: (lon >= west - 6) & (lon <= east + 6) & (lat >= south - 6) & (lat <= north + 6)  # noqa: E731
     out = ~fits(lon, lat) if west <= east else np.zeros(len(frame), bool)
     if len(out) and out.all() and not fits(lat, lon).all():
         raise refuse(
-            f"no deployment lies where {system.to_string()} is made for ({area.name})",
+            f"no deployment lies where {made_for}",
             f"Give the CRS of the survey, e.g. crs={suggest_utm(lon, lat)!r}, or correct the coordinates",
             file=frame["file"].iloc[0],
             row=int(frame["row"].iloc[0]),
@@ -59,9 +59,7 @@ def _check_area(frame: pd.DataFrame, system: CRS) -> None:
     for i in np.flatnonzero(out):
         swapped = bool(fits(lat[i], lon[i]))
         bad.add(
-            "latitude and longitude look swapped"
-            if swapped
-            else f"the position is not where {system.to_string()} is made for ({area.name})",
+            "latitude and longitude look swapped" if swapped else f"the position is not where {made_for}",
             "Exchange the two" if swapped else "Correct the coordinates",
             file=frame["file"].iloc[i],
             row=int(frame["row"].iloc[i]),

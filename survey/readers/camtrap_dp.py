@@ -85,6 +85,8 @@ def tables_from_camtrap_dp(
     reading = Reading(timezone, encoding)
     package = Package(path, encoding)
     deployments = _deployments(reading, reading.columns(package.table("deployments")))
+    if deployments["deployment"].duplicated().any():
+        reading.problems.raise_any()  # which would be told a second time as deployments that do not exist
     observations = reading.columns(package.table("observations"))
     records = _records(reading, observations, deployments)
     reading.problems.raise_any()
@@ -304,7 +306,7 @@ def _why_not_identities(package: Package, records: pd.DataFrame) -> str:
     if not (records["individual"] != "").any():
         return "no observation has an individualID, and no identities are given"
     if not recurring(records):
-        return "no individualID occurs in two events: they number the animals of one sequence and do not name animals"
+        return "no individualID occurs in two events, so they number the animals of a sequence and do not name them"
     return ""
 
 

@@ -187,7 +187,12 @@ def _deployments(reading: Reading, c: Columns) -> tuple[pd.DataFrame, np.ndarray
     longitude, latitude = (nothing, nothing) if metres else degrees(c, "latitude", "longitude")
     x, y = (c.number("x", required=True), c.number("y", required=True)) if metres else (nothing, nothing)
     if metres and looks_like_degrees(x, y):
-        c.fault(0, "x and y look like degrees and must be metres", "Call them longitude and latitude", (x[0], y[0]))
+        c.fault(
+            0,
+            "x and y look like degrees and must be metres",
+            "Call them longitude and latitude",
+            (float(x[0]), float(y[0])),
+        )
     frame = pd.DataFrame(
         {
             "deployment": _names(c, station, camera, start),

@@ -99,7 +99,7 @@ def unknown_names(c: Columns, what: str, values: np.ndarray, known, fix: str) ->
     names = pd.Series(values, dtype=object)
     wrong = names[(names != "") & ~names.isin(known)]
     for n, (name, rows) in enumerate(wrong.groupby(wrong, sort=False)):
-        more = f" (and in {len(rows) - 1:,} more rows)" if len(rows) > 1 else ""
+        more = f" (nor in {len(rows) - 1:,} more row{'s' * (len(rows) > 2)})" if len(rows) > 1 else ""
         hint = did_you_mean(name, known, fix) if n < MOST_SHOWN else fix
         c.fault(rows.index[0], f"there is no {what} of this name{more}", hint, name)
 

@@ -219,7 +219,7 @@ def _why_not_identities(records: pd.DataFrame) -> str:
     if not (records["individual"] != "").any():
         return "no image has an individual_id, and no identities are given"
     if not recurring(records):
-        return "no individual_id occurs in two events: they do not name animals"
+        return "no individual_id occurs in two events, so they do not name animals"
     return ""
 
 

@@ -51,7 +51,12 @@ PLACES = [
     ),
     Case("far away", deployment("d2", latitude="58.5"), ("row 3", "location 'B' is 2,", "km away from the others")),
     Case("no CRS", dp(), ("reference system is not given", "crs='EPSG:32649'"), options={"crs": None}),
-    Case("CRS in degrees", dp(), ("is in degrees, and distances need metres",), options={"crs": "EPSG:4326"}),
+    Case(
+        "CRS in degrees",
+        dp(),
+        ("is in degrees", "the UTM zone of the survey, 'EPSG:32649'"),
+        options={"crs": "EPSG:4326"},
+    ),
     Case("CRS not known", dp(), ("is not understood", "EPSG:99999"), options={"crs": "EPSG:99999"}),
     Case(
         "wrong UTM zone", dp(), ("no deployment lies where EPSG:32612", "'EPSG:32649'"), options={"crs": "EPSG:32612"}
