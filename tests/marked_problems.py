@@ -27,8 +27,9 @@ def histories(seed: int, n: int = 12, T: int = 5, p: float = 0.4, losses: bool =
 
 
 def suite(name: str, **more) -> EncounterHistory:
-    """The histories of a data set of the reference suite."""
+    """The histories of a data set of the reference suite, without the animals that were never met."""
     frame = pd.read_csv(reference(name) / "histories.csv")
+    frame = frame[frame.filter(like="occasion_").any(axis=1)]
     animals = frame[[c for c in frame if not c.startswith("occasion_") and c != "animal"]]
     return EncounterHistory(frame.filter(like="occasion_").to_numpy(), animals=animals, **more)
 

@@ -63,3 +63,21 @@ def cjs_history(states, phi, p, lost):
             probability *= 1.0 - phi[end]
         total += probability
     return total
+
+
+def open_history(states, beta, phi, p):
+    """Pr(history) of one animal of the superpopulation: the sum over when it enters and when it last lives.
+
+    beta[t] enters before occasion t, phi[t] from t to t + 1, p[t] on occasion t.
+    """
+    T, total = len(states), 0.0
+    for begin in range(T):
+        for end in range(begin, T):
+            if any(s > 0 for t, s in enumerate(states) if not begin <= t <= end):
+                continue
+            probability = beta[begin] * math.prod(phi[t] for t in range(begin, end))
+            for t in range(begin, end + 1):
+                if states[t] != -1:
+                    probability *= p[t] if states[t] > 0 else 1.0 - p[t]
+            total += probability * (1.0 - phi[end] if end < T - 1 else 1.0)
+    return total

@@ -125,3 +125,13 @@ def scopes(frame: pd.DataFrame) -> list[str]:
     if not len(frame.columns):
         return ["all"] * len(frame)
     return [", ".join(f"{k} = {v}" for k, v in row.items()) for row in frame.to_dict("records")]
+
+
+def jacobian(function, vector: np.ndarray, step: float = 1e-5) -> np.ndarray:
+    """Derivatives [q, p] of a smooth function of the coefficients, by central differences."""
+    columns = []
+    for j in range(len(vector)):
+        e = np.zeros(len(vector))
+        e[j] = step
+        columns.append((function(vector + e) - function(vector - e)) / (2.0 * step))
+    return np.array(columns).T

@@ -1,0 +1,191 @@
+"""Open populations: the oracle, gradients, one model in four ways, openCR and Rcapture, confounded ends."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracle_marked as oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marked_problems import assert_gradient, histories, suite
+from reference import entry
+
+from uncia.models.marked.open_population import JollySeber, Pradel
+from uncia.survey.encounters import EncounterHistory
+from uncia.survey.errors import SurveyError
+
+UNEQUAL = [1.0, 0.5, 2.0, 1.0]
+
+
+def data(seed, gaps=False, intervals=UNEQUAL):
+    h = histories(seed, gaps=gaps)
+    return EncounterHistory(h.states, h.frequency, None, h.animals, h.occasions, intervals)
+
+
+def point(model, seed=1):
+    vector = np.random.default_rng(seed).normal(0.0, 0.3, model.parameters.size)
+    for j, (name, term) in enumerate(model.parameters.labels):
+        vector[j] += {"growth": 1.5, "N": 4.0, "f0": 2.0}.get(name, 0.0) * (term == "Intercept")
+    return vector
+
+
+WAYS = [{"f": "~ sex"}, {"growth": "~ t"}, {"gamma": "~ effort"}]
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("recruitment", WAYS, ids=str)
+@pytest.mark.parametrize("model", [Pradel, JollySeber])
+def test_gradient(model, recruitment, gaps):
+    made = model(data(3, gaps), "~ sex", "~ T", **recruitment)
+    assert_gradient(made, point(made))
+
+
+@pytest.mark.parametrize("distribution", ["poisson", "binomial"])
+def test_gradient_of_entries_and_number(distribution):
+    made = JollySeber(data(3), "~ sex", "~ t", b="~ t", distribution=distribution)
+    assert_gradient(made, point(made))
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_oracle(gaps):
+    h = data(5, gaps)
+    model = JollySeber(h, "~ t", "~ effort", b="~ t")
+    values = model.parameters.values(point(model))
+    phi = values["phi"][model.layouts["phi"].index[0]] ** h.intervals
+    p = np.where(model.looked, values["p"][model.layouts["p"].index[0]], 0.0)
+    new = np.array([1.0, *values["b"]])
+    beta, N, n = new / new.sum(), values["N"][0], h.n_animals
+    unseen = oracle.open_history([0] * 5 if not gaps else [0, 0, -1, 0, 0], beta, phi, p)
+    slow = n * math.log(N) - N * (1.0 - unseen) - math.lgamma(n + 1)
+    for states, k in zip(h.states.tolist(), h.frequency, strict=True):
+        slow += k * math.log(oracle.open_history(states, beta, phi, p))
+    assert model.evaluate(values, False)[0] == pytest.approx(slow, rel=1e-12)
+
+
+def test_four_ways_to_write_one_model():
+    h = data(7)
+    phi, f = 0.6, 0.5
+    first = Pradel(h, f="~ 1").at(phi=phi, p=0.4, f=f).loglik
+    assert Pradel(h, growth="~ 1").at(phi=phi, p=0.4, growth=phi + f).loglik == pytest.approx(first, rel=1e-12)
+    assert Pradel(h, gamma="~ 1").at(phi=phi, p=0.4, gamma=phi / (phi + f)).loglik == pytest.approx(first, rel=1e-12)
+
+
+@given(st.integers(0, 60))
+@settings(max_examples=20, deadline=None)
+def test_order_of_animals_and_repeated_rows(seed):
+    h = data(seed)
+    one = Pradel(h, "~ sex", "~ t")
+    order = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(h.states)), h.frequency))
+    rows = EncounterHistory(h.states[order], None, None, h.animals.iloc[order], intervals=UNEQUAL)
+    assert Pradel(rows, "~ sex", "~ t").loglik(point(one)) == pytest.approx(one.loglik(point(one)), rel=1e-10)
+
+
+def test_growth_below_survival_is_impossible():
+    model = Pradel(data(2), growth="~ 1")
+    assert model.at(phi=0.9, p=0.4, growth=0.5).loglik == -np.inf
+
+
+OPENCR = {
+    "PLBf": lambda h: Pradel(h, f="~ 1"),
+    "PLBl": lambda h: Pradel(h, growth="~ 1"),
+    "PLBg": lambda h: Pradel(h, gamma="~ 1"),
+    "JSSAf": lambda h: JollySeber(h, f="~ 1"),
+    "JSSAl": lambda h: JollySeber(h, growth="~ 1"),
+    "JSSAb": lambda h: JollySeber(h, b="~ 1"),
+}
+
+
+@pytest.mark.parametrize("kind", OPENCR)
+def test_dipper_agrees_with_opencr(kind):
+    there = entry("dipper", f"openCR type {kind} all parameters constant")
+    model = OPENCR[kind](suite("dipper"))
+    order = lambda given: [given["phi"], given["p"], *(v for k, v in given.items() if k not in ("phi", "p"))]  # noqa: E731
+    fixed = there["fixed_parameter_loglik"][0]
+    assert model.loglik(np.array(order(fixed["values"]))) == pytest.approx(fixed["loglik"], abs=1e-9)
+    fit = model.fit()
+    assert fit.loglik >= there["loglik"] - 1e-6
+    assert fit.loglik == pytest.approx(there["loglik"], abs=1e-6)
+    theirs = np.array(order(there["coefficients"]))
+    assert np.all(np.abs(fit.vector - theirs[:, 0]) < 1e-3 * theirs[:, 1])
+    np.testing.assert_allclose(fit.se, theirs[:, 1], rtol=0.01)
+
+
+def voles():
+    h = suite("mvole")
+    return EncounterHistory((h.states.reshape(-1, 4, 5) > 0).any(axis=2).astype(int))
+
+
+def test_mvole_agrees_with_rcapture():
+    there = entry("mvole", "Jolly-Seber loglinear model")["derived"]
+    fit = JollySeber(voles(), "~ t", "~ t").fit()
+    table = fit.abundance().set_index(["quantity", "scope"])
+    for t in (2, 3):
+        row = table.loc[("abundance", f"occasion {t}")]
+        estimate, se = there["N"][f"period {t}"]
+        assert row["estimate"] == pytest.approx(estimate, rel=2e-4)
+        assert row["se"] == pytest.approx(se, rel=0.02)
+        p = fit.predict("p").iloc[t - 1]
+        assert p["estimate"] == pytest.approx(there["capture_prob"][f"period {t}"][0], rel=1e-3)
+        assert p["se"] == pytest.approx(there["capture_prob"][f"period {t}"][1], rel=0.02)
+    for t in (1, 2):
+        phi = fit.predict("phi").iloc[t - 1]
+        estimate, se = there["survivals"][f"period {t} -> {t + 1}"]
+        assert phi["estimate"] == pytest.approx(estimate, rel=1e-3) and phi["se"] == pytest.approx(se, rel=0.01)
+    recruits = table.loc[("recruits", "occasion 2 to 3")]["estimate"]
+    assert recruits == pytest.approx(there["births"]["period 2 -> 3"][0], rel=1e-3)
+
+
+def test_confounded_ends_have_no_standard_errors():
+    fit = JollySeber(voles(), "~ t", "~ t").fit()
+    assert not fit.verdict.good
+    table = fit.abundance().set_index(["quantity", "scope"])["se"]["abundance"]
+    assert np.isnan(table.iloc[[0, 3]]).all() and np.isfinite(table.iloc[[1, 2]]).all()
+
+
+def test_binomial_number_has_smaller_errors():
+    h = suite("dipper")
+    poisson, binomial = JollySeber(h).fit(), JollySeber(h, distribution="binomial").fit()
+    a, b = (f.derive().set_index(["quantity", "scope"]) for f in (poisson, binomial))
+    at = ("expected abundance", "occasion 4")
+    assert a.loc[at, "estimate"] == pytest.approx(b.loc[at, "estimate"], rel=0.02)
+    assert b.loc[at, "se"] < a.loc[at, "se"]
+    at = ("abundance", "occasion 4")
+    assert a.loc[at, "se"] == pytest.approx(b.loc[at, "se"], rel=0.1)
+    assert poisson.abundance_covariance().shape == (7, 7)
+    assert "treat the number" in poisson.model.not_comparable(binomial.model)
+
+
+def test_groups_have_their_own_numbers():
+    fit = JollySeber(suite("dipper"), "~ sex", "~ 1", b="~ 1").fit()
+    assert fit.model.formulas["N"] == "~ C(sex)"
+    assert np.isfinite(fit.se).all()
+
+
+def test_words():
+    h = data(1)
+    with pytest.raises(SurveyError, match="recruitment is one parameter"):
+        Pradel(h, f="~ 1", gamma="~ 1")
+    with pytest.raises(SurveyError, match="N by a covariate that is a number"):
+        JollySeber(h, "~ mass")
+    with pytest.raises(SurveyError, match="captured animals are removed"):
+        Pradel(histories(1, losses=True))
+    with pytest.raises(SurveyError, match="no number of animals"):
+        Pradel(h).fit().abundance()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_few_animals(n):
+    states = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 1, 0, 1]])[:n]
+    assert str(Pradel(EncounterHistory(states)).fit()) and str(JollySeber(EncounterHistory(states), b="~ 1").fit())
+
+
+def test_simulate_recovers():
+    model = JollySeber(EncounterHistory(np.eye(6, dtype=int)), f="~ 1")
+    values = {"phi": 0.8, "p": 0.5, "f": 0.25, "N": 1500.0}
+    drawn = model.simulate(values, 4)
+    assert np.array_equal(drawn.states, model.simulate(values, 4).states)
+    fit = model.with_history(drawn).fit()
+    assert np.all(np.abs(fit.vector - model.at(**values).vector) < 4 * fit.se)
+    assert model.with_history(drawn).formulas == model.formulas
