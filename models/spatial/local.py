@@ -27,6 +27,11 @@ class LocalTerms:
     extra: np.ndarray
     ratio: np.ndarray  # float [F or 0, G]
 
+    @property
+    def none(self) -> bool:
+        """Whether all animals are plain Gaussians."""
+        return not self.field.size and not self.trial_pass.size
+
     def at(self, radius: np.ndarray) -> Local:
         """The kernel's argument, for windows of this radius [n]."""
         return Local(
@@ -48,14 +53,12 @@ class LocalTerms:
         return np.cumsum(length) - length, self.trial_pass[self.trials.entries_of(animals)]
 
 
-def local_terms(model: BlockModel) -> LocalTerms | None:
-    """The local terms of a problem, or None where all animals are plain Gaussians."""
+def local_terms(model: BlockModel) -> LocalTerms:
+    """The local terms of a problem."""
     encounters = model.encounters
     caught = np.zeros((encounters.n, len(model.void_weight))) if encounters.caught is None else encounters.caught
     extra = np.zeros_like(caught) if model.weight is None else model.weight - model.void_weight
     animal, field = np.nonzero((caught != 0) | (extra != 0))
-    if not animal.size and not encounters.trial_pass.size:
-        return None
     exposure = model.exposure @ model.void_weight
     needed = model.exposure.T if animal.size else np.empty((0, exposure.size))
     trial = encounters.trials.column

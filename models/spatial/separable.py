@@ -19,6 +19,7 @@ import numpy as np
 from ..kernels import spatial_tiles as kernel
 from ..kernels.spatial_tiles import TILE, Gaussians, Local, Tiles
 from .blockwise import BlockModel, Passes
+from .curvature import Curvature
 from .local import local_terms
 from .problem import Raster
 from .radial import RadialPath, RadialState
@@ -62,7 +63,7 @@ class SeparableState:
     unseen: np.ndarray  # float [T, 32, 32], mu exp(-Λ)
     centre: Animals
     windows: Lists  # the animals
-    local: Local | None
+    local: Local
     mass: np.ndarray  # float [n], Σ unseen · Gaussian · local terms; 0 for animals on the radial path
     faint: RadialState | None  # the animals whose mass underflows
 
@@ -148,16 +149,15 @@ class SeparablePath:
         folds = EFOLDS + log_ceiling - np.log(np.maximum(here, 1e-300))
         return np.sqrt(2.0 * np.clip(folds, LEAST, MOST) / centre.precision) + 2 * CORNER
 
-    def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local | None, np.ndarray]:
+    def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local, np.ndarray]:
         """The animals' windows, their local terms and their masses [n]."""
         ones = np.ones_like(radius)
         windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
         parts = np.empty((windows.item.size, 1))
-        local = None
-        if self._local is None:
+        local = self._local.at(radius)
+        if self._local.none:
             self._over_chunks(kernel.integrate, unseen, *windows, parts[:, 0])
         else:
-            local = self._local.at(radius)
             self._over_chunks(kernel.integrate_local, unseen, windows, near, local, parts[:, 0])
         mass = np.zeros((centre.x.size, 1))
         kernel.gather(windows.item, parts, mass)
@@ -179,6 +179,14 @@ class SeparablePath:
 
     def pullback(self, state: SeparableState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""
+        d_log_mu, d_passes = self._without_faint(state, d_log_a, d_detected)
+        if state.faint is not None:
+            more = self.radial.pullback(state.faint, d_log_a, 0.0)
+            d_log_mu, d_passes = d_log_mu + more[0], d_passes + more[1]
+        return d_log_mu, d_passes
+
+    def _without_faint(self, state: SeparableState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
+        """`pullback` but for the animals on the radial path."""
         near, windows, passes = state.near, state.windows, state.passes
         present = state.mass > 0.0
         d_present = np.where(present, d_log_a, 0.0)
@@ -188,7 +196,7 @@ class SeparablePath:
         before = (state.log_mu, state.unseen, windows, share, near, d_detected)
         moments = np.zeros((passes.x.size, 4))
         with self.workers.one_blas_thread():
-            if state.local is None:
+            if self._local.none:
                 self._over_chunks(kernel.pull, *before, d_log_mu, of_animals, of_passes)
             else:
                 first, trial_pass = self._local.trials_of(windows.item)
@@ -203,9 +211,6 @@ class SeparablePath:
         moments = np.zeros((state.mass.size, 4))
         kernel.gather(windows.item, of_animals, moments)
         self._add_detections(state, d_present, moments * share[:, None], d_passes)
-        if state.faint is not None:
-            more = self.radial.pullback(state.faint, d_log_a, 0.0)
-            d_log_mu, d_passes = d_log_mu + more[0], d_passes + more[1]
         return d_log_mu, d_passes
 
     def _add_detections(self, state: SeparableState, d_log_a, moments, d_passes) -> None:
@@ -219,10 +224,49 @@ class SeparablePath:
         d_passes[:, 0] += np.bincount(seen, count * d_log_a[animal], minlength=size)
         d_passes[:, 1] += np.bincount(seen, count * square, minlength=size) / passes.sigma**2
 
-    def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along):
+    def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
-        *_, radial = self.radial.evaluate(state.passes, state.log_mu)
-        return self.radial.curvature(radial, d_log_a, d_detected, along_mu, along)
+        near, windows, passes = state.near, state.windows, state.passes
+        size, blocks = along_mu.shape[1], len(self.blocks)
+        moving = np.flatnonzero(along[:, :2].any(axis=(0, 1)))
+        log_scale, log_sigma = along[:, 0, moving].T.copy(), along[:, 1, moving].T / passes.sigma**2
+        present = state.mass > 0.0
+        inverse = np.where(present, 1.0 / np.where(present, state.mass, 1.0), 0.0)
+        share = d_log_a * inverse
+        of_entries, squares = np.zeros((windows.item.size, size)), np.zeros((near.item.size, 3))
+        detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
+        own = np.zeros((blocks, moving.size, moving.size))
+        before = (state.log_mu, state.unseen, windows, share, near, d_detected, state.local)
+        directions = (np.ascontiguousarray(along_mu.T), moving, log_scale, log_sigma)
+        quadratic = self._quadratic(state, log_scale, log_sigma)
+        with self.workers.one_blas_thread():
+            self._over_chunks(kernel.curve, *before, *directions, quadratic, of_entries, squares, detected, second, own)
+        first, moments = np.zeros((state.mass.size, size)), np.zeros((passes.x.size, 3))
+        kernel.gather(windows.item, of_entries, first)
+        kernel.gather(near.item, squares, moments)
+        first *= inverse[:, None]
+        whole = second.sum(axis=0)
+        own = own.sum(axis=0)
+        whole[np.ix_(moving, moving)] += own + np.tril(own, -1).T
+        whole -= (first * d_log_a[:, None]).T @ first
+        _, slopes = self._without_faint(state, d_log_a, d_detected)
+        whole[np.ix_(moving, moving)] += _of_hazards(moments, slopes, log_scale, log_sigma, passes.sigma)
+        found = Curvature(first, detected.sum(axis=0), whole)
+        if state.faint is None:
+            return found
+        more = self.radial.curvature(state.faint, d_log_a, 0.0, along_mu, along)
+        return Curvature(found.log_a + more.log_a, found.detected, found.second + more.second)
+
+    def _quadratic(self, state: SeparableState, log_scale, log_sigma) -> np.ndarray:
+        """[n, D, 4]: Σ count (∂log λ + ∂log σ d²/σ²) of each animal as a polynomial around its centre."""
+        encounters, centre, passes = self.model.encounters, state.centre, state.passes
+        animal, seen, count = encounters.animal, encounters.linear.column, encounters.linear.entry
+        off_x, off_y = centre.x[animal] - passes.x[seen], centre.y[animal] - passes.y[seen]
+        out = np.empty((encounters.n, len(log_scale), 4))
+        for j, (a, b) in enumerate(zip(log_scale[:, seen], log_sigma[:, seen], strict=True)):
+            terms = (a + b * (off_x**2 + off_y**2), 2 * b * off_x, 2 * b * off_y, b)
+            out[:, j] = np.stack([np.bincount(animal, count * term, minlength=encounters.n) for term in terms], axis=1)
+        return out
 
     # ── views ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,6 +281,24 @@ class SeparablePath:
     def _over_chunks(self, stage, *arguments) -> None:
         """stage(tiles, t0, t1, ...) over all tiles."""
         self.workers.map(lambda chunk: stage(self.tiles, *chunk, *arguments), self.chunks)
+
+
+def _of_hazards(moments, slopes, log_scale, log_sigma, sigma) -> np.ndarray:
+    """[D, D] what the second derivatives of the hazards add, h = λ exp(−d²/2σ²).
+
+    moments [G, 3]: of (derivative by Λ) · h with 1, d², d⁴; slopes [G, 3]: the gradient by log λ and log σ. Directions
+    are straight in λ and σ, so ∂²log λ = −∂log λ ∂log λ' and likewise for σ.
+    """
+    zero, two, four = moments.T
+    ss, st, tt = (
+        (a * weight) @ b.T
+        for a, weight, b in [
+            (log_scale, zero - slopes[:, 0], log_scale),
+            (log_scale, two, log_sigma),
+            (log_sigma, four - 3 * slopes[:, 1] * sigma**4, log_sigma),
+        ]
+    )
+    return ss + st + st.T + tt
 
 
 def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
