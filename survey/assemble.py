@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -189,8 +190,6 @@ def group_value(groups: pd.Series, key: str) -> pd.Series:
     >>> group_value(pd.Series(["season:2024 | grid:A", ""]), "grid").tolist()
     ['A', nan]
     """
-    import re
-
     return groups.str.extract(rf"(?:^|\|)\s*{re.escape(key)}\s*:\s*([^|]*?)\s*(?:\||$)", expand=False)
 
 

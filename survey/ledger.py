@@ -73,6 +73,9 @@ class Ledger:
         if ended != {file: n for file, n in self.read.items() if n}:
             raise AssertionError(f"the ledger does not add up: read {self.read}, ended {ended}")
 
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, border=0)
+
     def __str__(self) -> str:
         lines = []
         table = self.table()
@@ -82,3 +85,5 @@ class Ledger:
                 f"  {n:>8,}  {why}" for why, n in table.loc[table["file"] == file, ["reason", "records"]].to_numpy()
             ]
         return "\n".join(lines)
+
+    __repr__ = __str__

@@ -30,6 +30,12 @@ class Files:
             self.names = sorted(p.name for p in self.path.iterdir() if p.is_file())
         else:
             data = self.path.read_bytes()
+            if not data.startswith(b"PK"):
+                raise refuse(
+                    "this is neither a folder nor a zip",
+                    "Give the folder or the zip of the whole survey",
+                    file=self.path,
+                )
             self._zip = check_zip(data, self.path.name)
             self.names = sorted(n for n in self._zip.namelist() if not n.endswith("/") and "__MACOSX/" not in n)
 

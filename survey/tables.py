@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .display import facts_html
 from .ledger import Ledger
 
 DEPLOYMENTS = {
@@ -136,6 +137,21 @@ class SurveyTables:
         from .effort import calendar
 
         return calendar(self)
+
+    def _repr_html_(self) -> str:
+        return facts_html(
+            "Survey tables",
+            {
+                "deployments": f"{len(self.deployments)} at {self.deployments['location'].nunique()} locations",
+                "first set, last collected": f"{self.deployments['start'].min()}, {self.deployments['end'].max()}",
+                "camera days worked": f"{self.effort()['worked'].sum():,.4g}",
+                "failures": len(self.failures),
+                "records": f"{len(self.records):,}",
+                "identities": f"{len(self.identities):,}",
+                "local time": self.timezone,
+                **self.provenance,
+            },
+        )
 
     def __repr__(self) -> str:
         places = self.deployments["location"].nunique()

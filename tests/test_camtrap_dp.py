@@ -179,6 +179,20 @@ class TestReading:
         assert captures.ledger.count("outside its deployment") == 1
         assert captures.ledger.count("during a failure of its camera") == 1
 
+    def test_another_time_zone_than_the_times_are_written_in(self, tmp_path):
+        good.package(tmp_path)
+        with pytest.warns(survey.SurveyWarning, match=r"with the offset \+08:00, where Europe/Brussels has \+02:00"):
+            read(tmp_path, timezone="Europe/Brussels")
+
+    def test_records_without_a_place_in_the_standard(self, tmp_path):
+        """Field tables may hold records of no deployment; the rest can be written."""
+        records = good.RECORDS + "r6,A,2024-06-01 12:00,Capreolus pygargus,\nr7,A,,Capreolus pygargus,\n"
+        good.field(tmp_path, records=records)
+        captures = survey.read_field_tables(tmp_path, **SITE)
+        assert captures.ledger.count("another species") == 3
+        survey.write_camtrap_dp(tmp_path / "dp", captures.tables)
+        assert animals_at(read(tmp_path / "dp")) == HISTORY
+
     def test_time_without_offset_is_local(self, tmp_path):
         good.package(tmp_path, observations=OBSERVATIONS.replace("+08:00", ""))
         assert animals_at(read(tmp_path)) == HISTORY

@@ -239,6 +239,7 @@ def _deployments(reading: Reading, c: Columns) -> pd.DataFrame:
     longitude, latitude = degrees(c, "latitude", "longitude")
     start, end = field("deploymentStart"), c.time("deploymentEnd", reading.zone)
     check_dates(c, start, end)
+    _check_offsets(reading, c, start)
     name, place = field("deploymentID"), field("locationID")
     covariates = {n: field(n) for n in COVARIATES if (c.text(n) != "").any()}  # the standard writes empty columns too
     frame = pd.DataFrame(
@@ -258,6 +259,18 @@ def _deployments(reading: Reading, c: Columns) -> pd.DataFrame:
         }
     )
     return stamp(frame, c)[list(DEPLOYMENTS)].assign(**covariates)
+
+
+def _check_offsets(reading: Reading, c: Columns, start: pd.DatetimeIndex) -> None:
+    """Times written with an offset that is never that of the local time zone: perhaps the zone is another."""
+    written = pd.Series(c.text("deploymentStart"), dtype=object).str.extract(r"([+-]\d\d):?(\d\d)$")
+    written = (written[0] + ":" + written[1])[written[0].notna() & start.notna()]
+    local = start[written.index].strftime("%z").str.replace(r"(\d\d)$", r":\1", regex=True)
+    if len(written) and not (written.to_numpy(object) == local.to_numpy(object)).any():
+        reading.notes.append(
+            f"{c.sheet.name} writes times with the offset {written.iloc[0]}, where {reading.timezone} has {local[0]}: "
+            "is this the local time zone of the survey?"
+        )
 
 
 def _unnamed_places(name: np.ndarray, location_name: np.ndarray, longitude, latitude) -> np.ndarray:

@@ -1,15 +1,4 @@
-"""Field tables: what a team keeps in its own spreadsheets, as CSV or Excel.
-
-`deployments`  station, [deployment], [camera], longitude and latitude (degrees) or x and y (metres), start, end,
-               [groups], [timestamp_issues], [coordinate_uncertainty], and any covariates of the station
-`records`      station or deployment, [camera], time, [species], [individual], [count], [sex], [life_stage], [type],
-               [record], [event], [media]
-`identities`   record, event or media, individual, [sex], [confidence], [flank], [observer], [comment]; optional
-`failures`     station or deployment, start, [end], [reason]; optional
-
-A deployment dated without times begins and ends at noon, or with a record that shows it worked earlier or later on
-that day. A failure dated without times lasts from the first through the last day. Other headings: `mapping.py`.
-"""
+"""Field tables: what a team keeps in its own spreadsheets, as CSV or Excel; other headings through `mapping.py`."""
 
 from __future__ import annotations
 
@@ -67,7 +56,16 @@ def read_field_tables(
     encoding: str | None = None,
     **how,
 ) -> CaptureHistory:
-    """Capture histories from a team's own tables (columns: see the top of this file).
+    """Capture histories from a team's own tables, as CSV or Excel. Columns in brackets may be left out.
+
+    deployments : station, [deployment], [camera], longitude and latitude (degrees) or x and y (metres), start, end,
+        [groups], [timestamp_issues], [coordinate_uncertainty], and any covariates of the station. Dated without
+        times, a deployment begins and ends at noon, or with a record that shows it worked earlier or later that day.
+    records : station or deployment, [camera], time, [species], [individual], [count], [sex], [life_stage], [type],
+        [record], [event], [media]. With `media` they are images, else visits.
+    identities (optional) : record, event or media, individual, [sex], [confidence], [flank], [observer], [comment]
+    failures (optional) : station or deployment, start, [end], [reason]. Dated without times, a failure lasts from the
+        first through the last day; without an end, until the end of the deployment.
 
     Parameters
     ----------
@@ -301,8 +299,9 @@ def _records(reading: Reading, c: Columns, sites: pd.DataFrame, start_is_date, e
         deployment=deployment,
         location=place,
         event=c.text("event"),
-        media=c.text("media"),
+        media=(media := c.text("media")),
         time=time,
+        level=np.full(len(c), "media" if (media != "").any() else "event", object),
         type=np.where(kind == "", "animal", kind),
         species=species,
         count=c.number("count", low=1, whole=True),

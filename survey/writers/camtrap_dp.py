@@ -47,7 +47,8 @@ def write_camtrap_dp(
     Parameters
     ----------
     folder : made when it is not there
-    survey : tables are written as they are. Capture histories, simulated ones as a rule, are first given the
+    survey : tables are written as they are, but for records without a time or a deployment, for which the standard
+        has no place. Capture histories, simulated ones as a rule, are first given the
         fieldwork they could have come from: times within their occasions, deployments, failures (`survey.fieldwork`).
     title, description, sampling_design : what the package says about the project
     overwrite : replace a package that is already there
@@ -131,7 +132,7 @@ def _deployments(tables: SurveyTables) -> pd.DataFrame:
 
 
 def _observations(tables: SurveyTables) -> pd.DataFrame:
-    r = tables.records
+    r = tables.records[tables.records["time"].notna() & (tables.records["deployment"] != "")]
     stamps = _stamps(r["time"])
     return _fields(
         "observations",

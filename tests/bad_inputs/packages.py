@@ -15,6 +15,12 @@ FIELD = {"reader": "field_tables"}
 PACKAGES = [
     Case("no such folder", dp(), ("there is no such file or folder", "survye"), path="survye"),
     Case("misspelt zip", zipped(), ("there is no such file", "Did you mean 'survey.zip'?"), path="survy.zip"),
+    Case(
+        "a table for the package",
+        dp(),
+        ("deployments.csv: this is neither a folder nor a zip",),
+        path="deployments.csv",
+    ),
     Case("no descriptor", tables(), ("there is no datapackage.json here",)),
     Case("descriptor not JSON", dp(package='{"profile": 1,\n oops'), ("datapackage.json, row 2", "not JSON")),
     Case("descriptor not UTF-8", dp(package=b'{"title": "\xff"}'), ("datapackage.json", "not UTF-8")),
