@@ -1,0 +1,98 @@
+"""Goodness of fit of CJS: U-CARE's numbers on the dippers, the m-array, losses, groups."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from marked_problems import histories, suite
+from reference import entry, reference
+
+from uncia.models.marked.goodness import goodness_of_fit, m_array
+from uncia.models.marked.survival import CJS
+from uncia.survey.encounters import EncounterHistory
+from uncia.survey.errors import SurveyError
+
+TESTS = {"test3sr": "3.SR", "test3sm": "3.SM", "test2ct": "2.CT", "test2cl": "2.CL"}
+
+
+def dippers(group):
+    h = suite("dipper")
+    if group == "sexes pooled":
+        return h
+    which = (h.animals["sex"] == {"females": "Female", "males": "Male"}[group]).to_numpy()
+    return EncounterHistory(h.states[which], animals=h.animals[which])
+
+
+@pytest.mark.parametrize("group", ["females", "males", "sexes pooled"])
+def test_dipper_agrees_with_ucare(group):
+    found = goodness_of_fit(dippers(group))
+    for name, test in TESTS.items():
+        there = entry("dipper", f"U-CARE {name} {group}")
+        row = found.tests.set_index("test").loc[test]
+        assert row["statistic"] == pytest.approx(there["derived"]["stat"], abs=1.5e-3)
+        assert row["df"] == there["derived"]["df"]
+        assert row["p"] == pytest.approx(there["derived"]["p_val"], abs=1e-3)
+        if "sign_test" in there["derived"]:
+            assert row["signed"] == pytest.approx(there["derived"]["sign_test"], abs=0.01)
+        parts = found.components[found.components["test"] == test].set_index("occasion")
+        for part in there["components"]:
+            ours = parts.loc[int(part["component"])]
+            assert ours["statistic"] == pytest.approx(float(part["stat"]), abs=1e-3)
+            assert ours["method"].lower() == part["test_perf"].lower()
+    total = entry("dipper", f"U-CARE overall_CJS {group}")["derived"]
+    assert found.overall["statistic"] == pytest.approx(total["statistic"], abs=2e-3)
+    assert found.overall["df"] == total["df"] and found.overall["p"] == pytest.approx(total["p"], abs=1e-3)
+
+
+def test_by_group_adds_up():
+    both = goodness_of_fit(suite("dipper"), by="sex")
+    assert both.overall["statistic"] == pytest.approx(10.276 + 11.062, abs=4e-3)
+    assert both.overall["df"] == 21 and both.c_hat == pytest.approx(21.338 / 21, abs=1e-3)
+    assert "c-hat 1.02" in str(both)
+
+
+def test_m_array():
+    there = json.loads((reference("dipper") / "m_array.json").read_text())
+    table = m_array(suite("dipper"))
+    assert table["released"].tolist() == there["released"]
+    assert table["never"].tolist() == there["never_seen_again"]
+    assert table[list(range(2, 8))].to_numpy().tolist() == there["m_array"]
+
+
+def test_losses_are_not_released():
+    history = EncounterHistory.from_strings(["110", "100"], removed=[True, False])
+    assert m_array(history)["released"].tolist() == [2, 0]
+    assert m_array(history)["released"].sum() == CJS(history).sample_size
+
+
+def test_frequencies_are_repeated_rows():
+    h = histories(3, n=40, T=6)
+    rows = EncounterHistory(np.repeat(h.states, h.frequency, axis=0))
+    assert goodness_of_fit(h).overall == goodness_of_fit(rows).overall
+
+
+def test_edges_and_words():
+    assert goodness_of_fit(EncounterHistory.from_strings(["101"])).overall["df"] == 0
+    with pytest.raises(SurveyError, match="at least three occasions"):
+        goodness_of_fit(EncounterHistory.from_strings(["11"]))
+    with pytest.raises(SurveyError, match="no such covariate"):
+        goodness_of_fit(histories(1), by="age")
+
+
+def test_transients_are_found():
+    rng = np.random.default_rng(1)
+    states = np.zeros((600, 6), int)
+    for i in range(600):
+        begin = rng.integers(0, 5)
+        states[i, begin] = 1
+        if rng.random() < 0.5:
+            continue
+        for t in range(begin + 1, 6):
+            if rng.random() > 0.8:
+                break
+            states[i, t] = rng.random() < 0.6
+    found = goodness_of_fit(EncounterHistory(states))
+    row = found.tests.set_index("test").loc["3.SR"]
+    assert row["p"] < 0.01 and row["signed"] > 2
