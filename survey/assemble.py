@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ import pandas as pd
 from .captures import CaptureHistory
 from .detectors import Detectors
 from .effort import Work, instants
-from .errors import Problems, refuse
+from .errors import Problems, SurveyWarning, refuse
 from .fates import Fates, sort_out
 from .independence import Independence
 from .ledger import Ledger
@@ -161,6 +162,8 @@ def _plan(
     length, _ = occasion_days(occasion), boundary_hours(day_boundary)
     chosen, session = _one_session(tables, session_from, session)
     deployments, system, notes = locate(chosen.deployments, crs)
+    for text in notes:
+        warnings.warn(text, SurveyWarning, stacklevel=4)
     occasions = _occasions(chosen, length, day_boundary, start, end)
     edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
     choices = {

@@ -133,7 +133,7 @@ def _from_text(text: str, name: str) -> Sheet:
     rows, numbers, before = [], [], 0
     try:
         for values in reader:
-            if any(values):
+            if any(values) and (values[0].strip() or any(map(str.strip, values))):
                 rows.append(values)
                 numbers.append(before + 1)
             before = reader.line_num

@@ -179,6 +179,16 @@ class TestReading:
         assert captures.ledger.count("outside its deployment") == 1
         assert captures.ledger.count("during a failure of its camera") == 1
 
+    def test_names_that_are_alike(self, tmp_path):
+        good.package(tmp_path, observations=OBSERVATIONS.replace(",L2", ",l-01"))
+        with pytest.warns(survey.SurveyWarning, match="names that are alike, 'L1' and 'l-01': are they one"):
+            assert read(tmp_path).n_animals == 2
+
+    def test_one_place_far_away(self, tmp_path):
+        good.package(tmp_path, deployments=cell(DEPLOYMENTS, "d3", latitude="38.5"))
+        with pytest.warns(survey.SurveyWarning, match=r"location 'C' is 164 km from the middle"):
+            assert read(tmp_path).n_animals == 2
+
     def test_another_time_zone_than_the_times_are_written_in(self, tmp_path):
         good.package(tmp_path)
         with pytest.warns(survey.SurveyWarning, match=r"with the offset \+08:00, where Europe/Brussels has \+02:00"):

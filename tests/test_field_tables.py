@@ -51,7 +51,7 @@ class TestFiles:
         assert captures.tables.deployments["latitude"].tolist() == pytest.approx([37.0, 37.02, 37.0])
 
     def test_blank_lines_and_quoted_line_breaks_keep_the_rows_right(self, tmp_path):
-        records = RECORDS.replace("r2,", '\n"r\n2",').replace("r4,A", "r4,Z")
+        records = RECORDS.replace("r2,", ' \n"r\n2",').replace("r4,A", "r4,Z")
         good.field(tmp_path, records=records)
         with pytest.raises(survey.SurveyError, match=r"records.csv, row 7: there is no station of this name"):
             read(tmp_path)

@@ -95,9 +95,11 @@ def tables_from_camtrap_dp(
             "the package has no event rows: its media rows are used, joined by the rule of independence"
         )
     sheet = reading.sheet(failures, "failures") if failures is not None else package.custom("failures")
-    lost = read_failures(reading, reading.columns(sheet), deployments) if sheet else empty(FAILURES, reading.zone)
+    lost = empty(FAILURES, reading.zone)
+    if sheet is not None:
+        lost = read_failures(reading, reading.columns(sheet), deployments)
     sheet = reading.sheet(identities, "identities") if identities is not None else package.custom("identities")
-    if sheet:
+    if sheet is not None:
         named = read_identities(
             reading, reading.columns(sheet), records, _keys(reading, records, observations, package)
         )

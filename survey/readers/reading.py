@@ -64,6 +64,7 @@ class Reading:
     def finish(self, deployments, failures, records, identities, *, provenance: dict) -> SurveyTables:
         """The tables, when nothing was wrong; what should be known is said as a warning."""
         self.problems.raise_any()
+        self.notes += alike(identities["individual"], "animals")
         for note in self.notes:
             warnings.warn(note, SurveyWarning, stacklevel=4)
         return SurveyTables(
@@ -90,8 +91,20 @@ def stamp(frame: pd.DataFrame, c: Columns) -> pd.DataFrame:
 def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
     """The name that was probably meant, among those of about the same length."""
     likely = [k for k in map(str, known) if abs(len(k) - len(value)) <= 2][:2000]
-    close = get_close_matches(value, likely, n=1)
+    close = [k for k in likely if k.casefold() == value.casefold()] or get_close_matches(value, likely, n=1)
     return f"Did you mean {close[0]!r}?" if close else otherwise
+
+
+def alike(names: pd.Series, what: str) -> list[str]:
+    """Names that differ only in case, marks or leading zeros are perhaps one; a mark between digits counts: 1-11, 11-1."""
+    different = pd.Series(names.unique(), dtype=object)
+    plain = different.str.casefold().str.replace(r"(?<!\d)[\W_]+|[\W_]+(?!\d)|(?<!\d)0+(?=\d)", "", regex=True)
+    groups = different.groupby(plain).agg(list)
+    return [
+        f"two {what} have names that are alike, {group[0]!r} and {group[1]!r}: are they one?"
+        for group in groups
+        if len(group) > 1
+    ]
 
 
 def unknown_names(c: Columns, what: str, values: np.ndarray, known, fix: str) -> None:

@@ -44,7 +44,7 @@ RECORDS_CASES = [
     Case(
         "unknown station",
         record("r2", station="b"),
-        ("records.csv, row 3: there is no station of this name (found 'b')",),
+        ("records.csv, row 3: there is no station of this name (found 'b'). Did you mean 'B'?",),
         **FIELD,
     ),
     Case(
@@ -113,6 +113,12 @@ RECORDS_CASES = [
 ]
 
 ANIMALS = [
+    Case(
+        "empty identities",
+        dp(identities__csv="observationID,individual\n"),
+        ("the animals have no identities: identities.csv names no individual",),
+        options=NAMED,
+    ),
     Case(
         "not individuals",
         dp(package=NO_INDIVIDUALS),
