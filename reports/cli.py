@@ -162,7 +162,8 @@ def report(
 ) -> None:
     """Fit the models and write the report: report.html, results.json, estimates.csv, maps and figures."""
     place = folder or (form if form.is_dir() else form.parent) / "report"
-    with plain_words(f"Nothing was written; what was in {place} before is still there."):
+    before = f"; what was in {place} before is still there" if place.exists() else ""
+    with plain_words(f"Nothing was written{before}."):
         from . import report as reports
 
         analysis = _analyse(form)
@@ -261,13 +262,11 @@ def _fitting():
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as shown:
-        tasks: dict[str, object] = {}
+        task = shown.add_task("preparing the models", total=None)
 
         def progress(name: str, evaluations: int, loglik: float) -> None:
             text = f"fitting {escape(name)}: {evaluations} evaluations, log-likelihood {loglik:.3f}"
-            if name not in tasks:
-                tasks[name] = shown.add_task(text, total=None)
-            shown.update(tasks[name], description=text)
+            shown.update(task, description=text)
 
         yield progress
 

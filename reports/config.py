@@ -112,6 +112,8 @@ class Model(Part):
     detection: str = "hazard half-normal"
     likelihood: Literal["full", "conditional"] = "full"
     distribution: Literal["poisson", "binomial"] = "poisson"
+    counts: Literal["poisson", "binomial"] = "poisson"
+    links: dict[str, str] = Field({}, description="other links by parameter, e.g. D = 'identity'")
 
 
 class Region(Part):

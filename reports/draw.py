@@ -72,7 +72,8 @@ def _drawings(analysis: Analysis) -> dict[str, Callable]:
         made["F5"] = lambda: animals.activity(visits)
     made["F6"] = lambda: estimates.detection(analysis.fit)
     surface = density_surface(analysis)
-    made["F7"] = lambda: tuple(estimates.density(surface, layer, outlines) for layer in ("estimate", "se"))
+    layers = [layer for layer in ("estimate", "se") if surface[layer].notnull().any()]
+    made["F7"] = lambda: tuple(estimates.density(surface, layer, outlines) for layer in layers)
     made["F14"] = lambda: animals.capture_frequencies(captures)
     return made
 

@@ -95,12 +95,13 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
     tables = tables_of(analysis, told)
     tables["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
     lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
+    notes = () if study.config.report.public else study.notes  # they name places
     outline = [
         ("short", words.in_short(analysis, told), ()),
         ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
         ("animals", [], ("T6", "F14 F3", "F4 F5")),
         ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F7", "F6")),
-        ("checks", [words.findings(study.findings, say), *study.notes], ("T15", "T16")),
+        ("checks", [words.findings(study.findings, say), *notes], ("T15", "T16")),
         ("lists", [], ("T5", "T2", "T14")),
     ]
     return [

@@ -159,7 +159,7 @@ def _model_for(study: Study, values: Mapping[str, object], progress) -> tuple[di
         candidates = study.config.models
     refusals = []
     for candidate in candidates:
-        model = candidate.model_dump(exclude={"name", "likelihood", "distribution"}, exclude_none=True)
+        model = candidate.model_dump(exclude={"name", "likelihood", "distribution", "links"}, exclude_none=True)
         try:
             SCR(study.captures, study.mask, **model).parameters.vector_from(values)
         except SurveyError as error:

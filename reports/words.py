@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
+from ..models import Outcome
 from ..models.summary import number, percent
 from .analysis import Analysis
 from .config import BEST
@@ -40,9 +41,15 @@ def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     say = texts.say
     parts = [] if analysis.fit.verdict.good else [say("serious", verdict=analysis.fit.verdict)]
     parts += [data(analysis, say), precision(analysis, say), which_model(analysis, say)]
+    parts += [remarks(analysis)] if analysis.fit.verdict.good else []
     if analysis.study.config.report.public:
         parts.append(say("public", grid=f"{analysis.study.config.report.public_grid / 1000:g}"))
     return parts
+
+
+def remarks(analysis: Analysis) -> str:
+    """What the reported fit says about itself beyond having converged."""
+    return " ".join(str(r) for r in analysis.fit.verdict.remarks if r.outcome is not Outcome.CONVERGED)
 
 
 def data(analysis: Analysis, say) -> str:
@@ -64,6 +71,8 @@ def data(analysis: Analysis, say) -> str:
 def precision(analysis: Analysis, say) -> str:
     """How precise density is, and what change such surveys could show."""
     rse = analysis.told("density", analysis.scope)["rse"]
+    if not np.isfinite(rse):
+        return change(rse, say)
     level = "good" if rse < FAIR else "fair" if rse < WEAK else "weak"
     return f"{say(f'precision_{level}', rse=percent(rse))} {change(rse, say)}"
 

@@ -204,7 +204,7 @@ def test_change_without_a_standard_error():
 
 
 def test_paragraphs(analysis):
-    data, precision, model = words.in_short(analysis, texts("en"))
+    data, precision, model, remarks = words.in_short(analysis, texts("en"))
     assert data == (
         "14 individuals were identified in 98 detections at 25 stations, in 491.0 camera days from 1 May 2024 to "
         "21 May 2024; 43 times an animal was met at a further station."
@@ -217,6 +217,7 @@ def test_paragraphs(analysis):
         precision,
     )
     assert model == "The numbers are those of the model ‘constant’, the best of 2 by AICc among those that can be used."
+    assert remarks == " ".join(map(str, analysis.fit.verdict.remarks[1:])) and "14 animals were detected" in remarks
 
 
 def test_lost_days(analysis):

@@ -21,15 +21,16 @@ def study_area(captures, mask, outlines=(), ax=None):
 
 def spider(captures, outlines=(), ax=None):
     """Every detection joined to the mean position of its animal: how far they were seen to move."""
+    from matplotlib.collections import LineCollection
+
     ax = ax or new_axes(4.6)
     detectors, centres = captures.detectors, captures.centroids()
     draw_outlines(ax, outlines, "#8a9499")
     ax.plot(detectors.x, detectors.y, "+", color="#999999", ms=4, mew=0.7, label="station")
     pairs = np.unique(np.column_stack([captures.animal_index, captures.detector_index]), axis=0)
-    for animal, detector in pairs:
-        x, y = detectors.x[detector], detectors.y[detector]
-        ax.plot([centres[animal, 0], x], [centres[animal, 1], y], color=MANY[animal % len(MANY)], lw=1.1, alpha=0.85)
+    legs = np.stack([centres[pairs[:, 0]], detectors.positions[pairs[:, 1]]], axis=1)
     colours = [MANY[i % len(MANY)] for i in range(len(centres))]
+    ax.add_collection(LineCollection(legs, colors=[colours[i] for i in pairs[:, 0]], linewidths=1.1, alpha=0.85))
     ax.scatter(*centres.T, s=14, c=colours, edgecolors="white", linewidths=0.4, zorder=3, label="mean position")
     legend_below(ax)
     margin = 0.03 * max(np.ptp(detectors.x), np.ptp(detectors.y), 1000.0)
