@@ -96,7 +96,7 @@ def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def alike(names: pd.Series, what: str) -> list[str]:
-    """Names that differ only in case, marks or leading zeros are perhaps one; a mark between digits counts: 1-11, 11-1."""
+    """Names that differ only in case, marks or leading zeros are perhaps one; marks between digits count (1-11, 11-1)."""
     different = pd.Series(names.unique(), dtype=object)
     plain = different.str.casefold().str.replace(r"(?<!\d)[\W_]+|[\W_]+(?!\d)|(?<!\d)0+(?=\d)", "", regex=True)
     groups = different.groupby(plain).agg(list)
