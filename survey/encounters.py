@@ -74,13 +74,12 @@ class EncounterHistory:
         for i in np.flatnonzero(~(states > 0).any(axis=1)):
             bad.add("an animal was never met", "Leave its row out", value=str(animals.index[i]))
         bad.raise_any()
-        keep = frequency > 0
         settle(
             self,
-            states=fixed(states[keep], np.int8),
-            frequency=fixed(frequency[keep], np.int64),
-            removed=fixed(removed[keep], bool),
-            animals=animals[keep].set_axis(animals.index[keep].astype(str), axis=0),
+            states=fixed(states, np.int8),
+            frequency=fixed(frequency, np.int64),
+            removed=fixed(removed, bool),
+            animals=animals.set_axis(animals.index.astype(str), axis=0),
             occasions=self.occasions.reset_index(drop=True),
             intervals=fixed(intervals, float),
         )

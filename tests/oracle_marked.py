@@ -81,3 +81,30 @@ def open_history(states, beta, phi, p):
                     probability *= p[t] if states[t] > 0 else 1.0 - p[t]
             total += probability * (1.0 - phi[end] if end < T - 1 else 1.0)
     return total
+
+
+def emigration_history(met, phi, out, away, star, lost):
+    """Pr(periods met | first period met): the sum over all sequences of here, away and dead.
+
+    phi, out, away [k] from period k to k + 1; star [k], probability to be met in period k when here.
+    """
+    K = len(met)
+    seen = [k for k, m in enumerate(met) if m == 1]
+    first, end = seen[0], seen[-1] if lost else K - 1
+
+    def onward(k, state):
+        if k == end:
+            return 1.0
+        s = phi[k] if state != "dead" else 0.0
+        leave = {"here": out[k], "away": away[k], "dead": 0.0}[state]
+        total = 0.0
+        for target, move in (("here", s * (1.0 - leave)), ("away", s * leave), ("dead", 1.0 - s)):
+            if target == "here":
+                look = {1: star[k + 1], 0: 1.0 - star[k + 1], -1: 1.0}[met[k + 1]]
+            else:
+                look = 0.0 if met[k + 1] == 1 else 1.0
+            if move * look > 0:
+                total += move * look * onward(k + 1, target)
+        return total
+
+    return onward(first, "here")
