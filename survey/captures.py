@@ -50,6 +50,8 @@ class CaptureHistory:
     session: str = "1"
     ledger: Ledger = field(default_factory=Ledger)
     tables: SurveyTables | None = None
+    _animal: np.ndarray = field(init=False, repr=False)
+    _detector: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
         frame, source = _tidy(self.detections)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from .captures import CaptureHistory
 from .checks import OF_THE_DATA, OF_THE_MASK
-from .checks.finding import SEVERITIES, Finding, Look
+from .checks.finding import SEVERITIES, Finding, Look, LookAtMask
 from .habitat import HabitatMask
 
 MOST_ROWS = 12
@@ -41,9 +41,11 @@ def verify(
     'No animal was detected at two detectors: sigma cannot be estimated'
     """
     if isinstance(captures, CaptureHistory):
-        look = Look(captures, mask)
-        checks = [*OF_THE_DATA, *(OF_THE_MASK if mask is not None else [])]
-        found = [finding for check in checks for finding in check(look)]
+        data = Look(captures)
+        found = [finding for check in OF_THE_DATA for finding in check(data)]
+        if isinstance(mask, HabitatMask):
+            look = LookAtMask(captures, mask)
+            found += [finding for check in OF_THE_MASK for finding in check(look)]
     else:
         sessions = list(captures.values() if isinstance(captures, Mapping) else captures)
         masks = mask if isinstance(mask, Sequence) else [mask] * len(sessions)

@@ -77,7 +77,6 @@ class Look:
     """The data with what several checks need, computed once."""
 
     captures: CaptureHistory
-    mask: HabitatMask | None = None
 
     @property
     def detectors(self) -> Detectors:
@@ -115,6 +114,26 @@ class Look:
         return float((occasions["end"].max() - occasions["start"].min()) / pd.Timedelta(days=1))
 
     @cached_property
+    def identities(self) -> pd.DataFrame:
+        """The identities of the records that were used, with life stage; empty when the tables are not known."""
+        tables = self.captures.tables
+        if tables is None:
+            return pd.DataFrame()
+        used = tables.records[tables.records["fate"] == "used"]
+        return tables.identities.merge(used[["record", "life_stage"]], on="record")
+
+    def names(self, where: np.ndarray) -> list[str]:
+        """Names of the detectors at which `where` [K] is True."""
+        return [self.detectors.id[k] for k in np.flatnonzero(where)]
+
+
+@dataclass(frozen=True)
+class LookAtMask(Look):
+    """The data and the habitat mask."""
+
+    mask: HabitatMask
+
+    @cached_property
     def step(self) -> int:
         """Of the habitat cells, every so many are looked at."""
         return max(1, self.mask.size // MOST_CELLS)
@@ -136,16 +155,3 @@ class Look:
         x, y, side = self.detectors.x, self.detectors.y, self.mask.spacing
         shifts = [(dx * side, dy * side) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
         return np.any([self.mask.is_habitat(x + dx, y + dy) for dx, dy in shifts], axis=0)
-
-    @cached_property
-    def identities(self) -> pd.DataFrame:
-        """The identities of the records that were used, with life stage; empty when the tables are not known."""
-        tables = self.captures.tables
-        if tables is None:
-            return pd.DataFrame()
-        used = tables.records[tables.records["fate"] == "used"]
-        return tables.identities.merge(used[["record", "life_stage"]], on="record")
-
-    def names(self, where: np.ndarray) -> list[str]:
-        """Names of the detectors at which `where` [K] is True."""
-        return [self.detectors.id[k] for k in np.flatnonzero(where)]

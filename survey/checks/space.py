@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .finding import Finding, Look, about, error, note, some, warning
+from .finding import Finding, LookAtMask, about, error, note, some, warning
 
 
-def other_crs(look: Look) -> Iterator[Finding]:
+def other_crs(look: LookAtMask) -> Iterator[Finding]:
     """Mask and detectors on different maps."""
     mask, detectors = look.mask.crs, look.detectors.crs
     if mask is not None and detectors is not None and not mask.equals(detectors, ignore_axis_order=True):
@@ -20,7 +20,7 @@ def other_crs(look: Look) -> Iterator[Finding]:
         )
 
 
-def outside_mask(look: Look) -> Iterator[Finding]:
+def outside_mask(look: LookAtMask) -> Iterator[Finding]:
     """A detector without habitat in the eight cells around it; one in a small hole of the mask is no matter."""
     outside = ~look.near_habitat
     seen = np.isin(np.arange(len(outside)), look.captures.detector_index)
@@ -40,7 +40,7 @@ def outside_mask(look: Look) -> Iterator[Finding]:
         )
 
 
-def hole_under_detector(look: Look) -> Iterator[Finding]:
+def hole_under_detector(look: LookAtMask) -> Iterator[Finding]:
     """A detector on a cell that is not habitat although its neighbours are."""
     hole = look.near_habitat & ~look.mask.is_habitat(look.detectors.x, look.detectors.y)
     if hole.mean() > 0.1:
@@ -52,7 +52,7 @@ def hole_under_detector(look: Look) -> Iterator[Finding]:
         )
 
 
-def small_buffer(look: Look) -> Iterator[Finding]:
+def small_buffer(look: LookAtMask) -> Iterator[Finding]:
     """A mask that ends within three times the movement of the detectors."""
     reach = look.mask.buffer or look.reach
     if reach < 3.0 * look.movement:
@@ -64,7 +64,7 @@ def small_buffer(look: Look) -> Iterator[Finding]:
         )
 
 
-def wide_buffer(look: Look) -> Iterator[Finding]:
+def wide_buffer(look: LookAtMask) -> Iterator[Finding]:
     """A mask that reaches further than twenty-five times the movement."""
     if look.reach > 25.0 * look.movement:
         yield note(
@@ -75,7 +75,7 @@ def wide_buffer(look: Look) -> Iterator[Finding]:
         )
 
 
-def coarse_mask(look: Look) -> Iterator[Finding]:
+def coarse_mask(look: LookAtMask) -> Iterator[Finding]:
     """Cells wider than 0.6 of the movement."""
     if look.mask.spacing > 0.6 * look.movement:
         yield warning(
@@ -85,7 +85,7 @@ def coarse_mask(look: Look) -> Iterator[Finding]:
         )
 
 
-def fine_mask(look: Look) -> Iterator[Finding]:
+def fine_mask(look: LookAtMask) -> Iterator[Finding]:
     """Very many cells that are ten times finer than the movement."""
     if look.mask.size > 50_000 and look.mask.spacing < look.movement / 10.0:
         yield note(
@@ -95,7 +95,7 @@ def fine_mask(look: Look) -> Iterator[Finding]:
         )
 
 
-def mask_covariates(look: Look) -> Iterator[Finding]:
+def mask_covariates(look: LookAtMask) -> Iterator[Finding]:
     """Covariates of the mask with gaps, or without variation."""
     for name in look.mask.covariates.data_vars:
         values = look.mask.covariate(name)
@@ -111,7 +111,7 @@ def mask_covariates(look: Look) -> Iterator[Finding]:
             yield note("mask-covariate-constant", what, "Leave it out of formulas")
 
 
-def extrapolation(look: Look) -> Iterator[Finding]:
+def extrapolation(look: LookAtMask) -> Iterator[Finding]:
     """Covariates beyond their range within twice the movement of a detector, in more than a quarter of the mask."""
     mask = look.mask
     if not mask.covariates.data_vars or not np.isfinite(look.movement):

@@ -106,9 +106,9 @@ def read_secr(
         effort = layout.effort(_occasions(own, layout, noccasions, captured.name))
         try:
             frame = _animals_at(own, layout, detector, tolerance)
-            traps = _detectors(layout, effort, detector, crs, effort_unit)
+            detectors = _detectors(layout, effort, detector, crs, effort_unit)
             ledger, animals = _ledger(own, captured.name), _animals(own, columns)
-            made[session] = CaptureHistory(frame, traps, animals=animals, session=session, ledger=ledger)
+            made[session] = CaptureHistory(frame, detectors, animals=animals, session=session, ledger=ledger)
         except SurveyError as error:
             bad.found += error.problems
     bad.raise_any()
