@@ -304,7 +304,7 @@ def _sites(sites: pd.DataFrame, visits: pd.DataFrame, bad: Problems) -> pd.DataF
     sites = sites.set_axis(pd.Index(sites.index.astype(str), name="site"), axis=0)
     for name in sites.index[sites.index.duplicated()].unique():
         bad.add("the site is in the table of sites twice", "Give every site one row", value=name)
-    for name in sorted(set(visits["site"]) - set(sites.index))[:20]:
+    for name in sorted(set(pd.unique(visits["site"])) - set(sites.index))[:20]:
         bad.add("the visits name a site that is not in the table of sites", "Add it or correct the name", value=name)
     return sites
 

@@ -80,6 +80,27 @@ def test_many_visits_do_not_underflow():
     assert at.loglik == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("at", [(0.3, 0.2, -0.4, 0.3), (-2.0, 1.0, 6.0, 0.5), (5.0, 2.0, -5.0, 1.0)])
+def test_one_pass_equals_the_general_way(at, monkeypatch):
+    """Also where products of the one pass overflow, and with more sites than a block."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 2, (600, 400)).astype(float)
+    y[rng.uniform(size=y.shape) < 0.5] = np.nan
+    y[rng.uniform(size=600) < 0.5] *= 0
+    y[5] = np.nan
+    sites = pd.DataFrame({"x": rng.normal(size=600)})
+    h = DetectionHistory.from_wide(y, sites=sites, visit_covariates={"v": rng.normal(size=y.shape)})
+    fast = Occupancy(h, "~ x", "~ v")
+    assert fast.one_pass is not None
+    monkeypatch.setattr("uncia.models.occupancy.one_pass.WORTH", np.inf)
+    general = Occupancy(h, "~ x", "~ v")
+    assert general.one_pass is None
+    at = np.array(at)
+    value, gradient = general.loglik_and_gradient(at)
+    assert fast.loglik(at) == pytest.approx(value, rel=1e-11)
+    np.testing.assert_allclose(fast.loglik_and_gradient(at)[1], gradient, rtol=1e-8, atol=1e-7)
+
+
 def test_the_sum_over_animals_needs_no_limit():
     """Mean 5,000 animals: the terms pass 1e200 on the way."""
     y = np.array([[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])

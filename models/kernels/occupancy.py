@@ -53,8 +53,29 @@ def mixture(prior, loglik, total, relative):
             continue
         weighted = 0.0
         for k in range(prior.shape[1]):
-            if loglik[g, k] > -math.inf:
+            if prior[g, k] > 0.0:
                 weighted += prior[g, k] * math.exp(loglik[g, k] - top)
         total[g] = top + math.log(weighted)
         for k in range(prior.shape[1]):
             relative[g, k] = math.exp(loglik[g, k] - total[g])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def detections_loglik(p, seen, start, loglik):
+    """loglik[G] = Σ log p[V] where seen[V], log(1 - p) elsewhere: `visits_loglik` of visits that only find or not."""
+    for g in range(start.size - 1):
+        total, product = 0.0, 1.0
+        for v in range(start[g], start[g + 1]):
+            product *= p[v] if seen[v] else 1.0 - p[v]
+            if product < TINY:
+                total += math.log(product)
+                product = 1.0
+        loglik[g] = total + math.log(product)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def detections_adjoint(p, seen, start, weight, adjoint):
+    """adjoint[V] of `detections_loglik` with respect to p, from weight[G]."""
+    for g in range(start.size - 1):
+        for v in range(start[g], start[g + 1]):
+            adjoint[v] = weight[g] / (p[v] if seen[v] else p[v] - 1.0) if weight[g] != 0.0 else 0.0

@@ -13,6 +13,7 @@ from ..derived import table
 from .delta import proportion, realised
 from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
+from .one_pass import OnePass
 from .visits import detections_by_site
 
 
@@ -56,6 +57,13 @@ class Occupancy(HistoryModel):
         self.absent = self.visits.absent()
         self.absent[_positions(history, known_occupied)] = -np.inf
         super().__init__(history, {"psi": psi, "p": p}, links)
+        self.one_pass = OnePass.of(self.parameters, self.visits, bool(len(known_occupied)))
+
+    def loglik(self, vector):
+        return super().loglik(vector) if self.one_pass is None else self.one_pass(vector, False)[0]
+
+    def loglik_and_gradient(self, vector):
+        return super().loglik_and_gradient(vector) if self.one_pass is None else self.one_pass(vector, True)
 
     def _mixed(self, values: Mapping[str, np.ndarray]) -> Mixed:
         return mix_two(values["psi"], self.visits.present(values["p"]), self.absent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.occupancy import visits_adjoint, visits_loglik
+from ..kernels.occupancy import detections_adjoint, detections_loglik, visits_adjoint, visits_loglik
 
 
 class Groups:
@@ -44,7 +44,9 @@ class Detections(Groups):
 
     def present(self, p: np.ndarray) -> np.ndarray:
         """float [G]: log-likelihood of the visits where the species is."""
-        return self.loglik(self._prob(p))[:, 0]
+        out = np.empty(len(self.start) - 1)
+        detections_loglik(np.ascontiguousarray(self.probability(p)), self.seen, self.start, out)
+        return out
 
     def absent(self) -> np.ndarray:
         """float [G]: log-likelihood of the visits where the species is not: 0, or -inf after a detection."""
@@ -52,17 +54,16 @@ class Detections(Groups):
 
     def pull_p(self, p: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Derivatives [V] with respect to p, from those with respect to `present` [G]."""
-        return self.pull(self._prob(p), weight[:, None])[:, 0] * np.where(self.seen, 1.0, -1.0) * self.slope(p)
+        out = np.empty(len(p))
+        weight = np.ascontiguousarray(weight)
+        detections_adjoint(np.ascontiguousarray(self.probability(p)), self.seen, self.start, weight, out)
+        return out if self.exposure is None else out * self.slope(p)
 
     def slope(self, p: np.ndarray) -> np.ndarray | float:
         """Derivative of `probability` with respect to p."""
         if self.exposure is None:
             return 1.0
         return self.exposure * np.exp((self.exposure - 1.0) * np.log1p(-p))
-
-    def _prob(self, p: np.ndarray) -> np.ndarray:
-        detection = self.probability(p)
-        return np.where(self.seen, detection, 1.0 - detection)[:, None]
 
 
 def detections_by_site(history, exposure: bool = False) -> Detections:
