@@ -111,6 +111,7 @@ def used_covariates(
 
 
 def one_of(what: str, value: object, allowed: tuple) -> None:
+    """Refuse a value that is not among those allowed."""
     if value not in allowed:
         raise refuse(f"{what} is not known", f"Use one of {', '.join(map(repr, allowed))}", value=value)
 

@@ -33,6 +33,7 @@ def superpopulation(model, values, entry) -> np.ndarray:
 
 
 def abundance_covariance(fit) -> np.ndarray:
+    """[T, T]: covariance of the estimated numbers of animals on each occasion, by the delta method."""
     J = jacobian(lambda v: numbers(fit.model, v).sum(axis=0), fit.vector)
     return fit.covariance_of(J)
 

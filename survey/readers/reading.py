@@ -46,7 +46,7 @@ NEVER = pd.Timestamp("2200-01-01", tz="UTC")
 class Reading:
     """One reading of a survey: its local time zone, and what was found on the way."""
 
-    timezone: str
+    timezone: str | None
     encoding: str | None = None
     order: str | None = None
     problems: Problems = field(default_factory=Problems)
@@ -72,7 +72,7 @@ class Reading:
             failures.reset_index(drop=True),
             records.reset_index(drop=True),
             identities.reset_index(drop=True),
-            timezone=self.timezone,
+            timezone=str(self.timezone),
             provenance=provenance,
             notes=tuple(self.notes),
         )
@@ -96,7 +96,7 @@ def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def alike(names: pd.Series, what: str) -> list[str]:
-    """Names that differ only in case, marks or leading zeros are perhaps one; marks between digits count (1-11, 11-1)."""
+    """Names that differ only in case, marks or leading zeros are perhaps one; marks between digits count (1-11)."""
     different = pd.Series(names.unique(), dtype=object)
     plain = different.str.casefold().str.replace(r"(?<!\d)[\W_]+|[\W_]+(?!\d)|(?<!\d)0+(?=\d)", "", regex=True)
     groups = different.groupby(plain).agg(list)
