@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from difflib import get_close_matches
+from typing import SupportsIndex
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class Columns:
     def has(self, *names: str) -> bool:
         return all(self.heading(name) is not None for name in names)
 
-    def fault(self, i: int, what: str, fix: str, value: object = None) -> None:
+    def fault(self, i: SupportsIndex, what: str, fix: str, value: object = None) -> None:
         """Record i of the sheet (from 0) is wrong."""
         self.problems.add(what, fix, file=self.sheet.name, row=int(self.row[i]), value=value)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .captures import CaptureHistory
-from .crs import to_degrees
+from .crs import projected, to_degrees
 from .effort import DAY, instants, working_pieces
 from .errors import refuse
 from .occasions import lay
@@ -67,8 +67,10 @@ def fieldwork(
         raise refuse(
             "the detectors have no CRS, so they have no longitude and latitude", "Give the detectors their crs"
         )
-    rng = np.random.default_rng(seed)
-    timezone = timezone or (tables.timezone if tables is not None else _zone_name(captures.occasions))
+    rng, system = np.random.default_rng(seed), projected(captures.detectors.crs)
+    known = timezone or (tables.timezone if tables is not None else _zone_name(captures.occasions))
+    zone_of(known)
+    timezone = str(known)
     occasions = _occasions(captures, timezone, start, occasion_days, day_boundary)
     edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
     if tables is None:
@@ -86,7 +88,7 @@ def fieldwork(
         records,
         _identities(captures, records, rng),
         timezone,
-        crs=captures.detectors.crs.to_string(),
+        crs=system.to_string(),
         provenance={"format": "simulated", "species": species, "seed": seed},
     )
 
@@ -178,7 +180,7 @@ def _visits(begin: int, finish: int, timezone: str, rng, every: int | None) -> l
     """The time between set-up and collection, cut by visits in the middle of the day."""
     if every is None:
         return [(begin, finish)]
-    first = _local([begin], timezone)[0].tz_localize(None).normalize()
+    first = _local(np.array([begin]), timezone)[0].tz_localize(None).normalize()
     n = int((finish - begin) / DAY / every)
     walls = (
         first + np.arange(1, n + 1) * pd.Timedelta(days=every) + pd.to_timedelta(rng.integers(540, 960, n), unit="min")

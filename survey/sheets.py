@@ -9,7 +9,7 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ class Sheet:
     """
 
     name: str
-    raw: dict[str, Sequence[str]]
+    raw: Mapping[str, Sequence[str]]
     row: np.ndarray
     repeated: frozenset[str] = field(default_factory=frozenset)
     decimal_comma: bool = False
@@ -98,6 +98,7 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> str:
         encoding = "utf-16"
     if encoding is None and b"\0" in data[:100_000]:
         raise refuse("this is not a text file", "Save the table as CSV UTF-8 or as .xlsx", file=name)
+    row = 1
     for candidate in [encoding] if encoding else ["utf-8-sig", "gb18030"]:
         try:
             text = data.decode(candidate)

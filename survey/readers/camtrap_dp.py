@@ -130,7 +130,8 @@ class Package:
             raise refuse(f"there is no {DESCRIPTOR} here", "Give the folder or the zip that holds it", value=str(path))
         self.base = found[: -len(DESCRIPTOR)].rstrip("/")
         self.descriptor = _json(self.files.read(found), DESCRIPTOR)
-        self.project = self.descriptor.get("project") if isinstance(self.descriptor.get("project"), dict) else {}
+        project = self.descriptor.get("project")
+        self.project: dict = project if isinstance(project, dict) else {}
         listed = self.descriptor.get("resources")
         listed = listed if isinstance(listed, list) else []
         self.resources = {r["name"]: r for r in listed if isinstance(r, dict) and "name" in r}

@@ -137,9 +137,8 @@ class _Source:
 
     def __init__(self, path: str | Path, reading: Reading, mapping: FieldMapping, files: dict[str, str | Path | None]):
         self.reading, self.mapping, self.own = reading, mapping, files
-        path = Path(path)
-        self.workbook = path if path.suffix.lower() == ".xlsx" else None
-        self.files = None if self.workbook else Files(path)
+        self.path = Path(path)
+        self.files = None if self.path.suffix.lower() == ".xlsx" else Files(path)
 
     def columns(self, table: str) -> Columns | None:
         """The columns of one of our tables; None when there is no such table."""
@@ -150,15 +149,16 @@ class _Source:
         return self.reading.columns(mapped.applied(sheet), mapped.names)
 
     def _sheet(self, table: str) -> Sheet | None:
-        if self.own.get(table) is not None:
-            return self.reading.sheet(self.own[table], table)
+        own = self.own.get(table)
+        if own is not None:
+            return self.reading.sheet(own, table)
         if self.files is None:
-            if not self.workbook.is_file():
-                raise refuse("there is no such file", "Check the path and the spelling", value=str(self.workbook))
-            data = self.workbook.read_bytes()
-            if table not in [title.strip().casefold() for title in sheet_names(data, self.workbook.name)]:
+            if not self.path.is_file():
+                raise refuse("there is no such file", "Check the path and the spelling", value=str(self.path))
+            data = self.path.read_bytes()
+            if table not in [title.strip().casefold() for title in sheet_names(data, self.path.name)]:
                 return None
-            return sheet_of(data, self.workbook.name, table=table)
+            return sheet_of(data, self.path.name, table=table)
         wanted = self.mapping.tables[table].file
         for name in [wanted] if wanted else [table + ending for ending in ENDINGS]:
             found = self.files.find(name)
