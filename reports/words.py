@@ -44,7 +44,7 @@ def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     parts += [remarks(analysis)] if analysis.fit.verdict.good else []
     if analysis.study.config.report.public:
         parts.append(say("public", grid=f"{analysis.study.config.report.public_grid / 1000:g}"))
-    return parts
+    return [part for part in parts if part]
 
 
 def remarks(analysis: Analysis) -> str:

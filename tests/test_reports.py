@@ -1,6 +1,7 @@
 """The report: one self-contained page with stable ids, the files beside it, and what the public is not told."""
 
 import re
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -11,6 +12,7 @@ import rioxarray
 import small_survey
 
 from uncia import survey
+from uncia.models.verdict import Outcome, Remark
 from uncia.reports import report, words
 from uncia.reports.analysis import Analysis, analyse
 from uncia.reports.config import config_from
@@ -72,8 +74,8 @@ def test_the_page_begins_with_the_headline(written, analysis):
 def test_names_from_the_data_cannot_break_the_page(analysis, tmp_path):
     config = analysis.study.config
     name = {"survey": config.survey.model_copy(update={"name": "<b>& cats</b>"})}
-    study = report.replace(analysis.study, config=config.model_copy(update=name))
-    path = report.write_report(report.replace(analysis, study=study), tmp_path / "report")
+    study = replace(analysis.study, config=config.model_copy(update=name))
+    path = report.write_report(replace(analysis, study=study), tmp_path / "report")
     assert "<h1>&lt;b&gt;&amp; cats&lt;/b&gt;</h1>" in path.read_text("utf-8")
 
 
@@ -204,7 +206,7 @@ def test_change_without_a_standard_error():
 
 
 def test_paragraphs(analysis):
-    data, precision, model, remarks = words.in_short(analysis, texts("en"))
+    data, precision, model = words.in_short(analysis, texts("en"))
     assert data == (
         "14 individuals were identified in 98 detections at 25 stations, in 491.0 camera days from 1 May 2024 to "
         "21 May 2024; 43 times an animal was met at a further station."
@@ -217,7 +219,21 @@ def test_paragraphs(analysis):
         precision,
     )
     assert model == "The numbers are those of the model ‘constant’, the best of 2 by AICc among those that can be used."
-    assert remarks == " ".join(map(str, analysis.fit.verdict.remarks[1:])) and "14 animals were detected" in remarks
+
+
+def test_remarks_on_the_fit_are_told(analysis):
+    few = Remark(Outcome.FEW_ANIMALS, "14 animals were detected")
+    fit = replace(analysis.fit, base_verdict=analysis.fit.base_verdict.also(few))
+    told = words.in_short(Analysis(analysis.study, {"constant": fit, "rugged": analysis.fits["rugged"]}), texts("en"))
+    assert "Only 14 animals were detected: treat the interval as a rough guide" in told[-1]
+
+
+def test_numbers_that_must_not_be_used_are_marked(analysis, tmp_path):
+    wrong = Remark(Outcome.NOT_CONVERGED, "the climb stopped")
+    fits = {name: replace(fit, base_verdict=fit.base_verdict.also(wrong)) for name, fit in analysis.fits.items()}
+    path = report.write_report(Analysis(analysis.study, fits), tmp_path / "report")
+    assert 'class="headline doubtful"' in path.read_text("utf-8")
+    assert "These numbers must not be used as they are. The fit did not converge" in path.read_text("utf-8")
 
 
 def test_lost_days(analysis):
@@ -236,7 +252,7 @@ def test_visit_rate():
 def test_a_model_named_in_the_form_is_reported(analysis):
     named = analysis.study.config.report.model_copy(update={"model": "rugged"})
     config = analysis.study.config.model_copy(update={"report": named})
-    other = report.replace(analysis, study=report.replace(analysis.study, config=config))
+    other = replace(analysis, study=replace(analysis.study, config=config))
     assert other.reported == "rugged"
     assert words.which_model(other, texts("en").say).endswith("‘rugged’, as the survey's form asks.")
 
