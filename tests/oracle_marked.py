@@ -108,3 +108,37 @@ def emigration_history(met, phi, out, away, star, lost):
         return total
 
     return onward(first, "here")
+
+
+def misidentified(observed, p, alpha, mean, most=25):
+    """log Pr(numbers of identities with each history) + sum of log of their factorials, the number of animals Poisson.
+
+    `observed` counts identities by history, a tuple over occasions. Every animal is on every occasion missed, rightly
+    met, or turned into an identity of its own; the numbers of all animals are added up one by one.
+    """
+    T = len(p)
+    one = {(): 1.0}  # the histories that one animal leaves behind, sorted
+    outcomes = {}
+    for code in range(3**T):
+        steps = [(code // 3**t) % 3 for t in range(T)]
+        probability = math.prod([1.0 - p[t], p[t] * alpha, p[t] * (1.0 - alpha)][steps[t]] for t in range(T))
+        right = tuple(int(s == 1) for s in steps)
+        left = ([right] if any(right) else []) + [
+            tuple(int(j == t) for j in range(T)) for t, s in enumerate(steps) if s == 2
+        ]
+        key = tuple(sorted(left))
+        outcomes[key] = outcomes.get(key, 0.0) + probability
+    wanted = tuple(sorted(h for h, k in observed.items() for _ in range(k)))
+    limit = {h: wanted.count(h) for h in wanted}
+    total, weight = (1.0 if not wanted else 0.0) * math.exp(-mean), math.exp(-mean)
+    for N in range(1, most):
+        grown = {}
+        for key, a in one.items():
+            for more, b in outcomes.items():
+                new = tuple(sorted(key + more))
+                if all(new.count(h) <= limit.get(h, 0) for h in set(new)):
+                    grown[new] = grown.get(new, 0.0) + a * b
+        one = grown
+        weight *= mean / N
+        total += weight * one.get(wanted, 0.0)
+    return math.log(total) + sum(math.lgamma(k + 1) for k in observed.values())
