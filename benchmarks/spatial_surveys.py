@@ -64,10 +64,14 @@ def simulate(size: str, kind: str, seed: int = 1) -> Survey:
     rows = np.array([[lambda0, sigma, 1.0]])
     beta = np.array([0.0, 0.3, -0.2, 0.1])
     covariates = _covariates(raster)
-    animal, detector, occasion, count = _captures(rng, scale, raster, covariates @ beta, pass_x, pass_y, rows[0], kind, occasions)
+    animal, detector, _, count = _captures(
+        rng, scale, raster, covariates @ beta, pass_x, pass_y, rows[0], kind, occasions
+    )
     seen, index = np.unique(animal, return_inverse=True)
     beta[0] = np.log(scale.animals / np.exp(covariates @ beta).sum())
-    return Survey(_problem(kind, occasions, raster, pass_x, pass_y, seen.size, index, detector, count), covariates, beta, rows)
+    return Survey(
+        _problem(kind, occasions, raster, pass_x, pass_y, seen.size, index, detector, count), covariates, beta, rows
+    )
 
 
 def _covariates(raster: Raster) -> np.ndarray:

@@ -27,7 +27,11 @@ def log_phi(order, u, value, first, second):
     for k in range(u.shape[0]):
         for m in range(u.shape[1]):
             v = u[k, m]
-            if v < 1.0:
+            if v < 0.01:
+                v2 = v * v
+                value[k, m] = v * (0.5 + v * (C1 / 2 + v2 * (C2 / 4)))
+                d1, d2 = 0.5 + v * (C1 + v2 * (C2 + v2 * C3)), C1 + v2 * (3 * C2 + v2 * 5 * C3)
+            elif v < 1.0:
                 v2 = v * v
                 s0, s1, s2 = 0.0, 0.0, 0.0
                 for j in range(10, -1, -1):
@@ -50,20 +54,26 @@ def log_phi(order, u, value, first, second):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def log_hazard(order, value, first, second):
-    """Replaces value[K, B] = log g by log(-log(1 - g)); first and second: its derivatives with respect to log g."""
+def log_hazard(order, g, value, first, second):
+    """Replaces g[K, B] by the hazard y = -log(1 - g), and value = log g by log y.
+
+    first and second: its derivatives with respect to log g. Small g take the series of log(y/g).
+    """
     for k in range(value.shape[0]):
         for m in range(value.shape[1]):
-            v = value[k, m]
-            u = min(math.exp(v), ALMOST_ONE)
-            if u < 1e-17:
-                slope, bend = 1.0, 0.0
+            u = min(g[k, m], ALMOST_ONE)
+            if u < 1e-3:
+                y = u * (1.0 + u * (1 / 2 + u * (1 / 3 + u * (1 / 4 + u * (1 / 5 + u / 6)))))
+                value[k, m] += u * (1 / 2 + u * (5 / 24 + u * (1 / 8 + u * (251 / 2880 + u * (19 / 288)))))
+                slope = 1.0 + u * (1 / 2 + u * (5 / 12 + u * (3 / 8 + u * (251 / 720 + u * (95 / 288)))))
+                bend = u * (1 / 2 + u * (5 / 6 + u * (9 / 8 + u * (251 / 180 + u * (475 / 288)))))
             else:
                 y = -math.log1p(-u)
                 odds = u / (1.0 - u)
                 slope = odds / y
                 bend = slope * (1.0 + odds - slope)
                 value[k, m] = math.log(y)
+            g[k, m] = y
             if order > 0:
                 first[k, m] = slope
             if order > 1:

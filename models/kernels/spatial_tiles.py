@@ -448,6 +448,14 @@ def _rows_within(centre, radius, origin):
     return int(r0), int(max(r0, r1))
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def _outer(ax, ay, unseen, r0, r1, q):
+    """q [32, 32] = unseen · Gaussian."""
+    for r in range(r0, r1):
+        for c in range(TILE):
+            q[r, c] = unseen[r, c] * (ay[r] * ax[c])
+
+
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _weigh(ax, ay, unseen, exponent, r0, r1, q):
     """q [32, 32] = unseen · Gaussian · exp(exponent)."""
@@ -467,6 +475,11 @@ def _add_scaled(weight, field, r0, r1, out):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _local_posterior(i, place, animals, detectors, local, fields, phi, highest, unseen, exponent, r0, r1, q):
     """q [32, 32] = unseen · Gaussian_i · Π φ^count on rows [r0, r1); False where the exponent might overflow."""
+    x, y = _on_tile(animals, i, place)
+    ax, ay = animals.table_x[x], animals.table_y[y]
+    if local.trial_start[i] == local.trial_start[i + 1] and local.field_start[i] == local.field_start[i + 1]:
+        _outer(ax, ay, unseen, r0, r1, q)
+        return True
     exponent[r0:r1] = 0.0
     room = 0.0
     for e in range(local.trial_start[i], local.trial_start[i + 1]):
@@ -482,8 +495,7 @@ def _local_posterior(i, place, animals, detectors, local, fields, phi, highest, 
         _add_scaled(local.caught[e], phi[f], r0, r1, exponent)
         if local.extra[e] != 0.0:
             _add_scaled(-local.extra[e], fields[f], r0, r1, exponent)
-    x, y = _on_tile(animals, i, place)
-    _weigh(animals.table_x[x], animals.table_y[y], unseen, exponent, r0, r1, q)
+    _weigh(ax, ay, unseen, exponent, r0, r1, q)
     return room < 600.0
 
 
@@ -732,25 +744,32 @@ def _trial_derivatives(count, scale, gx, gy, r0, r1, slope, bend):
                 slope[r, c], bend[r, c] = count * _slope_high(u), count * _bend_high(u)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 def _bent_square(q, bend, a0, b0, a1, b1, ox, oy, r0, r1):
     """Σ q bend (a0 + b0 d²)(a1 + b1 d²)."""
-    total = 0.0
+    lanes = np.zeros(TILE)
     for r in range(r0, r1):
         dy2 = (oy + r) * (oy + r)
         for c in range(TILE):
             d2 = dy2 + (ox + c) * (ox + c)
-            total += q[r, c] * bend[r, c] * (a0 + b0 * d2) * (a1 + b1 * d2)
+            lanes[c] += q[r, c] * bend[r, c] * (a0 + b0 * d2) * (a1 + b1 * d2)
+    total = 0.0
+    for c in range(TILE):
+        total += lanes[c]
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _inner(a, b, r0, r1):
-    """Σ a b over rows [r0, r1) of two tiles."""
-    total = 0.0
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _inner(a, b, r0, r1, lanes):
+    """Σ a b over rows [r0, r1) of two tiles; the columns are summed side by side in lanes [32]."""
+    for c in range(TILE):
+        lanes[c] = 0.0
     for r in range(r0, r1):
         for c in range(TILE):
-            total += a[r, c] * b[r, c]
+            lanes[c] += a[r, c] * b[r, c]
+    total = 0.0
+    for c in range(TILE):
+        total += lanes[c]
     return total
 
 
@@ -826,20 +845,20 @@ def _cell_terms(mu, unseen, posterior, scores, along_mu, cross, moving, d_detect
     scores [P, 32, 32] = ∂log mu − ∂Λ; cross [D, 32, 32] = Σ_i d_log_a_i q_i ∂(own terms); mu here is exp(log mu).
     """
     size = scores.shape[0]
-    product = np.empty((TILE, TILE))
+    product, lanes = np.empty((TILE, TILE)), np.empty(TILE)
     for a in range(size):
-        detected[a] += _inner(mu, along_mu[a], 0, TILE) - _inner(unseen, scores[a], 0, TILE)
+        detected[a] += _inner(mu, along_mu[a], 0, TILE, lanes) - _inner(unseen, scores[a], 0, TILE, lanes)
         for r in range(TILE):
             for c in range(TILE):
                 product[r, c] = (posterior[r, c] - d_detected * unseen[r, c]) * scores[a, r, c]
         for b in range(size):
-            second[a, b] += _inner(product, scores[b], 0, TILE)
+            second[a, b] += _inner(product, scores[b], 0, TILE, lanes)
         _product(mu, along_mu[a], 0, TILE, product)
         for b in range(size):
-            second[a, b] += d_detected * _inner(product, along_mu[b], 0, TILE)
+            second[a, b] += d_detected * _inner(product, along_mu[b], 0, TILE, lanes)
         for j in range(cross.shape[0]):
             b = moving[j]
-            value = _inner(scores[a], cross[j], 0, TILE)
+            value = _inner(scores[a], cross[j], 0, TILE, lanes)
             second[a, b] += value
             second[b, a] += value
 
@@ -878,7 +897,7 @@ def curve(
     over_fields, over_bend, highest = _room(n_fields), _room(n_fields), np.empty(n_fields)
     fields_by = np.empty((n_fields, n_moving, TILE, TILE))
     scores, x_tile, score, cross, ones = _room(size), _room(size), _room(n_moving), _room(n_moving), np.ones(d.x.size)
-    single = _room(6)
+    single, lanes = _room(6), np.empty(TILE)
     exponent, q, slope, bend, mu, posterior = single[0], single[1], single[2], single[3], single[4], single[5]
     for t in range(t0, t1):
         place = tiles.place[t]
@@ -915,22 +934,18 @@ def curve(
             _pull_fields(i, share[i], local, slopes, q, r0, r1, over_fields)
             _curve_fields(i, share[i], local, bends, q, r0, r1, over_bend)
             for p in range(size):
-                mean[e, p] = _inner(q, scores[p], r0, r1)
+                mean[e, p] = _inner(q, scores[p], r0, r1, lanes)
             for j in range(n_moving):
                 _product(q, score[j], r0, r1, slope)
                 _add_scaled(share[i], slope, r0, r1, cross[j])
                 for k in range(j + 1):
-                    own[t, j, k] += share[i] * _inner(slope, score[k], r0, r1)
-                total = 0.0
-                for r in range(r0, r1):
-                    for c in range(TILE):
-                        total += slope[r, c]
-                mean[e, moving[j]] += total
+                    own[t, j, k] += share[i] * _inner(slope, score[k], r0, r1, lanes)
+                mean[e, moving[j]] += _inner(q, score[j], r0, r1, lanes)
         for f in range(n_fields):
             for j in range(n_moving):
                 _product(over_bend[f], fields_by[f, j], 0, TILE, slope)
                 for k in range(j + 1):
-                    own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE)
+                    own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE, lanes)
         _load(log_mu, tiles, t, -np.inf, mu)
         for r in range(TILE):
             for c in range(TILE):

@@ -100,11 +100,11 @@ class BlockModel:
         at = (passes.x[near], passes.y[near], passes.sigma[near], passes.third[near])
         self.shape.kernel(order, *at, x, y, log_h, first, second)
         log_h += passes.log_scale[near, None]
+        h = np.exp(log_h)
         link = [None, None]
         if self.probability:
             link = [np.empty(size if order > d else (0, 0)) for d in range(2)]
-            log_hazard(order, log_h, *link)
-        h = np.exp(log_h)
+            log_hazard(order, h, log_h, *link)
         fields = self.exposure[near].T @ h
         return Step(low, high, near, animals, log_h, h, fields, self.void_weight @ fields, first, second, *link)
 
@@ -193,7 +193,11 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
     over_trials = None
     if step.trials is not None:
         over_trials = step.trials.T @ q
-        np.add.at(over_log_h, step.trial_pass, over_trials * step.trial_phi[1])
+        terms = over_trials * step.trial_phi[1]
+        if np.all(np.diff(step.trial_pass)):  # ascending: every pass has but one kind of trial
+            over_log_h[step.trial_pass] += terms
+        else:
+            np.add.at(over_log_h, step.trial_pass, terms)
     over_log_h += (model.exposure[step.passes] @ over_fields) * step.h
     return Adjoints(q, over_mu, over_fields, over_trials, over_log_h)
 

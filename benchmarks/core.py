@@ -1,0 +1,265 @@
+"""How fast the spatial likelihood is on this machine, beside what the machine could do.
+
+    python benchmarks/core.py                          every size and observation model (a quarter of an hour)
+    python benchmarks/core.py --sizes S,M              a minute
+    python benchmarks/core.py --sizes M --kinds count --stress 200
+
+Prints the machine and its calibration, then for each size and observation model: time of the value, of value and
+gradient, and of the curvature; the ratio to the limit and, for S and M, to dense NumPy; a fit from a cold start; peak
+memory. The limit is the multiply-adds of the pairs that matter (within 7.4 sigma for detectors, e^-30 for animals; 3
+and 4 per pair for value and gradient) at the peak of a matrix product, plus three exponentials per cell.
+Times are the least of several runs, in CPU time of the process unless it says wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+import scipy
+from scipy.optimize import minimize
+from spatial_surveys import SIZES, SPACING, Survey, simulate
+from threadpoolctl import threadpool_limits
+
+from uncia.models.spatial.engine import SpatialLikelihood
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import oracle
+
+KINDS = ("count", "proximity", "multi")
+
+
+def least(work, seconds: float = 1.0, clock=time.process_time) -> float:
+    """The shortest of the runs that fit into a time budget (at least two)."""
+    best, runs, begin = np.inf, 0, time.perf_counter()
+    while runs < 2 or time.perf_counter() - begin < seconds:
+        start = clock()
+        work()
+        best, runs = min(best, clock() - start), runs + 1
+    return best
+
+
+def calibrate() -> dict[str, float]:
+    """What one thread of this machine does, per second."""
+    a, out = np.random.default_rng(1).random((1000, 1000)), np.empty((1000, 1000))
+    x, y = np.random.default_rng(2).random((2, 8192))
+    big = np.ones(2**25)
+    exponent = -np.random.default_rng(3).random(8192) * 20
+    with threadpool_limits(1):
+        return {
+            "multiply-adds in a matrix product": 1e9 / least(lambda: np.dot(a, a, out)),
+            "multiply-adds of axpy from L2": 8192 * 50 / least(lambda: [np.add(y, x, y) for _ in range(50)]),
+            "bytes read from memory": big.nbytes / least(lambda: big.sum()),
+            "exponentials": 8192 * 50 / least(lambda: [np.exp(exponent) for _ in range(50)]),
+        }
+
+
+class Objective:
+    """Minus the log-likelihood of density covariates and two detection parameters, its gradient and its Hessian."""
+
+    def __init__(self, survey: Survey, likelihood: SpatialLikelihood):
+        self.survey, self.likelihood = survey, likelihood
+        self.ones = np.ones(survey.problem.n_animals)
+        self.evaluations = 0
+
+    def at(self, vector):
+        rows = np.array([[np.exp(vector[-2]), np.exp(vector[-1]), 1.0]])
+        return self.likelihood.evaluate(self.survey.covariates @ vector[:-2], rows)
+
+    def value(self, vector) -> float:
+        at = self.at(vector)
+        return float(at.detected - at.log_a.sum())
+
+    def value_and_gradient(self, vector) -> tuple[float, np.ndarray]:
+        self.evaluations += 1
+        at = self.at(vector)
+        d_log_mu, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
+        gradient = np.concatenate([self.survey.covariates.T @ d_log_mu, d_rows[0, :2] * at.rows[0, :2]])
+        return float(at.detected - at.log_a.sum()), -gradient
+
+    def hessian(self, vector) -> np.ndarray:
+        """Second derivatives, with what the log links of the detection parameters bend."""
+        at = self.at(vector)
+        size = vector.size
+        along_mu = np.zeros((len(self.survey.covariates), size))
+        along_mu[:, :-2] = self.survey.covariates
+        along_rows = np.zeros((1, 3, size))
+        along_rows[0, 0, -2], along_rows[0, 1, -1] = at.rows[0, :2]
+        second = self.likelihood.curvature(at, self.ones, -1.0, along_mu, along_rows).second
+        _, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
+        second[[-2, -1], [-2, -1]] += d_rows[0, :2] * at.rows[0, :2]
+        return -second
+
+
+def cold_start(survey: Survey) -> np.ndarray:
+    """Densities from the animals seen, sigma from how far their detections spread, one detection per animal."""
+    p = survey.problem
+    animal = np.repeat(np.arange(p.n_animals), np.diff(p.event_start))
+    x, y, count = p.pass_x[p.event_pass], p.pass_y[p.event_pass], p.event_count
+    total = np.bincount(animal, count)
+    centre_x, centre_y = (np.bincount(animal, count * a) / total for a in (x, y))
+    spread = np.sum(count * ((x - centre_x[animal]) ** 2 + (y - centre_y[animal]) ** 2))
+    sigma = np.sqrt(spread / (2 * max(total.sum() - p.n_animals, 1)))
+    density = p.n_animals / len(survey.covariates)
+    exposure = np.sum(p.void_weight[p.entry_field] * p.entry_exposure) / len(p.pass_x)
+    per_detector = total.sum() / (density * 2 * np.pi * (sigma / SPACING) ** 2 * len(p.pass_x))
+    start = np.zeros(survey.covariates.shape[1] + 2)
+    start[0], start[-2:] = np.log(density), np.log([per_detector / exposure, sigma])
+    return start
+
+
+def fit(objective: Objective, start: np.ndarray):
+    """BFGS from the curvature at the start, then one Newton step."""
+    objective.evaluations = 0
+    values, vectors = np.linalg.eigh(objective.hessian(start))
+    inverse = (vectors / np.maximum(np.abs(values), 1e-3 * values.max())) @ vectors.T
+    inverse = (inverse + inverse.T) / 2
+    found = minimize(
+        objective.value_and_gradient, start, jac=True, method="BFGS", options={"hess_inv0": inverse, "gtol": 1e-3}
+    )
+    polished = found.x - np.linalg.solve(objective.hessian(found.x), objective.value_and_gradient(found.x)[1])
+    return polished
+
+
+def pair_limit(survey: Survey, objective: Objective, vector, rate: dict[str, float]) -> float:
+    """Seconds that the multiply-adds and exponentials of value and gradient need at the machine's peak."""
+    p = survey.problem
+    sigma = np.exp(vector[-1]) / SPACING
+    side = p.raster.habitat.shape[0]
+
+    def cells(x, y, radius):
+        """Cells of the raster in discs, by strips."""
+        inside = 0.0
+        for j in range(side):
+            half = np.sqrt(np.maximum(radius**2 - (y - j) ** 2, 0.0))
+            inside += np.maximum(np.minimum(x + half, side - 0.5) - np.maximum(x - half, -0.5), 0.0).sum()
+        return inside
+
+    animal = np.repeat(np.arange(p.n_animals), np.diff(p.event_start))
+    total = np.bincount(animal, p.event_count)
+    x, y = p.pass_x / SPACING, p.pass_y / SPACING
+    centre_x, centre_y = (np.bincount(animal, p.event_count * a[p.event_pass]) / total for a in (x, y))
+    detectors = cells(x, y, np.full(x.size, sigma * np.sqrt(2 * np.log(1e12))))
+    animals = cells(centre_x, centre_y, sigma * np.sqrt(60.0 / total))
+    multiply_adds = 3 * detectors + 4 * animals
+    return multiply_adds / rate["multiply-adds in a matrix product"] + 3 * side**2 / rate["exponentials"]
+
+
+def dense(survey: Survey, vector) -> None:
+    """The likelihood over all pairs, in NumPy."""
+    rows = np.array([[np.exp(vector[-2]), np.exp(vector[-1]), 1.0]])
+    oracle.spatial(survey.problem, survey.covariates @ vector[:-2], rows)
+
+
+def peak_gigabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def report(size: str, kind: str, rate: dict[str, float], threads: int) -> None:
+    """One block of lines."""
+    survey = simulate(size, kind)
+    before = peak_gigabytes()
+    one, many = (SpatialLikelihood(survey.problem, threads=n) for n in (1, threads))
+    objective, shared = Objective(survey, one), Objective(survey, many)
+    truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
+    objective.value_and_gradient(truth), objective.hessian(truth)  # compiled
+    value, both = least(lambda: objective.value(truth)), least(lambda: objective.value_and_gradient(truth))
+    bend = least(lambda: objective.hessian(truth))
+    wall = least(lambda: objective.value_and_gradient(truth), clock=time.perf_counter)
+    wall_many = least(lambda: shared.value_and_gradient(truth), clock=time.perf_counter)
+    limit = pair_limit(survey, objective, truth, rate)
+    begin = time.perf_counter()
+    best = fit(shared, cold_start(survey))
+    fitted = time.perf_counter() - begin
+    error = (best - truth)[-1]
+    p = survey.problem
+    print(f"{size:3s}{kind:10s} M {p.raster.size:,}  K {len(p.pass_x):,}  n {p.n_animals:,}")
+    print(f"   value {1e3 * value:.2f} ms   value + gradient {1e3 * both:.2f} ms   Hessian {1e3 * bend:.1f} ms")
+    print(f"   limit {1e3 * limit:.2f} ms: value + gradient at {both / limit:.1f} times the limit")
+    print(f"   wall: 1 thread {1e3 * wall:.2f} ms,", end=" ")
+    print(f"{threads} threads {1e3 * wall_many:.2f} ms ({wall / wall_many:.2f} times)")
+    print(f"   fit of {truth.size} parameters from a cold start, {threads} threads, wall: {fitted:.2f} s,", end=" ")
+    print(f"{shared.evaluations} evaluations + 2 Hessians; error of log sigma {error:+.4f}")
+    if size in "SM":
+        slow = least(lambda: dense(survey, truth))
+        print(f"   dense NumPy, value only: {1e3 * slow:.0f} ms, {slow / value:.0f} times ours")
+    print(f"   peak memory of the process {peak_gigabytes():.2f} GB (before the likelihood {before:.2f})", flush=True)
+
+
+def stress(size: str, kind: str, points: int) -> None:
+    """Worst errors against the dense twin at random parameter values far from the optimum."""
+    survey = simulate(size, kind)
+    likelihood = SpatialLikelihood(survey.problem)
+    rng = np.random.default_rng(1)
+    worst = np.zeros(4)
+    for _ in range(points):
+        rows = survey.rows * [[10 ** rng.uniform(-3, 2), 10 ** rng.uniform(-1, 0.7), 1.0]]
+        at = likelihood.evaluate(survey.log_mu, rows)
+        ones = np.ones(survey.problem.n_animals)
+        _, d_rows = likelihood.pullback(at, ones, -1.0)
+        log_a, detected = oracle.spatial(survey.problem, survey.log_mu, rows)
+        loglik = log_a.sum() - detected
+        expected = np.empty(2)
+        for column in range(2):
+            moved = rows.astype(complex)
+            moved[0, column] += 1e-30j
+            log_moved, moved_detected = oracle.spatial(survey.problem, survey.log_mu, moved)
+            expected[column] = (log_moved.sum() - moved_detected).imag / 1e-30
+        errors = (
+            abs(at.log_a.sum() - at.detected - loglik) / abs(loglik),
+            np.abs(np.expm1(at.log_a - log_a)).max(),
+            (np.abs(d_rows[0, :2] - expected) / np.abs(expected)).max(),
+            at.bound,
+        )
+        worst = np.maximum(worst, errors)
+    names = ("log-likelihood", "one animal's integral", "gradient", "bound that was reported")
+    print(f"{size} {kind}: worst relative error at {points} points: ", end="")
+    print(", ".join(f"{name} {error:.1e}" for name, error in zip(names, worst, strict=True)), flush=True)
+
+
+def machine() -> str:
+    """Processor, cores, Python and libraries."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    versions = f"numpy {np.__version__}, scipy {scipy.__version__}, numba {numba.__version__}"
+    return (
+        f"{processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.python_version()}, {versions}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="S,M,L,XL", help="of S, M, L, XL")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of count, proximity, multi")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--stress", type=int, default=0, metavar="POINTS", help="check accuracy instead of time")
+    arguments = parser.parse_args()
+    sizes, kinds = arguments.sizes.split(","), arguments.kinds.split(",")
+    if not set(sizes) <= SIZES.keys() or not set(kinds) <= set(KINDS):
+        parser.error(f"sizes are {', '.join(SIZES)}; kinds are {', '.join(KINDS)}")
+    print(machine())
+    if arguments.stress:
+        for size in sizes:
+            for kind in kinds:
+                stress(size, kind, arguments.stress)
+        return
+    rate = calibrate()
+    for name, per_second in rate.items():
+        print(f"   {name}: {per_second / 1e9:.1f} thousand million per second")
+    for size in sizes:
+        for kind in kinds:
+            report(size, kind, rate, arguments.threads)
+
+
+if __name__ == "__main__":
+    main()
