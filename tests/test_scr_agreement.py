@@ -106,6 +106,9 @@ SE_TOLERANCE = {
     ("blackbear_hazard", "hazard exponential, sexes pooled"): 0.06,
     ("hare", "hazard variable power"): 0.02,
 }
+# secr differenced a slope per metre with too coarse a step: its standard errors of D there contradict its own
+# likelihood ratio (z² = 8.9 against 1.2 on the identity link), see the test at the end of this file
+SE_WRONG_THERE = {("possum", "D~d.to.shore, identity"), ("possum", "D~d.to.shore, log link")}
 IDS = [f"{name}: {words}" for name, _, words, _ in CASES]
 
 
@@ -154,6 +157,8 @@ def test_fit_and_what_follows(name, read, words, options):
     if fit.model.parameters["D"].link.name == "identity":
         scale[fit.model.parameters.slice_of("D")] = PER_100_KM2
     known = np.isfinite(se)
+    if (name, words) in SE_WRONG_THERE:
+        known[fit.model.parameters.slice_of("D")] = False
     assert np.all(np.abs(fit.vector - to_ours(fit.model, theirs[:, 0]))[known] <= 2e-2 * (se * scale)[known])
     np.testing.assert_allclose(fit.se[known], (se * scale)[known], rtol=SE_TOLERANCE.get((name, words), 0.01))
     _check_derived(fit, there.get("derived", {}))
@@ -206,3 +211,11 @@ def test_several_sessions(words, options):
     np.testing.assert_allclose(fit.se, theirs[:, 1], rtol=0.01)
     table = fit.derive()
     assert list(table["scope"].unique()) == [f"session {year}" for year in SESSIONS]
+
+
+@pytest.mark.parametrize("links", [{}, {"D": "identity"}], ids=["log", "identity"])
+def test_a_slope_per_metre_has_the_standard_error_that_its_likelihood_ratio_says(links):
+    captures, mask = scr_data("possum")
+    fit = models.SCR(captures, mask, D="~ d_to_shore", links=links).fit()
+    ratio = 2.0 * (fit.loglik - models.SCR(captures, mask).fit().loglik)
+    assert (fit.vector[1] / fit.se[1]) ** 2 == pytest.approx(ratio, rel=0.05)
