@@ -142,3 +142,28 @@ def misidentified(observed, p, alpha, mean, most=25):
         weight *= mean / N
         total += weight * one.get(wanted, 0.0)
     return math.log(total) + sum(math.lgamma(k + 1) for k in observed.values())
+
+
+def state_history(seen, phi, p, psi, lost):
+    """Pr(history | first encounter and its state): the sum over all sequences of states and death.
+
+    phi[t][i] survival in state i from occasion t; p[t][j] detection on occasion t; psi[t][i][j] moves from t to t + 1.
+    """
+    T, S = len(seen), len(phi[0])
+    met = [t for t, s in enumerate(seen) if s > 0]
+    end = met[-1] if lost else T - 1
+
+    def onward(t, state):
+        if t == end:
+            return 1.0
+        s = seen[t + 1]
+        if state is None:
+            return 0.0 if s > 0 else onward(t + 1, None)
+        total = 0.0 if s > 0 else (1.0 - phi[t][state]) * onward(t + 1, None)
+        for j in range(S):
+            look = {0: 1.0 - p[t + 1][j], -1: 1.0}.get(s, p[t + 1][j] if s == j + 1 else 0.0)
+            if look > 0:
+                total += phi[t][state] * psi[t][state][j] * look * onward(t + 1, j)
+        return total
+
+    return onward(met[0], seen[met[0]] - 1)

@@ -1,0 +1,272 @@
+"""Survival of animals in states: places, breeding, age and stage (Arnason 1973; Schwarz et al. 1993)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from ...survey.encounters import MISSING, EncounterHistory
+from ...survey.errors import refuse
+from ..derived import Estimate, table, z_of
+from ..fit import Fit
+from ..kernels.survival_states import multistate
+from ..parameters import ParameterSet
+from .base import MarkedModel, by_axis, jacobian, scopes, used_covariates
+from .layout import build, lay_out, occasion_factors, profiles
+
+TINY = 1e-300
+NAMES = ("t", "T", "state", "move", "origin", "target")
+
+
+class MultistateFit(Fit):
+    """A `Fit` of `Multistate`: adds the probabilities of moving between states."""
+
+    def transitions(self) -> pd.DataFrame:
+        """Probability to be in a state on the next occasion, given survival: from states that leave a choice.
+
+        Returns
+        -------
+        DataFrame with the covariates of psi, origin, target, estimate, se, lower, upper (95 % on the logit scale)
+        """
+        return self.model.transition_table(self)
+
+
+class Multistate(MarkedModel):
+    """Arnason-Schwarz model: survival, detection and movement by state.
+
+    Parameters
+    ----------
+    history : EncounterHistory whose states 1..S say in which state an animal was met
+    phi : formula of survival from occasion t to t + 1, by the state on occasion t: animal and occasion covariates,
+        `t`, `T` and `state` (factor); or a number
+    p : formula of detection on occasion t + 1, by the state on it
+    psi : formula of the odds of moving against staying (against the first possible target where an animal cannot stay),
+        given survival; over `move` (factor, "juvenile to adult"), `origin`, `target`, and those of phi. Every move its
+        own by default.
+    moves : bool [S, S], which moves are possible, from row to column; all by default. A row with one possible target
+        needs no psi: cubs all become subadults.
+    states : names of the states; "1", "2", … by default
+
+    Notes
+    -----
+    The log-likelihood is the sum of log Pr(history | first encounter and its state), without constants, as in MARK.
+    States are recognised without error. Intervals must be equal: a move over two intervals is not one of either.
+
+    Raises
+    ------
+    SurveyError : a state that is not named, an encounter that no move explains, unequal intervals, a wrong formula
+    """
+
+    fit_class = MultistateFit
+
+    def __init__(
+        self,
+        history: EncounterHistory,
+        phi: str | float = "~ state",
+        p: str | float = "~ 1",
+        psi: str | None = None,
+        *,
+        moves: np.ndarray | None = None,
+        states: Sequence[str] | None = None,
+    ):
+        if history.n_occasions < 2 or not (history.first < history.n_occasions - 1).any():
+            raise refuse("survival needs animals met before the last occasion", "Give more occasions")
+        if not np.allclose(history.intervals, history.intervals[0]):
+            raise refuse(
+                "intervals differ", "Put in occasions on which nobody looked, or use CJS", value=history.intervals
+            )
+        self.history, self.S = history, max(int(history.states.max()), len(states or ()))
+        self.states = tuple(map(str, states)) if states is not None else tuple(str(s + 1) for s in range(self.S))
+        if len(self.states) < self.S:
+            raise refuse(f"there are {self.S} states in the data", "Name all of them", value=self.states)
+        self.moves = np.ones((self.S, self.S), bool) if moves is None else np.asarray(moves, bool)
+        if self.moves.shape != (self.S, self.S) or not self.moves.any(axis=1).all():
+            raise refuse("moves must say for every state where it can lead", f"Give {self.S} × {self.S}", value=moves)
+        self.options = {"moves": self.moves, "states": self.states}
+        stay = np.arange(self.S)
+        self.reference = np.where(self.moves[stay, stay], stay, self.moves.argmax(axis=1))
+        self.free = self.moves.copy()
+        self.free[stay, self.reference] = False
+        self.formulas = {"phi": phi if self.S > 1 or phi != "~ state" else "~ 1", "p": p}
+        if self.free.any():
+            self.formulas["psi"] = psi if psi is not None else ("~ move" if self.free.sum() > 1 else "~ 1")
+        elif psi is not None:
+            raise refuse("no move is free, so there is no psi", "Leave psi out", value=psi)
+        self._arrange()
+        self._check()
+
+    def _arrange(self) -> None:
+        h, T, S = self.history, self.history.n_occasions, self.S
+        used = used_covariates(self.formulas, h.animals, h.occasions, NAMES)
+        self.groups, self.profile, _ = profiles(h.animals, used, np.zeros(len(h.states)))
+        G = len(self.groups)
+        begin = np.full(G, T)
+        np.minimum.at(begin, self.profile, h.first)
+        alive = np.arange(T - 1)[None, :] >= begin[:, None]
+        labels = pd.Series(pd.Categorical(self.states, self.states))
+        self.layouts = {}
+        for name, start in (("phi", 0), ("p", 1)):
+            known = self._along(start) | {"state": (2, labels)}
+            cells = np.broadcast_to(alive[:, :, None], (G, T - 1, S))
+            self.layouts[name] = lay_out(self.formulas[name], (G, T - 1, S), known, cells)
+        if "psi" in self.formulas:
+            origin, target = np.nonzero(self.free)
+            words = [f"{self.states[i]} to {self.states[j]}" for i, j in zip(origin, target, strict=True)]
+            known = self._along(0) | {"move": (2, pd.Series(pd.Categorical(words, words)))}
+            for name, which in (("origin", origin), ("target", target)):
+                known[name] = (2, pd.Series(pd.Categorical([self.states[i] for i in which], self.states)))
+            cells = np.broadcast_to(alive[:, :, None], (G, T - 1, len(words)))
+            self.layouts["psi"] = lay_out(self.formulas["psi"], (G, T - 1, len(words)), known, cells)
+        unit = f"probability per {h.interval_unit}"
+        words = {
+            "phi": ("logit", unit, "probability to survive and stay in the study"),
+            "p": ("logit", "probability per occasion", "probability that a living animal is met"),
+            "psi": ("log", "odds", "odds of a move against staying, given survival"),
+        }
+        self.parameters = ParameterSet([build(n, f, self.layouts[n], *words[n]) for n, f in self.formulas.items()])
+        useful = h.first < T - 1
+        key = np.column_stack([self.profile[useful], h.removed[useful], h.states[useful]])
+        different, row = np.unique(key, axis=0, return_inverse=True)
+        self.frequency = np.bincount(row.ravel(), h.frequency[useful], len(different))
+        self.row_profile, self.lost = different[:, 0].astype(np.int64), different[:, 1] == 1
+        self.seen = np.ascontiguousarray(different[:, 2:].astype(np.int8))
+        self.first = (self.seen > 0).argmax(axis=1).astype(np.int64)
+        self.last = (T - 1 - (self.seen[:, ::-1] > 0).argmax(axis=1)).astype(np.int64)
+        self.end = np.where(self.lost, self.last, T - 1).astype(np.int64)
+
+    def _along(self, start: int) -> dict:
+        """Covariates of animals and of the occasions from `start` on."""
+        h, T = self.history, self.history.n_occasions
+        known = by_axis(0, self.groups) | by_axis(1, occasion_factors(np.arange(1 + start, T + start)))
+        if len(h.occasions):
+            known |= by_axis(1, h.occasions.iloc[start : T - 1 + start].reset_index(drop=True))
+        return known
+
+    def _check(self) -> None:
+        """Every encounter must be reachable from the one before."""
+        steps = {1: self.moves}
+        for row in self.seen:
+            met = np.flatnonzero(row > 0)
+            for a, b in pairwise(met):
+                for k in range(2, b - a + 1):
+                    steps.setdefault(k, steps[k - 1] @ self.moves)
+                if not steps[b - a][row[a] - 1, row[b] - 1]:
+                    origin, target = self.states[row[a] - 1], self.states[row[b] - 1]
+                    raise refuse(
+                        f"an animal was met as {origin!r} on occasion {a + 1} and as {target!r} on occasion {b + 1}",
+                        "No possible moves lead there: correct the state, or moves=",
+                    )
+
+    # ---- likelihood -------------------------------------------------------------------------------------------
+
+    def cells(self, values):
+        """phi, p [G, T - 1, S] and psi [G, T - 1, S, S]."""
+        phi = np.clip(values["phi"], TINY, 1.0)[self.layouts["phi"].index]
+        p = np.clip(values["p"], TINY, 1.0 - 1e-16)[self.layouts["p"].index]
+        return phi, p, self._psi(values, phi.shape)
+
+    def _psi(self, values, shape) -> np.ndarray:
+        odds = np.zeros((*shape, self.S))
+        odds[:, :, np.arange(self.S), self.reference] = 1.0
+        if "psi" in values:
+            odds[:, :, *np.nonzero(self.free)] = values["psi"][self.layouts["psi"].index]
+        return odds / odds.sum(axis=3, keepdims=True)
+
+    def evaluate(self, values, gradient):
+        phi, p, psi = (np.ascontiguousarray(a) for a in self.cells(values))
+        log_rows = np.empty(len(self.seen))
+        d_phi, d_p, d_psi = np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi)
+        at = (self.seen, self.first, self.end, self.row_profile, phi, p, psi, self.frequency)
+        multistate(*at, log_rows, d_phi, d_p, d_psi)
+        loglik = float(self.frequency @ log_rows)
+        if not gradient:
+            return loglik, None
+        cells = {"phi": d_phi, "p": d_p}
+        if "psi" in values:
+            by_log_odds = psi * (d_psi - (d_psi * psi).sum(axis=3, keepdims=True))
+            odds = np.maximum(values["psi"][self.layouts["psi"].index], TINY)
+            cells["psi"] = by_log_odds[:, :, *np.nonzero(self.free)] / odds
+        return loglik, {
+            n: np.bincount(self.layouts[n].index.ravel(), d.ravel(), len(values[n])) for n, d in cells.items()
+        }
+
+    def start(self):
+        returned = float(self.frequency @ (self.last > self.first)) / max(float(self.frequency.sum()), 1.0)
+        return self.parameters.start(
+            {"phi": np.clip(returned + 0.1, 0.1, 0.9), "p": 0.6, "psi": 0.5 / max(self.S - 1, 1)}
+        )
+
+    @property
+    def sample_size(self) -> int:
+        """Releases: encounters before the last occasion after which the animal was let go."""
+        return int(self.frequency @ ((self.seen[:, :-1] > 0).sum(axis=1) - self.lost))
+
+    # ---- what follows from a fit ------------------------------------------------------------------------------
+
+    def transition_table(self, fit) -> pd.DataFrame:
+        """See `MultistateFit.transitions`."""
+        if "psi" not in self.formulas:
+            return pd.DataFrame(columns=["origin", "target", "estimate", "se", "lower", "upper"])
+        index = self.layouts["psi"].index
+        each, where = np.unique(index.reshape(-1, index.shape[2]), axis=0, return_index=True)
+        choice = self.moves & (self.moves.sum(axis=1, keepdims=True) > 1)
+        shape = self.layouts["phi"].index.shape
+
+        def moves(vector: np.ndarray) -> np.ndarray:
+            psi = self._psi(self.parameters.values(vector), shape).reshape(-1, self.S, self.S)
+            return psi[where][:, choice].ravel()
+
+        value = moves(fit.vector)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            se = np.sqrt(np.diag(fit.covariance_of(jacobian(moves, fit.vector))))
+            eta, width = np.log(value / (1.0 - value)), z_of() * se / (value * (1.0 - value))
+            lower, upper = 1.0 / (1.0 + np.exp(width - eta)), 1.0 / (1.0 + np.exp(-width - eta))
+        frame = self.layouts["psi"].frame.drop(columns=["move", "origin", "target"], errors="ignore")
+        rows = [
+            frame.iloc[free[0]].to_dict() | {"origin": self.states[i], "target": self.states[j]}
+            for free in each
+            for i, j in np.argwhere(choice)
+        ]
+        return pd.DataFrame(rows).assign(estimate=value, se=se, lower=lower, upper=upper)
+
+    def derive(self, fit, interval):
+        """Survival and detection by their covariates, and moves."""
+        rows = []
+        for name, quantity in (("phi", "survival"), ("p", "detection")):
+            p = self.parameters[name]
+            for r, words in zip(
+                self.predict(fit, name, None).itertuples(), scopes(self.layouts[name].frame), strict=True
+            ):
+                limits = (r.estimate, r.se, r.lower, r.upper)
+                rows.append(Estimate(quantity, p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
+        moved = self.transition_table(fit)
+        for words, r in zip(
+            scopes(moved.drop(columns=["estimate", "se", "lower", "upper"])), moved.itertuples(), strict=True
+        ):
+            limits = (r.estimate, r.se, r.lower, r.upper)
+            rows.append(Estimate("move", "probability given survival", words, *limits, "95% Wald on the logit"))
+        return table(rows)
+
+    def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
+        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""
+        rng = np.random.default_rng(seed)
+        phi, p, psi = self.cells(self.parameters.values(self.coefficients_for(values)))
+        h, T = self.history, self.history.n_occasions
+        animal = np.repeat(np.arange(len(h.states)), h.frequency)
+        g, first = self.profile[animal], h.first[animal]
+        state = h.states[animal, first].astype(int) - 1
+        states = np.where(h.states[animal] < 0, MISSING, 0).astype(np.int8)
+        states[np.arange(len(animal)), first] = state + 1
+        alive = np.ones(len(animal), bool)
+        for t in range(T - 1):
+            since = first <= t
+            alive &= ~since | (rng.random(len(animal)) < phi[g, t, state])
+            moved = (rng.random((len(animal), 1)) > np.cumsum(psi[g, t, state], axis=1)[:, :-1]).sum(axis=1)
+            state = np.where(since, moved, state)
+            met = since & alive & (rng.random(len(animal)) < p[g, t, state]) & (states[:, t + 1] == 0)
+            states[met, t + 1] = state[met] + 1
+        animals = h.animals.iloc[animal].set_axis([str(i + 1) for i in range(len(animal))], axis=0)
+        return EncounterHistory(states, None, None, animals, h.occasions, h.intervals, h.interval_unit)
