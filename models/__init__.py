@@ -7,13 +7,21 @@ if __name__ != "uncia.models":
     )
 
 from .counts.n_mixture import NMixture
+from .counts.open_n_mixture import OpenNMixture
 from .counts.removal import Removal
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.compare import compare
 from .marked.closed import ClosedCapture
+from .marked.goodness import goodness_of_fit, m_array
 from .marked.jackknife import jackknife
+from .marked.known_fate import KnownFate, kaplan_meier
 from .marked.loglinear import LogLinear
+from .marked.misidentified import MisidentifiedCapture, identification_curve
+from .marked.multistate import Multistate
+from .marked.open_population import JollySeber, Pradel
+from .marked.robust_design import RobustDesign
+from .marked.survival import CJS
 from .occupancy.dynamic import DynamicOccupancy
 from .occupancy.false_positive import FalsePositiveOccupancy
 from .occupancy.multi_scale import MultiMethodOccupancy
@@ -27,6 +35,7 @@ from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
 
 __all__ = [
+    "CJS",
     "DETECTION_FUNCTIONS",
     "SCR",
     "ClosedCapture",
@@ -34,18 +43,29 @@ __all__ = [
     "DynamicOccupancy",
     "FalsePositiveOccupancy",
     "Fit",
+    "JollySeber",
+    "KnownFate",
     "LogLinear",
+    "MisidentifiedCapture",
     "MultiMethodOccupancy",
+    "Multistate",
     "MultistateOccupancy",
     "NMixture",
     "Occupancy",
+    "OpenNMixture",
     "Outcome",
+    "Pradel",
     "Removal",
+    "RobustDesign",
     "RoyleNichols",
     "SignSurvey",
     "TwoSpeciesOccupancy",
     "Verdict",
     "compare",
+    "goodness_of_fit",
+    "identification_curve",
     "jackknife",
+    "kaplan_meier",
+    "m_array",
     "simulate_population",
 ]

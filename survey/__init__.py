@@ -17,6 +17,7 @@ from .fieldwork import fieldwork
 from .habitat import HabitatMask
 from .independence import Independence
 from .ledger import Ledger
+from .monitored import MonitoredAnimals
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.secr_text import read_secr
@@ -35,6 +36,7 @@ __all__ = [
     "HabitatMask",
     "Independence",
     "Ledger",
+    "MonitoredAnimals",
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
