@@ -38,9 +38,8 @@ def some_vector(model, seed=1, spread=0.4) -> np.ndarray:
 
 
 def check_gradient(model, tolerance=1e-6, **more) -> None:
-    """The gradient against central differences, at two places."""
-    for seed in (1, 2):
-        at = some_vector(model, seed, **more)
+    """The gradient against central differences, at the start (where slopes are 0) and at two other places."""
+    for at in (model.start(), some_vector(model, 1, **more), some_vector(model, 2, **more)):
         gradient = model.loglik_and_gradient(at)[1]
         step = 1e-5
         numeric = [(model.loglik(at + e) - model.loglik(at - e)) / (2 * step) for e in step * np.eye(len(at))]

@@ -185,3 +185,31 @@ def removal(history, mean, p) -> float:
             total += math.log(poisson(y, mean[i] * left * p[row]))
             left *= 1 - p[row]
     return total
+
+
+def branching(most: int, newcomers: float, each) -> np.ndarray:
+    """Transition matrix by enumeration: newcomers Poisson, each(n) the distribution of what n animals leave."""
+    matrix = np.zeros((most + 1, most + 1))
+    for n in range(most + 1):
+        left = each(n)
+        for m in range(most + 1):
+            come = [(poisson(k, newcomers) if newcomers > 0 else float(k == 0)) for k in range(m + 1)]
+            matrix[n, m] = sum(left[m - k] * come[k] for k in range(m + 1))
+    return matrix
+
+
+def open_n_mixture(history, mean, p, matrices, most: int) -> float:
+    """Dail & Madsen 2011 by plain matrix products; matrices[site][season] of transitions."""
+    visits, total = visits_of(history), 0.0
+    for i in range(history.n_sites):
+        ahead = np.array([poisson(n, mean[i]) for n in range(most + 1)])
+        for t in range(history.n_seasons):
+            if t > 0:
+                ahead = ahead @ matrices[i][t - 1]
+            for row, y in visits.get((i, t), []):
+                seen = [
+                    math.comb(n, y) * p[row] ** y * (1 - p[row]) ** (n - y) if n >= y else 0 for n in range(most + 1)
+                ]
+                ahead = ahead * np.array(seen)
+        total += math.log(ahead.sum())
+    return total
