@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -262,3 +263,40 @@ def test_kinds_are_distinct_and_cells_are_row_major():
     x, y = raster.centres()
     order = np.lexsort((x, y))
     np.testing.assert_array_equal(order, np.arange(raster.size))
+
+
+def test_a_likelihood_travels_to_another_process():
+    p = problem("binary")
+    log_mu, _, _ = draw(p)
+    likelihood = SpatialLikelihood(p, threads=2)
+    here = likelihood.evaluate(log_mu, parameters(p.detection))
+    there = pickle.loads(pickle.dumps(likelihood)).evaluate(log_mu, parameters(p.detection))
+    np.testing.assert_array_equal(here.log_a, there.log_a)
+
+
+def test_an_earlier_evaluation_is_not_overwritten_by_a_later_one():
+    p = problem("count")
+    log_mu, d_log_a, d_detected = draw(p)
+    likelihood = SpatialLikelihood(p, threads=1)
+    rows = parameters(p.detection)
+    first = likelihood.evaluate(log_mu, rows)
+    before = likelihood.pullback(first, d_log_a, d_detected)
+    likelihood.evaluate(log_mu + 1.0, rows * 1.5)
+    after = likelihood.pullback(first, d_log_a, d_detected)
+    np.testing.assert_array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_detectors_that_hide_everything_leave_the_fast_path_in_time():
+    """Λ beyond 700 everywhere near an animal: its integral underflows and is taken in logarithms."""
+    p = problem("binary", shape=(120, 130))
+    log_mu, d_log_a, d_detected = draw(p)
+    rows = parameters(p.detection) * [[1e4, 3.0, 1.0]]
+    likelihood = SpatialLikelihood(p, threads=1)
+    at = likelihood.evaluate(log_mu, rows)
+    log_a, _ = oracle.spatial(p, log_mu, rows)
+    np.testing.assert_allclose(at.log_a, log_a, rtol=1e-12)
+    d_log_mu, d_rows = likelihood.pullback(at, d_log_a, d_detected)
+    assert np.isfinite(d_log_mu).all()
+    expected = oracle_row_gradient(p, log_mu, rows, d_log_a, d_detected)
+    np.testing.assert_allclose(d_rows[:, :2], expected[:, :2], rtol=1e-9)

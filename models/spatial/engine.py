@@ -57,7 +57,7 @@ class SpatialLikelihood:
 
     def __init__(self, problem: SpatialProblem, threads: int | None = None, tolerance: float = 1e-12):
         check(problem)
-        self.problem = problem
+        self.problem, self.threads, self.tolerance = problem, threads, tolerance
         self._function = DETECTION_FUNCTIONS[problem.detection]
         raster, shape = problem.raster, SHAPES[problem.detection]
         exposure = np.zeros((len(problem.pass_x), problem.n_fields))
@@ -79,6 +79,13 @@ class SpatialLikelihood:
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
         self._lengths = np.array([1.0, raster.spacing, raster.spacing if shape.third_is_length else 1.0])
+
+    def __getstate__(self) -> tuple:
+        """Only the problem travels to another process: threads and workspaces stay behind."""
+        return self.problem, self.threads, self.tolerance
+
+    def __setstate__(self, state: tuple) -> None:
+        self.__init__(*state)
 
     def evaluate(self, log_mu, rows, gradient: bool = True) -> Evaluation:
         """The integrals at log_mu [M] (-inf: no animals in that cell) and detection parameters rows [R, 3].

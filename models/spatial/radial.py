@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,11 +32,15 @@ class RadialPath:
         self.model, self.blocks, self.workers = model, model.blocks, workers
         self.reach = Reach(model, function, tolerance)
 
-    def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, RadialState]:
-        """(log_a [n], detected, total, bound, state)."""
+    def evaluate(
+        self, passes: Passes, log_mu: np.ndarray, only: np.ndarray | None = None
+    ) -> tuple[np.ndarray, float, float, float, RadialState]:
+        """(log_a [n], detected, total, bound, state); log_a is -inf for animals that `only` [n] leaves out."""
         log_mu = log_mu[self.blocks.cell]
         total = float(np.exp(log_mu).sum())
         discs = self.reach.animals(passes)
+        if only is not None:
+            discs = replace(discs, radius=np.where(only, discs.radius, -1.0))
         windows = self._windows(passes, discs, discs.radius)
         log_a, detected = self._integrals(passes, windows, log_mu)
         bound = self.reach.bound(discs, log_a, total)
@@ -44,20 +48,12 @@ class RadialPath:
         if short.any():
             discs = self.reach.widened(discs, short, log_a, total)
             windows = self._windows(passes, discs, discs.radius)
-            only = self._windows(passes, discs, np.where(short, discs.radius, -1.0))
-            again, _ = self._integrals(passes, only, log_mu)
+            wider = self._windows(passes, discs, np.where(short, discs.radius, -1.0))
+            again, _ = self._integrals(passes, wider, log_mu)
             log_a = np.where(short, again, log_a)
             bound = self.reach.bound(discs, log_a, total)
         state = RadialState(passes, windows, log_mu, log_a)
         return log_a, detected, total, float(bound.max(initial=0.0)), state
-
-    def everywhere(self, passes: Passes, log_mu: np.ndarray, animals: np.ndarray) -> RadialState:
-        """The state of a few animals [k], summed over all cells; log_a is -inf for all others."""
-        windows = self._windows(passes, None, None)
-        blocks = len(self.blocks)
-        windows = windows._replace(animal_start=np.arange(blocks + 1) * animals.size, animals=np.tile(animals, blocks))
-        log_mu = log_mu[self.blocks.cell]
-        return RadialState(passes, windows, log_mu, self._integrals(passes, windows, log_mu)[0])
 
     def pullback(self, state: RadialState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""

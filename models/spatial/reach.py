@@ -91,13 +91,13 @@ class Reach:
         return discs.ceiling - np.bincount(animal, count * decay, minlength=self._encounters.n)
 
     def bound(self, discs: Discs, log_a: np.ndarray, total: float) -> np.ndarray:
-        """Relative error bound [n] of each integral: zero where the window covers everything."""
+        """Relative error bound [n] of each integral: zero where the window covers everything or is not asked for."""
         log_omitted = np.log(max(total, 1e-300)) + self._log_f_bound(discs, discs.radius)
         left, right, bottom, top = self._corners
         farthest = np.hypot(np.maximum(discs.x - left, right - discs.x), np.maximum(discs.y - bottom, top - discs.y))
         known = np.isfinite(log_a)
         excess = np.where(known, log_omitted - np.where(known, log_a, 0.0), np.inf)
-        return np.where(discs.radius >= farthest, 0.0, np.exp(np.minimum(excess, 700.0)))
+        return np.where((discs.radius >= farthest) | (discs.radius < 0.0), 0.0, np.exp(np.minimum(excess, 700.0)))
 
     def widened(self, discs: Discs, short: np.ndarray, log_a: np.ndarray, total: float) -> Discs:
         """Windows that suffice for the animals `short` [n]: by bisection of B_i; everywhere if nothing is known yet."""

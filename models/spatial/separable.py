@@ -78,9 +78,9 @@ class SeparablePath:
         self.tolerance = radial.reach.tolerance
         self._pool = WorkspacePool()
         self._local = local_terms(self.model)
-        # chunks of tiles are the pieces of parallel work
-        size = max(1, min(TILE, len(self.blocks) // 12))
-        edges = np.append(np.arange(0, len(self.blocks), size), len(self.blocks))
+        # chunks of tiles are the pieces of parallel work; tiles are independent, so the cuts change no digit
+        pieces = 1 if self.workers.threads == 1 else min(len(self.blocks), 16 * self.workers.threads)
+        edges = np.arange(pieces + 1) * len(self.blocks) // pieces
         self.chunks = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
     @staticmethod
@@ -111,17 +111,19 @@ class SeparablePath:
                 radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
                 windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
                 bound = _bound(centre, radius, mass, ceiling)
-        faint = np.flatnonzero(~(mass > FAINT))
-        mass[faint], bound[faint] = 0.0, 0.0
+            worst = float(bound.max(initial=0.0, where=mass > FAINT))
+        faint = ~(mass > FAINT)
+        mass[faint] = 0.0
         with np.errstate(divide="ignore"):
             log_a = centre.peak + np.log(mass)
         afar = None
-        if faint.size:
-            afar = self.radial.everywhere(passes, log_mu, faint)
-            log_a[faint] = afar.log_a[faint]
+        if faint.any():
+            others, *_, afar_bound, afar = self.radial.evaluate(passes, log_mu, only=faint)
+            log_a, worst = np.where(faint, others, log_a), max(worst, afar_bound)
+            local = self._local.at(np.where(faint, -1.0, radius))  # no rows of any tile: nothing to overflow
         state = SeparableState(passes, log_mu, near, unseen, centre, windows, local, mass, afar)
         self._pool.give_back_with(state, workspace)
-        return log_a, float(detected), float(total), float(bound.max(initial=0.0)), state
+        return log_a, float(detected), float(total), worst, state
 
     def _collapse(self, passes: Passes) -> Animals:
         """The Gaussian of each animal's detections."""
@@ -171,8 +173,9 @@ class SeparablePath:
         table_x = workspace.array(name + " x", int(n_x.sum()), TILE)
         table_y = workspace.array(name + " y", int(n_y.sum()), TILE)
         g = Gaussians(x, y, precision, first_x, n_x, base_x, first_y, n_y, base_y, table_x, table_y)
-        edges = np.linspace(0, x.size, 9 if x.size > 800 else 2).astype(int)
-        self.workers.map(lambda k: kernel.fill_tables(g, weight, edges[k], edges[k + 1]), range(edges.size - 1))
+        pieces = self.workers.threads if x.size > 400 else 1
+        edges = [x.size * k // pieces for k in range(pieces + 1)]
+        self.workers.map(lambda k: kernel.fill_tables(g, weight, edges[k], edges[k + 1]), range(pieces))
         return Lists(*self.blocks.cover(x, y, radius), g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,9 +321,10 @@ def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
 
 def _extent(centre, radius, n_tiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First tile, number of tiles and first row of the table for each Gaussian, along one axis."""
-    reach = np.clip(radius, -1.0, 1e9)
-    first = np.clip(np.floor((centre - reach) / TILE), 0, n_tiles - 1).astype(np.int64)
-    last = np.clip(np.floor((centre + reach) / TILE), 0, n_tiles - 1).astype(np.int64)
+    # truncation towards zero is harmless: negative places are clipped to tile 0 anyway
+    reach = np.minimum(radius, 1e9)
+    first = np.minimum(np.maximum((centre - reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
+    last = np.minimum(np.maximum((centre + reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
     n = last - first + 1
     return first, n, np.cumsum(n) - n
 

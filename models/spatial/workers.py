@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 
 # numba's np.dot calls SciPy's BLAS: load it before the controller looks for libraries
 import scipy.linalg.cython_blas  # noqa: F401
@@ -13,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 
 class Workers:
-    """Runs pieces of work that do not touch each other, in a pool of threads made for each call.
+    """Runs pieces of work that do not touch each other, in a pool of threads kept from call to call.
 
     Kernels release the interpreter lock. BLAS gets one thread per call: the pieces are the parallelism, and a product
     that BLAS itself splits would depend on the number of threads in its last digits.
@@ -22,14 +21,17 @@ class Workers:
     def __init__(self, threads: int | None):
         self.threads = threads or os.cpu_count() or 1
         self._blas = ThreadpoolController()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0  # a pool does not survive a fork
 
-    def one_blas_thread(self, needed: bool = True):
-        """A context in which BLAS uses one thread per call; free of charge where it is not `needed`."""
-        return self._blas.limit(limits=1, user_api="blas") if needed else nullcontext()
+    def one_blas_thread(self):
+        """A context in which BLAS uses one thread per call."""
+        return self._blas.limit(limits=1, user_api="blas")
 
     def map(self, work: Callable, pieces) -> list:
         """[work(piece) for piece in pieces], in this order."""
         if self.threads == 1 or len(pieces) < 2:
             return [work(piece) for piece in pieces]
-        with ThreadPoolExecutor(min(self.threads, len(pieces))) as pool:
-            return list(pool.map(work, pieces))
+        if self._pool is None or self._process != os.getpid():
+            self._pool, self._process = ThreadPoolExecutor(self.threads), os.getpid()
+        return list(self._pool.map(work, pieces))

@@ -34,9 +34,3 @@ class WorkspacePool:
     def give_back_with(self, owner, workspace: Workspace) -> None:
         """Keeps `workspace` from being used again for as long as `owner` lives."""
         weakref.finalize(owner, self._free.append, workspace)
-
-    def __getstate__(self):
-        return {}
-
-    def __setstate__(self, state):
-        self.__init__()
