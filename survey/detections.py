@@ -103,8 +103,10 @@ class DetectionHistory:
         season_covariates : name → array [site, season]
         effort : array of the same shape, or one number
         """
-        if isinstance(value, pd.DataFrame) and site_names is None and sites is None:
+        if isinstance(value, pd.DataFrame) and site_names is None and not isinstance(value.index, pd.RangeIndex):
             site_names = value.index
+            if sites is not None and not isinstance(sites.index, pd.RangeIndex):
+                sites = _in_order(sites, site_names)
         y = np.asarray(value, float)
         y = y[:, None, :] if y.ndim == 2 else y
         if y.ndim != 3:
@@ -249,6 +251,14 @@ class DetectionHistory:
                 "covariates of visits": ", ".join(map(str, set(self.visits.columns) - RESERVED)) or "none",
             },
         )
+
+
+def _in_order(sites: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
+    """The rows of the table of sites as the values name them."""
+    missing = sorted(map(str, set(names) - set(sites.index)))
+    if missing:
+        raise refuse("the values name sites that are not in the table of sites", "Add them", value=missing[:10])
+    return sites.loc[names]
 
 
 def _names_of(sites: pd.DataFrame | None, n: int) -> list[str]:

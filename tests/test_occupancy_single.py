@@ -320,3 +320,13 @@ def test_models_of_the_same_history_can_be_compared():
     h, other = ragged(), ragged(seed=5)
     assert Occupancy(h).not_comparable(RoyleNichols(h)) == ""
     assert "different detection histories" in Occupancy(h).not_comparable(Occupancy(other))
+
+
+def test_profile_intervals_where_wald_has_none():
+    """Frogs: psi is estimated as 1, and the profile says how low it could be."""
+    fit = Occupancy(history("leopard_frogs")).fit(interval="profile")
+    row = fit.derive().set_index("quantity").loc["occupancy"]
+    assert row["interval"] == "95% profile"
+    assert row["upper"] == pytest.approx(1.0, abs=1e-6)
+    held = Occupancy(fit.model.history, psi=float(row["lower"])).fit()
+    assert 2 * (fit.loglik - held.loglik) == pytest.approx(3.841, abs=0.01)

@@ -11,7 +11,7 @@ from ...survey.detections import DetectionHistory
 from ..derived import log_normal, log_normal_above, table
 from ..kernels.abundance_mixture import binomial_counts
 from ..occupancy.abundance_prior import PRIORS, check_mixture, prior
-from ..occupancy.delta import covariance, proportion
+from ..occupancy.delta import covariance, mean_of
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
 from ..occupancy.mixing import mix_two
 from ..occupancy.royle_nichols import MOST, cut_short
@@ -138,12 +138,10 @@ class NMixture(HistoryModel):
         rows = [
             log_normal("abundance", "animals per site", f"mean over {n} sites", float(mean(fit.vector)), se),
             log_normal_above("abundance", "animals", here, least, float(total.sum()), realised_se),
-            proportion(fit, "detection", visits, lambda v: self.parameters.values(v)["p"].mean()),
+            mean_of(fit, "detection", visits, "p", interval),
         ]
         if "zero" in self.parameters:
-            rows.append(
-                proportion(fit, "sites that cannot hold animals", "", lambda v: self.parameters.values(v)["zero"][0])
-            )
+            rows.append(mean_of(fit, "sites that cannot hold animals", "", "zero", interval))
         return table(rows)
 
     def likeness(self) -> float:

@@ -12,7 +12,7 @@ from ...survey.errors import refuse
 from ..derived import log_normal, table
 from ..kernels.abundance_chain import branching, branching_adjoint, chains, counts_loglik
 from ..occupancy.abundance_prior import PRIORS, check_mixture, prior
-from ..occupancy.delta import covariance, proportion
+from ..occupancy.delta import covariance, mean_of
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
 from ..occupancy.visits import Groups
 from ..verdict import Outcome, Remark
@@ -237,7 +237,7 @@ class OpenNMixture(HistoryModel):
         scope = f"{labels[0]} to {labels[-1]}"
         rows.append(log_normal("growth of abundance", "per season", scope, float(growth(fit.vector)), _se(fit, growth)))
         visits = f"of a given animal, mean over {len(self.count)} visits"
-        rows.append(proportion(fit, "detection", visits, lambda v: self.parameters.values(v)["p"].mean()))
+        rows.append(mean_of(fit, "detection", visits, "p", interval))
         return table(rows)
 
     def remarks(self, fit):

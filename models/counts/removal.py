@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.special import gammaln
 
 from ...survey.detections import DetectionHistory
-from ..derived import log_normal, log_normal_above, table
-from ..occupancy.delta import covariance, proportion
+from ..derived import log_normal_above, table
+from ..occupancy.delta import covariance, mean_of
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
 from ..occupancy.single_season import one_season
 from ..occupancy.visits import Groups
@@ -91,16 +91,14 @@ class Removal(HistoryModel):
 
     def derive(self, fit, interval):
         n, counted = self.history.n_sites, float(self.count.sum())
-        mean = lambda v: self.parameters.values(v)["lambda"].mean()  # noqa: E731
         missed = lambda v: self.missed(v).sum()  # noqa: E731
-        se = float(np.sqrt(covariance(fit, mean)[0, 0]))
         left = float(missed(fit.vector))
         left_se = float(np.sqrt(left + covariance(fit, missed)[0, 0]))
         visits = f"of an animal still there, mean over {len(self.count)} visits"
         rows = [
-            log_normal("abundance", "animals per site", f"mean over {n} sites", float(mean(fit.vector)), se),
+            mean_of(fit, "abundance", f"mean over {n} sites", "lambda", interval),
             log_normal_above("abundance", "animals", f"these {n} sites", counted, counted + left, left_se),
-            proportion(fit, "detection", visits, lambda v: self.parameters.values(v)["p"].mean()),
+            mean_of(fit, "detection", visits, "p", interval),
         ]
         return table(rows)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit, logit
 
-from ..derived import LEVEL, Estimate, z_of
+from ..derived import LEVEL, Estimate, log_normal, z_of
+from ..inference.profile import profile_intervals
 
 STEP = 1e-5  # of the central differences, in units in which coefficients are alike
 
@@ -49,6 +51,22 @@ def proportion(fit, quantity: str, scope: str, function: Callable[[np.ndarray], 
     """A probability that is a function of the coefficients."""
     se = float(np.sqrt(covariance(fit, function)[0, 0]))
     return between(quantity, "probability", scope, float(function(fit.vector)), se)
+
+
+def mean_of(fit, quantity: str, scope: str, name: str, interval: str = "wald") -> Estimate:
+    """The mean of a parameter over its rows; with interval="profile" profile limits, where it is one number."""
+    parameter = fit.model.parameters[name]
+    mean = lambda v: fit.model.parameters.values(v)[name].mean()  # noqa: E731
+    if parameter.link.name == "log":
+        se = float(np.sqrt(covariance(fit, mean)[0, 0]))
+        estimate = log_normal(quantity, parameter.unit, scope, float(mean(fit.vector)), se)
+    else:
+        estimate = proportion(fit, quantity, scope, mean)
+    if interval == "wald" or parameter.design is None or not parameter.design.constant:
+        return estimate
+    limits = profile_intervals(fit, (name,)).iloc[0]
+    ends = {"lower": float(limits["lower"]), "upper": float(limits["upper"])}
+    return replace(estimate, interval=f"{100 * LEVEL:g}% profile", **ends)
 
 
 def realised(fit, quantity, unit, scope, weight: np.ndarray, posterior: Callable[[np.ndarray], np.ndarray]) -> Estimate:

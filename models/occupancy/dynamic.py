@@ -11,7 +11,7 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import log_normal, table
 from .chains import Passed, pull_two_state, run_chains, two_state
-from .delta import covariance, proportion, realised
+from .delta import covariance, mean_of, proportion, realised
 from .history_model import HistoryFit, HistoryModel, Symbol, check_detections
 from .single_season import naive_start
 from .visits import detections_by_season
@@ -143,8 +143,7 @@ class DynamicOccupancy(HistoryModel):
             if self.history.area is not None:
                 rows.append(realised(fit, "area occupied", "km²", here, self.history.area, z))
         rows += self._growth(fit)
-        mean = lambda v: self.parameters.values(v)["p"].mean()  # noqa: E731
-        rows.append(proportion(fit, "detection", f"mean over {len(self.visits.seen)} visits", mean))
+        rows.append(mean_of(fit, "detection", f"mean over {len(self.visits.seen)} visits", "p", interval))
         return table(rows)
 
     def _growth(self, fit) -> list:

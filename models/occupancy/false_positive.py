@@ -11,7 +11,7 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
 from ..verdict import Outcome, Remark
-from .delta import proportion
+from .delta import mean_of
 from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix
 from .single_season import naive_start, occupied_rows, one_season
@@ -122,15 +122,14 @@ class FalsePositiveOccupancy(HistoryModel):
         return pd.DataFrame({"site": self.history.sites.index, "found": found, "occupied": self.occupied(vector)})
 
     def derive(self, fit, interval):
-        mean = lambda name: lambda v: self.parameters.values(v)[name].mean()  # noqa: E731
         visits = f"mean over {len(self.value)} visits"
         rows = [
-            proportion(fit, "occupancy", f"mean over {self.history.n_sites} sites", mean("psi")),
-            proportion(fit, "detection", visits, mean("p")),
-            proportion(fit, "false detection", visits, mean("fp")),
+            mean_of(fit, "occupancy", f"mean over {self.history.n_sites} sites", "psi", interval),
+            mean_of(fit, "detection", visits, "p", interval),
+            mean_of(fit, "false detection", visits, "fp", interval),
         ]
         if "b" in self.parameters:
-            rows.append(proportion(fit, "confirmation", visits, mean("b")))
+            rows.append(mean_of(fit, "confirmation", visits, "b", interval))
         return table(rows + occupied_rows(fit, self.history, self.occupied))
 
     def remarks(self, fit):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...survey.detections import DetectionHistory
 from ..derived import table
-from .delta import proportion
+from .delta import mean_of, proportion
 from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
 from .single_season import naive_start, occupied_rows
@@ -97,10 +97,10 @@ class MultiMethodOccupancy(HistoryModel):
         over = f"mean over {n} sites and {t} occasions"
         visits = f"mean over {len(self.visits.seen)} visits"
         rows = [
-            proportion(fit, "occupancy", f"mean over {n} sites", lambda v: values(v)["psi"].mean()),
-            proportion(fit, "availability", over, lambda v: values(v)["theta"].mean()),
+            mean_of(fit, "occupancy", f"mean over {n} sites", "psi", interval),
+            mean_of(fit, "availability", over, "theta", interval),
             proportion(fit, "occupied and available", over, use),
-            proportion(fit, "detection", visits, lambda v: values(v)["p"].mean()),
+            mean_of(fit, "detection", visits, "p", interval),
         ]
         return table(rows + occupied_rows(fit, self.history, self.occupied))
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from ...survey.detections import DetectionHistory
-from ..derived import log_normal, table
+from ..derived import table
 from ..kernels.abundance_mixture import any_detection
 from ..verdict import Outcome, Remark
 from .abundance_prior import PRIORS, check_mixture, prior
-from .delta import covariance, proportion
+from .delta import mean_of, proportion
 from .history_model import HistoryModel, Symbol, check_detections
 from .single_season import naive_start, occupied_rows, one_season
 from .visits import detections_by_site
@@ -107,14 +107,13 @@ class RoyleNichols(HistoryModel):
         return pd.DataFrame(columns | {"abundance": self.abundance(vector)})
 
     def derive(self, fit, interval):
-        n, mean = self.history.n_sites, lambda v: self.parameters.values(v)["lambda"].mean()
-        se = float(np.sqrt(covariance(fit, mean)[0, 0]))
+        n = self.history.n_sites
         over = f"mean over {n} sites"
         visits = f"of a given animal, mean over {len(self.visits.seen)} visits"
         rows = [
-            log_normal("abundance", "animals per site", over, float(mean(fit.vector)), se),
+            mean_of(fit, "abundance", over, "lambda", interval),
             proportion(fit, "occupancy", over, lambda v: self.psi(v).mean()),
-            proportion(fit, "detection", visits, lambda v: self.parameters.values(v)["r"].mean()),
+            mean_of(fit, "detection", visits, "r", interval),
             *occupied_rows(fit, self.history, self.occupied),
         ]
         return table(rows)

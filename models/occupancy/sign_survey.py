@@ -15,7 +15,7 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import Problems
 from ..derived import table
 from .chains import Passed, pull_two_state, run_chains, two_state
-from .delta import proportion
+from .delta import mean_of
 from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
 from .single_season import naive_start, occupied_rows, one_season
@@ -172,13 +172,12 @@ class SignSurvey(HistoryModel):
         return self.history.visits[keys].assign(used=np.where(found, 1.0, np.minimum(use, 1.0)))
 
     def derive(self, fit, interval):
-        mean = lambda name: lambda v: self.parameters.values(v)[name].mean()  # noqa: E731
         over = f"mean over {len(self.history.value)} segments"
         rows = [
-            proportion(fit, "occupancy", f"mean over {self.history.n_sites} sites", mean("psi")),
-            proportion(fit, "use after an unused segment", over, mean("theta0")),
-            proportion(fit, "use after a used segment", over, mean("theta1")),
-            proportion(fit, "detection", f"mean over {len(self.segments.seen)} segments walked", mean("p")),
+            mean_of(fit, "occupancy", f"mean over {self.history.n_sites} sites", "psi", interval),
+            mean_of(fit, "use after an unused segment", over, "theta0", interval),
+            mean_of(fit, "use after a used segment", over, "theta1", interval),
+            mean_of(fit, "detection", f"mean over {len(self.segments.seen)} segments walked", "p", interval),
         ]
         return table(rows + occupied_rows(fit, self.history, self.occupied))
 

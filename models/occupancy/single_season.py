@@ -10,7 +10,7 @@ import pandas as pd
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
-from .delta import proportion, realised
+from .delta import mean_of, realised
 from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
 from .one_pass import OnePass
@@ -89,12 +89,11 @@ class Occupancy(HistoryModel):
         return pd.DataFrame({"site": self.history.sites.index, "found": found, "occupied": self.occupied(vector)})
 
     def derive(self, fit, interval):
-        mean = lambda name: lambda v: self.parameters.values(v)[name].mean()  # noqa: E731
         n, visits = self.history.n_sites, len(self.visits.seen)
         unit = f"mean over {visits} visits" if not self.exposure else f"per unit of effort, mean over {visits} visits"
         rows = [
-            proportion(fit, "occupancy", f"mean over {n} sites", mean("psi")),
-            proportion(fit, "detection", unit, mean("p")),
+            mean_of(fit, "occupancy", f"mean over {n} sites", "psi", interval),
+            mean_of(fit, "detection", unit, "p", interval),
             *occupied_rows(fit, self.history, self.occupied),
         ]
         return table(rows)
