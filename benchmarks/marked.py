@@ -115,7 +115,7 @@ def recover(simulations: int) -> str:
         found, begin = [], time.perf_counter()
         for seed in range(simulations):
             data = model.simulate(values, seed)
-            fit = (other(data) if other else model.with_history(data)).fit()
+            fit = (other(data) if other else model.on(data)).fit()
             found.append(estimate(fit))
         seconds = (time.perf_counter() - begin) / simulations
         value, lower, upper = np.array(found, float).T
@@ -162,7 +162,7 @@ def speed() -> None:
     clock("ClosedCapture, 90 daily occasions, Mbh", ClosedCapture(days, "~ h", "~ h", classes=2))
     fit = ClosedCapture(EncounterHistory(data.states[:100, :10] | np.eye(10, dtype=int)[np.arange(100) % 10])).fit()
     begin = time.perf_counter()
-    fit.bootstrap(1000)
+    fit.abundance(bootstrap=1000, workers=1)
     print(f"ClosedCapture, 1,000 bootstrap refits of 100 animals x 10 occasions: {time.perf_counter() - begin:.1f} s")
 
 

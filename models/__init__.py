@@ -20,6 +20,7 @@ from .marked.loglinear import LogLinear
 from .marked.misidentified import MisidentifiedCapture, identification_curve
 from .marked.multistate import Multistate
 from .marked.open_population import JollySeber, Pradel
+from .marked.overdispersion import bootstrap_c_hat, inflate, quasi_compare
 from .marked.robust_design import RobustDesign
 from .marked.survival import CJS
 from .occupancy.dynamic import DynamicOccupancy
@@ -61,11 +62,14 @@ __all__ = [
     "SignSurvey",
     "TwoSpeciesOccupancy",
     "Verdict",
+    "bootstrap_c_hat",
     "compare",
     "goodness_of_fit",
     "identification_curve",
+    "inflate",
     "jackknife",
     "kaplan_meier",
     "m_array",
+    "quasi_compare",
     "simulate_population",
 ]

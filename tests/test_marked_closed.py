@@ -272,7 +272,7 @@ def test_words():
     assert len(compare(fits)) == 2
     with pytest.raises(SurveyError, match="different encounter histories"):
         compare([fits["M0"], ClosedCapture(histories(2)).fit()])
-    assert str(fits["M0"]).startswith("ClosedCapture(p ~ 1, f0 ~ 1)")
+    assert str(fits["M0"]).startswith("ClosedCapture(p ~ 1, f0 ~ 1)\n  EncounterHistory(")
 
 
 def test_simulate_recovers_and_is_repeatable():
@@ -281,13 +281,13 @@ def test_simulate_recovers_and_is_repeatable():
     values = {"p": 0.2, "c": 0.5, "f0": 392.0}
     first, second = model.simulate(values, 7), model.simulate(values, 7)
     assert np.array_equal(first.states, second.states)
-    fit = model.with_history(first).fit()
+    fit = model.on(first).fit()
     assert abs(fit.total()[0] - 400) < 4 * fit.total()[1]
     assert np.abs(fit.values["c"][0] - 0.5) < 0.05
 
 
 def test_bootstrap_interval():
-    table = ClosedCapture(suite("kanha_tigers")).fit().abundance(bootstrap=30, seed=2)
+    table = ClosedCapture(suite("kanha_tigers")).fit().abundance(bootstrap=30, seed=2, workers=1)
     row = table.iloc[-1]
     assert row["interval"] == "95% parametric bootstrap, 30 surveys"
     assert 26 <= row["lower"] < row["estimate"] < row["upper"] < 45

@@ -10,6 +10,7 @@ from marked_problems import histories, suite
 from reference import entry, reference
 
 from uncia.models.marked.goodness import goodness_of_fit, m_array
+from uncia.models.marked.overdispersion import bootstrap_c_hat, inflate, quasi_compare
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
@@ -96,3 +97,37 @@ def test_transients_are_found():
     found = goodness_of_fit(EncounterHistory(states))
     row = found.tests.set_index("test").loc["3.SR"]
     assert row["p"] < 0.01 and row["signed"] > 2
+
+
+# ---- overdispersion -------------------------------------------------------------------------------------------------
+
+
+def test_deviance_is_marks():
+    fit = CJS(suite("dipper")).fit()
+    assert fit.model.deviance(fit) == pytest.approx(58.15788, abs=1e-4)
+    assert fit.model.deviance(fit, by=["sex"]) == pytest.approx(84.36055, abs=1e-4)
+
+
+def test_inflation_and_quasi_table():
+    fits = {"constant": CJS(suite("dipper")).fit()}
+    fits["time"] = CJS(fits["constant"].model.history, "~ t").fit()
+    wide = inflate(fits["time"], 1.44)
+    np.testing.assert_allclose(wide.se, 1.2 * fits["time"].se)
+    np.testing.assert_allclose(wide.predict("phi")["se"], 1.2 * fits["time"].predict("phi")["se"])
+    assert "inflated by 1.200" in str(wide.verdict)
+    np.testing.assert_allclose(inflate(fits["time"], 0.8).se, fits["time"].se)
+    table = quasi_compare(fits, 1.44).set_index("model")
+    expect = 666.83766 / 1.44 + 2 * 3 + 2 * 3 * 4 / (426 - 4)
+    assert table.loc["constant", "qaicc"] == pytest.approx(expect, abs=1e-4)
+    assert table["weight"].sum() == pytest.approx(1.0)
+    with pytest.raises(SurveyError, match="above 0"):
+        inflate(fits["time"], -1.0)
+
+
+def test_c_hat_of_pairs_is_near_two():
+    """Animals that live, die and are met in pairs: every history counts double."""
+    single = CJS(EncounterHistory(np.eye(6, dtype=int)[:5], frequency=[60] * 5))
+    drawn = single.simulate({"phi": 0.7, "p": 0.5}, 4)
+    double = CJS(EncounterHistory(drawn.states, 2 * drawn.frequency)).fit()
+    found = bootstrap_c_hat(double, n=20, workers=1)
+    assert 1.3 < found["c_hat"] < 2.8 and found["p"] < 0.1

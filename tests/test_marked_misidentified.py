@@ -79,7 +79,7 @@ def test_recovers_where_the_plain_model_does_not():
     base = MisidentifiedCapture(EncounterHistory(np.eye(8, dtype=int)), "~ 1", "~ 1", checked=(360, 400))
     drawn = base.simulate({"p": 0.3, "alpha": 0.9, "N": 400.0}, 3)
     assert np.array_equal(drawn.states, base.simulate({"p": 0.3, "alpha": 0.9, "N": 400.0}, 3).states)
-    fit = base.with_history(drawn).fit()
+    fit = base.on(drawn).fit()
     row = fit.derive().iloc[0]
     assert abs(row["estimate"] - 400) < 4 * np.hypot(row["se"], 20)
     assert ClosedCapture(drawn).fit().total()[0] > 480

@@ -112,7 +112,7 @@ def test_stages_and_recovery():
     assert [label for label in base.parameters.labels if label[0] == "psi"] == [("psi", "Intercept")]
     drawn = base.simulate(TRUTH, 2)
     assert np.array_equal(drawn.states, base.simulate(TRUTH, 2).states)
-    fit = base.with_history(drawn).fit()
+    fit = base.on(drawn).fit()
     truth = base.at(**TRUTH).vector
     assert np.all(np.abs(fit.vector - truth) < 4 * fit.se)
     table = fit.derive().set_index("scope")

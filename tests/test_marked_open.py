@@ -186,6 +186,6 @@ def test_simulate_recovers():
     values = {"phi": 0.8, "p": 0.5, "f": 0.25, "N": 1500.0}
     drawn = model.simulate(values, 4)
     assert np.array_equal(drawn.states, model.simulate(values, 4).states)
-    fit = model.with_history(drawn).fit()
+    fit = model.on(drawn).fit()
     assert np.all(np.abs(fit.vector - model.at(**values).vector) < 4 * fit.se)
-    assert model.with_history(drawn).formulas == model.formulas
+    assert model.on(drawn).formulas == model.formulas

@@ -172,5 +172,5 @@ def test_simulate_recovers():
     model = CJS(h)
     data = model.simulate({"phi": 0.8, "p": 0.4}, 5)
     assert np.array_equal(data.states, model.simulate({"phi": 0.8, "p": 0.4}, 5).states)
-    fit = model.with_history(data).fit()
+    fit = model.on(data).fit()
     assert np.all(np.abs(fit.vector - model.at(phi=0.8, p=0.4).vector) < 4 * fit.se)

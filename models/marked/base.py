@@ -24,7 +24,7 @@ class MarkedModel(Model):
     formulas: dict[str, str | float]
     options: dict[str, object]
 
-    def with_history(self, history: EncounterHistory) -> MarkedModel:
+    def on(self, history: EncounterHistory) -> MarkedModel:
         """The same model of other data."""
         return type(self)(history, **self.formulas, **self.options)
 
@@ -41,6 +41,9 @@ class MarkedModel(Model):
         if self.options.get("likelihood") != other.options.get("likelihood"):
             return "one has the full and the other the conditional likelihood"
         return ""
+
+    def data_lines(self) -> list[str]:
+        return [repr(self.history)]
 
     def predict(self, fit, name, newdata):
         """Values of one parameter for every combination of its covariates, or for those in `newdata`.

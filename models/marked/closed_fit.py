@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
 from ..derived import Estimate, log_normal_above, table, z_of
 from ..fit import Fit
+from ..inference.bootstrap import bootstrap as simulate_and_refit
 from ..inference.profile import profile_intervals
 
 BEYOND = 1e4  # estimates of N above so many times the animals met are no estimates
@@ -84,13 +84,14 @@ class ClosedFit(Fit):
         n = float(self.model.n.sum())
         return n + float(ends["lower"]), n + float(ends["upper"])
 
-    def abundance(self, bootstrap: int = 0, seed: int = 1) -> pd.DataFrame:
+    def abundance(self, bootstrap: int = 0, seed: int = 1, **how) -> pd.DataFrame:
         """N with its 95 % intervals side by side.
 
         Parameters
         ----------
         bootstrap : simulated surveys that are fitted again for the percentile interval; none by default
         seed : of the simulated surveys
+        how : workers, executor, progress of the bootstrap, as for `models.bootstrap`; e.g. workers=1
 
         Returns
         -------
@@ -107,23 +108,10 @@ class ClosedFit(Fit):
         if self._one_f0:
             rows.append(Estimate("abundance", "animals", "all", estimate, se, *self._profile(), "95% profile"))
         if bootstrap:
-            draws = self.bootstrap(bootstrap, seed)
+            found = simulate_and_refit(self, bootstrap, seed, **how).estimates
+            draws = found.loc[(found["quantity"] == "abundance") & (found["scope"] == "all"), "estimate"].to_numpy()
             lower, upper = np.maximum(np.quantile(draws, [0.025, 0.975]), n)
             name = f"95% parametric bootstrap, {bootstrap} surveys"
-            spread = float(np.std(draws[np.isfinite(draws)], ddof=1))
+            spread = float(np.std(draws[draws <= BEYOND * n], ddof=1))
             rows.append(Estimate("abundance", "animals", "all", estimate, spread, lower, upper, name))
         return table(rows)
-
-    def bootstrap(self, surveys: int, seed: int = 1) -> np.ndarray:
-        """N [surveys] fitted to surveys simulated at the estimates, each from the same starting values as this fit.
-
-        Surveys in which nobody was met again have no finite N; they count as infinite.
-        """
-        if surveys < 2:
-            raise refuse("a bootstrap needs at least two surveys", "Give e.g. 1000", value=surveys)
-        found = np.empty(surveys)
-        for b, child in enumerate(np.random.SeedSequence(seed).generate_state(surveys)):
-            data = self.model.simulate(self.vector, int(child))
-            again = data.n_animals > 0 and data.n_encounters > data.n_animals
-            found[b] = self.model.with_history(data).fit().total()[0] if again else np.inf
-        return found

@@ -283,7 +283,7 @@ class JollySeber(Pradel):
         self._make(history, phi, p, recruitment, "b", {"N" if distribution == "poisson" else "f0": size})
         self.options = {"distribution": distribution}
 
-    def with_history(self, history: EncounterHistory) -> JollySeber:
+    def on(self, history: EncounterHistory) -> JollySeber:
         formulas = {name: f for name, f in self.formulas.items() if name not in ("N", "f0")}
         return type(self)(history, **formulas, **self.options, size=self.formulas.get("N", self.formulas.get("f0")))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -128,6 +128,23 @@ class CJS(MarkedModel):
         """Releases: encounters before the last occasion after which the animal was let go (MARK's effective size)."""
         return int(self.frequency @ ((self.met[:, :-1] > 0).sum(axis=1) - self.lost))
 
+    def deviance(self, fit, by: Sequence[str] = ()) -> float:
+        """Twice the log-likelihood that a parameter for every history would give more, as MARK's deviance.
+
+        Parameters
+        ----------
+        by : animal covariates that make groups, each with probabilities of its own for the histories of a cohort
+        """
+        history = self.history
+        useful = history.first < history.n_occasions - 1
+        groups = [pd.factorize(history.animals[name][useful])[0] for name in by]
+        cohort = np.column_stack([history.first[useful], *groups])
+        weight = history.frequency[useful]
+        return -2.0 * fit.loglik + 2.0 * (
+            _log_shares(np.column_stack([cohort, history.removed[useful], history.states[useful]]), weight)
+            - _log_shares(cohort, weight)
+        )
+
     # ---- what follows from a fit ------------------------------------------------------------------------------
 
     def derive(self, fit, interval):
@@ -193,3 +210,10 @@ class CJS(MarkedModel):
         return EncounterHistory(
             states, None, None, animals, history.occasions, history.intervals, history.interval_unit
         )
+
+
+def _log_shares(keys: np.ndarray, weight: np.ndarray) -> float:
+    """sum of n log n over different rows of `keys`."""
+    row = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    n = np.bincount(row, weight)
+    return float(np.sum(n[n > 0] * np.log(n[n > 0])))
