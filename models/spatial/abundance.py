@@ -198,7 +198,8 @@ def _region_mask(model, session, region) -> HabitatMask:
     own = session.mask
     geometry, _ = read_region(region, own.crs)
     inside = own.habitat & own.contained_in(geometry)
-    covered = np.count_nonzero(inside) * own.cell_area / (geometry.area / 1e6)
+    fine = HabitatMask.from_polygon(geometry, own.spacing / 3.0, own.crs)
+    covered = float(np.mean(own.cell_of(*fine.centres()) >= 0))
     if covered > 0.98:
         return replace(own, habitat=inside)
     D = model.parameters["D"].design

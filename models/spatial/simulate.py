@@ -67,7 +67,7 @@ def _simulate(model, session, values, rng: np.random.Generator, centres: pd.Data
     names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
     frame["animal"] = frame["animal"].map(names)
     frame["detector"] = np.asarray(detectors.id, object)[frame["detector"].to_numpy(int)]
-    return CaptureHistory(frame, detectors, session=session.name)
+    return CaptureHistory(frame, detectors, occasions=session.captures.occasions, session=session.name)
 
 
 def _draw(rng, model, session, distance, effort, rows):
