@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from formulaic import Formula, ModelSpec
-from formulaic.errors import FormulaicError
+from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from ..survey.errors import refuse
 
@@ -54,17 +57,34 @@ class Design:
         return cls(f"~ {text}", np.ascontiguousarray(values), names, matrix.model_spec, intercept)
 
     def at(self, frame: pd.DataFrame) -> np.ndarray:
-        """The matrix [rows of frame, terms] for new values of the covariates, coded and scaled as in the fit."""
-        missing = sorted(v for v in map(str, self.spec.required_variables) if v not in frame.columns)
+        """The matrix [rows of frame, terms] for new values of the covariates, coded and scaled as in the fit.
+
+        Raises
+        ------
+        SurveyError : a covariate is not there, has missing values, levels that the fit has not seen, or values beyond
+            those that a spline was fitted to
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise refuse("new data are a DataFrame of covariates", "Give a DataFrame", value=type(frame).__name__)
+        missing = [v for v in self.variables if v not in frame.columns]
         if missing:
             raise refuse("the new data lack covariates", f"Add {', '.join(missing)}", value=list(frame.columns))
-        matrix = self.spec.get_model_matrix(frame, na_action="raise")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DataMismatchWarning)  # a new level is not the reference level
+                matrix = self.spec.get_model_matrix(frame, na_action="raise")
+        except (FormulaicError, ValueError, DataMismatchWarning) as error:
+            raise refuse(
+                f"the formula cannot be evaluated on the new data: {error}",
+                "Give values of the covariates within the levels and the range that the model was fitted to",
+                value=self.formula,
+            ) from error
         return np.asarray(matrix[list(self.terms)], float)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """Names of the covariates in use."""
-        return tuple(sorted(map(str, self.spec.required_variables)))
+        return tuple(sorted(formula_variables(self.formula)))
 
     @property
     def constant(self) -> bool:
@@ -73,11 +93,28 @@ class Design:
 
 
 def formula_variables(formula: str) -> set[str]:
-    """Names of the covariates that a formula uses."""
+    """Names of the covariates that a formula uses, those inside functions such as bs(x, df=4) and scale(x) too."""
     try:
-        return {str(v) for v in Formula(formula.split("~", 1)[-1].strip()).required_variables}
+        parsed = Formula(formula.split("~", 1)[-1].strip())
+        names = {str(v) for v in parsed.required_variables}  # lacks what stateful functions are given
+        calls = {factor.expr for term in parsed for factor in term.factors if "(" in factor.expr}
+        return names.union(*map(_arguments, calls))
     except (FormulaicError, SyntaxError) as error:
         raise refuse(f"the formula cannot be read: {error}", "Write e.g. '~ ruggedness'", value=formula) from error
+
+
+def _arguments(call: str) -> set[str]:
+    """Names in a Python expression but for functions and modules.
+
+    >>> sorted(_arguments("bs(np.log(height), df=4)")), sorted(_arguments("scale(`tree cover`)"))
+    (['height'], ['tree cover'])
+    """
+    quoted = re.findall(r"`([^`]+)`", call)
+    nodes = list(ast.walk(ast.parse(re.sub(r"`[^`]+`", "1", call), mode="eval")))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    functions = [node.func for node in nodes if isinstance(node, ast.Call)]
+    modules = [node.value for node in nodes if isinstance(node, ast.Attribute)]
+    return set(quoted) | names - {node.id for node in (*functions, *modules) if isinstance(node, ast.Name)}
 
 
 def _check_names(text: str, frame: pd.DataFrame, parameter: str) -> None:
