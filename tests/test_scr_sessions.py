@@ -73,3 +73,14 @@ def test_session_covariates_and_messages():
     assert len(joint.simulate(VALUES, 1)) == 2
     surface = fit.predict("D", session="second")["estimate"]
     assert float(surface.mean()) == pytest.approx(fit.derive().query("scope == 'session second'").iloc[0]["estimate"])
+
+
+def test_occasions_are_a_factor_when_sessions_differ_in_length():
+    def part(name, occasions, seed):
+        captures = surveyed("count", seed=seed).captures
+        seen = captures.detections.query("occasion <= @occasions")
+        detectors = replace(captures.detectors, effort=captures.detectors.effort[:occasions])
+        return survey.CaptureHistory(seen, detectors, session=name)
+
+    model = models.SCR([part("long", 4, 1), part("short", 3, 5)], MODELS["count"].mask, lambda0="~ t", **HOW)
+    assert model.parameters["lambda0"].terms == ("Intercept", "t[T.2]", "t[T.3]", "t[T.4]")

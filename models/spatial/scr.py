@@ -38,7 +38,7 @@ MEANING = {
 }
 
 
-class SCR(Model):
+class SCR(Model[SpatialFit]):
     """Closed spatial capture-recapture, one session or several.
 
     Parameters
@@ -143,7 +143,9 @@ class SCR(Model):
     @property
     def rows(self) -> pd.DataFrame:
         """Covariates of the distinct rows of the detection parameters, all sessions."""
-        return pd.concat([s.rows for s in self.sessions], ignore_index=True)
+        whole = pd.concat([s.rows for s in self.sessions], ignore_index=True)
+        occasions = range(1, max(s.captures.n_occasions for s in self.sessions) + 1)
+        return whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
 
     # ---- parameters -----------------------------------------------------------------------------------------
 
