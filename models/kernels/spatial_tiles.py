@@ -523,6 +523,20 @@ def _fields(start, item, t, place, detectors, ratio, slopes, work, fields, phi, 
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _total(q, r0, r1, lanes):
+    """Σ q over rows [r0, r1) of a tile; the columns are summed side by side in lanes [32]."""
+    for c in range(TILE):
+        lanes[c] = 0.0
+    for r in range(r0, r1):
+        for c in range(TILE):
+            lanes[c] += q[r, c]
+    total = 0.0
+    for c in range(TILE):
+        total += lanes[c]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def integrate_local(tiles, t0, t1, unseen, animals, passes, local, mass):
     """As `integrate`, for animals with local terms; nan where an exponent might overflow.
 
@@ -532,7 +546,7 @@ def integrate_local(tiles, t0, t1, unseen, animals, passes, local, mass):
     n_fields = local.ratio.shape[0]
     work = _workspace(d_start, t0, t1, 3)
     fields, phi = np.empty((n_fields, TILE, TILE)), np.empty((n_fields, TILE, TILE))
-    exponent, q, highest, moments = np.empty((TILE, TILE)), np.empty((TILE, TILE)), np.empty(n_fields), np.empty(4)
+    exponent, q, highest, lanes = np.empty((TILE, TILE)), np.empty((TILE, TILE)), np.empty(n_fields), np.empty(TILE)
     for t in range(t0, t1):
         place = tiles.place[t]
         if n_fields and a_start[t + 1] > a_start[t]:
@@ -541,8 +555,7 @@ def integrate_local(tiles, t0, t1, unseen, animals, passes, local, mass):
             i = a_item[e]
             r0, r1 = _rows_within(a.y[i], local.radius[i], TILE * place[1])
             fine = _local_posterior(i, place, a, d, local, fields, phi, highest, unseen[t], exponent, r0, r1, q)
-            _tile_moments(q, r0, r1, 0.0, 0.0, moments)
-            mass[e] = moments[0] if fine else np.nan
+            mass[e] = _total(q, r0, r1, lanes) if fine else np.nan
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -240,7 +240,7 @@ class SeparablePath:
         detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
         own = np.zeros((blocks, moving.size, moving.size))
         before = (state.log_mu, state.unseen, windows, share, near, d_detected, state.local)
-        directions = (np.ascontiguousarray(along_mu.T), moving, log_scale, log_sigma)
+        directions = (np.ascontiguousarray(along_mu).T, moving, log_scale, log_sigma)
         quadratic = self._quadratic(state, log_scale, log_sigma)
         with self.workers.one_blas_thread():
             self._over_chunks(kernel.curve, *before, *directions, quadratic, of_entries, squares, detected, second, own)
