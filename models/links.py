@@ -31,22 +31,29 @@ def _logit_curve(eta):
     return p * (1.0 - p) * (1.0 - 2.0 * p)
 
 
+def _cloglog(p):
+    return np.log(-np.log1p(-p))
+
+
+def _cloglog_inverse(eta):
+    return -np.expm1(-np.exp(eta))
+
+
 def _cloglog_slope(eta):
     return np.exp(eta - np.exp(eta))
+
+
+def _cloglog_curve(eta):
+    return _cloglog_slope(eta) * (1.0 - np.exp(eta))
+
+
+def _itself(value):
+    return np.asarray(value, float)
 
 
 LINKS = {
     "log": Link("log", np.log, np.exp, np.exp, np.exp, "above 0"),
     "logit": Link("logit", logit, expit, _logit_slope, _logit_curve, "between 0 and 1"),
-    "cloglog": Link(
-        "cloglog",
-        lambda p: np.log(-np.log1p(-p)),
-        lambda eta: -np.expm1(-np.exp(eta)),
-        _cloglog_slope,
-        lambda eta: _cloglog_slope(eta) * (1.0 - np.exp(eta)),
-        "between 0 and 1",
-    ),
-    "identity": Link(
-        "identity", lambda v: np.asarray(v, float), lambda e: e, np.ones_like, np.zeros_like, "any number"
-    ),
+    "cloglog": Link("cloglog", _cloglog, _cloglog_inverse, _cloglog_slope, _cloglog_curve, "between 0 and 1"),
+    "identity": Link("identity", _itself, _itself, np.ones_like, np.zeros_like, "any number"),
 }
