@@ -59,8 +59,11 @@ DESIGNS = {
     "DynamicOccupancy": Design(
         models.DynamicOccupancy, lambda: sites(150, 5, 4), {"psi": 0.5, "gamma": 0.15, "epsilon": 0.2, "p": 0.4}
     ),
-    "SignSurvey": Design(
+    "SignSurvey, 20 segments": Design(
         models.SignSurvey, lambda: trails(200, 20), {"psi": 0.7, "theta0": 0.2, "theta1": 0.8, "p": 0.6}
+    ),
+    "SignSurvey, 10 segments": Design(
+        models.SignSurvey, lambda: trails(400, 10), {"psi": 0.9, "theta0": 0.1, "theta1": 0.8, "p": 0.6}
     ),
     "MultistateOccupancy": Design(
         models.MultistateOccupancy,
@@ -74,6 +77,9 @@ DESIGNS = {
     ),
     "NMixture": Design(models.NMixture, lambda: sites(150, 5), {"lambda": 3.0, "p": 0.4}),
     "Removal": Design(models.Removal, lambda: sites(150, 4), {"lambda": 3.0, "p": 0.4}),
+    "OpenNMixture": Design(
+        models.OpenNMixture, lambda: sites(100, 5, 3), {"lambda": 4.0, "gamma": 1.5, "omega": 0.6, "p": 0.5}
+    ),
 }
 
 
@@ -94,7 +100,7 @@ def recovery(simulations: int) -> pd.DataFrame:
             rows.append(
                 {"model": name} | _row(good, j, parameter, truth) | {"bad": len(fits) - len(good), "s": seconds}
             )
-        if name == "SignSurvey":
+        if name.startswith("SignSurvey"):
             plain = [models.Occupancy(fit.model.history).fit() for fit in fits]
             rows.append({"model": "Occupancy on the same"} | _row(plain, 0, "psi", design.truth["psi"]))
     return pd.DataFrame(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,14 @@ class DetectionHistory:
     visits: pd.DataFrame
     sites: pd.DataFrame = field(default_factory=pd.DataFrame)
     seasons: pd.DataFrame = field(default_factory=pd.DataFrame)
-    area: float | np.ndarray | None = None
+    area: np.ndarray | Any = None  # one number goes in; [N] or None is kept
     effort_unit: str = "visits"
+    season_labels: tuple = field(init=False, repr=False)
+    site_of: np.ndarray = field(init=False, repr=False)  # int [V]
+    season_of: np.ndarray = field(init=False, repr=False)  # int [V]
+    value: np.ndarray = field(init=False, repr=False)  # float [V], NaN where the visit did not take place
+    effort: np.ndarray = field(init=False, repr=False)  # float [V]
+    done: np.ndarray = field(init=False, repr=False)  # bool [V], the visit took place
 
     def __post_init__(self):
         bad = Problems()
@@ -104,7 +111,7 @@ class DetectionHistory:
         effort : array of the same shape, or one number
         """
         if isinstance(value, pd.DataFrame) and site_names is None and not isinstance(value.index, pd.RangeIndex):
-            site_names = value.index
+            site_names = list(value.index)
             if sites is not None and not isinstance(sites.index, pd.RangeIndex):
                 sites = _in_order(sites, site_names)
         y = np.asarray(value, float)

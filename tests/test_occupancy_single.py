@@ -1,5 +1,7 @@
 """Single-season occupancy and Royle-Nichols: slow twins, gradients, gaps, the reference suite, boundaries in words."""
 
+import pickle
+
 import numpy as np
 import oracle_occupancy as oracle
 import pandas as pd
@@ -17,6 +19,7 @@ from occupancy_problems import (
 from reference import entry, expected
 from reference_occupancy import agrees, history, vector_of
 
+from uncia.models.occupancy.goodness import mackenzie_bailey
 from uncia.models.occupancy.royle_nichols import RoyleNichols
 from uncia.models.occupancy.single_season import Occupancy
 from uncia.models.verdict import Outcome
@@ -330,3 +333,41 @@ def test_profile_intervals_where_wald_has_none():
     assert row["upper"] == pytest.approx(1.0, abs=1e-6)
     held = Occupancy(fit.model.history, psi=float(row["lower"])).fit()
     assert 2 * (fit.loglik - held.loglik) == pytest.approx(3.841, abs=0.01)
+
+
+# ---- goodness of fit ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "p"), [("null", "~ 1"), ("p(late)", "~ late"), ("p(occasion)", "~ C(visit)")])
+def test_mackenzie_bailey_chi_square(name, p):
+    fit = Occupancy(salamanders(), p=p).fit()
+    theirs = entry("salamanders", f"MacKenzie-Bailey chi-square, {name}")["derived"]["chi_square"]
+    table, ours = mackenzie_bailey(fit.model, fit.vector)
+    assert ours == pytest.approx(theirs, rel=1e-3)  # AICcmodavg's, at unmarked's looser optimum
+    assert table["observed"].sum() == 39
+
+
+def test_goodness_with_cohorts_and_replicates():
+    h = salamanders("detections_missing")
+    fit = Occupancy(h).fit()
+    once = fit.goodness(n=8, seed=3, workers=1)
+    again = fit.goodness(n=8, seed=3, workers=1)
+    assert np.array_equal(once.simulated, again.simulated)
+    assert once.table["observed"].sum() == h.visited.sum()
+    assert 0 < once.p_value <= 1
+    assert "c-hat" in str(once)
+
+
+def test_models_can_be_pickled_and_bootstrapped(build):
+    h = ragged(n=40, j=5, keep=0.95)
+    model = pickle.loads(pickle.dumps(build(h)))
+    at = some_vector(model)
+    assert model.loglik(at) == build(h).loglik(at)
+    assert repr(model.on(h)) == repr(model)
+
+
+def test_bootstrap():
+    h = DetectionHistory.from_wide(np.array([[1.0, 0, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]] * 10))
+    found = Occupancy(h).fit().bootstrap(6, seed=2, workers=1)
+    assert found.vectors.shape == (6 - found.failed, 2)
+    assert "occupancy" in set(found.intervals()["quantity"])

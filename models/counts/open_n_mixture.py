@@ -87,7 +87,6 @@ class OpenNMixture(HistoryModel):
             raise refuse("a count is above `most`", "Leave out most", value=int(self.count.max()))
         group = history.site_of * history.n_seasons + history.season_of
         self.visits = Groups(group[history.done], history.n_sites * history.n_seasons)
-        self._again = {"dynamics": dynamics, "immigration": immigration, "mixture": mixture, "links": links}
         given = {"lambda": lambda_, "gamma": gamma, "omega": omega, "iota": immigration, "p": p, "alpha": "~ 1"}
         absent = {"gamma"} if dynamics == "no trend" else set()
         absent |= set() if self.kind.survival else {"omega"}
@@ -192,8 +191,7 @@ class OpenNMixture(HistoryModel):
         fit = super().fit(**options)
         if not self.automatic or self.most >= LARGEST or not self.edge(fit.vector) > EDGE:
             return fit
-        formulas = {{"lambda": "lambda_"}.get(k, k): f for k, f in self.formulas.items() if k not in ("alpha", "iota")}
-        larger = OpenNMixture(self.history, **formulas, **self._again, most=min(2 * self.most, LARGEST))
+        larger = self._with(most=min(2 * self.most, LARGEST))
         larger.automatic = True
         return larger.fit(**(options | {"start": fit.vector}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,9 @@ class Passed:
     """Log-likelihoods of S chains over R rows with K states, and their derivatives (None without gradient)."""
 
     total: np.ndarray  # [S]
-    by_initial: np.ndarray | None = None  # [S, K]
-    by_transition: np.ndarray | None = None  # [R, K, K]
-    posterior: np.ndarray | None = None  # [R, K] of the states; derivative with respect to emission
+    by_initial: np.ndarray | Any = None  # [S, K]
+    by_transition: np.ndarray | Any = None  # [R, K, K]
+    posterior: np.ndarray | Any = None  # [R, K] of the states; derivative with respect to emission
 
 
 def run_chains(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar
 
 import numpy as np
@@ -53,6 +54,12 @@ class HistoryModel(Model):
     symbols: ClassVar[tuple[Symbol, ...]]
     data_kind: ClassVar[str] = "detections"  # log-likelihoods of models of the same kind of data can be compared
     fit_class = HistoryFit
+
+    def __new__(cls, *given, **named):
+        """Remembers what the model was made of, for `on`."""
+        model = super().__new__(cls)
+        model._made_of = (given, named)
+        return model
 
     def __init__(
         self, history: DetectionHistory, formulas: Mapping[str, str | float], links: Mapping[str, str] | None = None
@@ -104,6 +111,17 @@ class HistoryModel(Model):
         if self.history is not other.history and not self.history.equals(other.history):
             return "they are of different detection histories"
         return ""
+
+    def on(self, history: DetectionHistory):
+        """The same model of other data with the same sites and visits."""
+        return self._with(history=history)
+
+    def _with(self, **changes):
+        """The same model with other arguments."""
+        given, named = self._made_of
+        bound = signature(type(self)).bind(*given, **named)
+        bound.arguments.update(changes)
+        return type(self)(*bound.args, **bound.kwargs)
 
     def start(self) -> np.ndarray:
         return self.parameters.start(self.start_values())

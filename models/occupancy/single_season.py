@@ -11,10 +11,22 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
 from .delta import mean_of, realised
-from .history_model import HistoryModel, Symbol, check_detections
+from .goodness import Goodness, goodness
+from .history_model import HistoryFit, HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
 from .one_pass import OnePass
 from .visits import detections_by_site
+
+
+class OccupancyFit(HistoryFit):
+    """A fit of single-season occupancy: adds goodness of fit."""
+
+    def goodness(self, n: int = 200, seed: int = 1, **how) -> Goodness:
+        """MacKenzie-Bailey chi-square with its p-value and c-hat from `n` simulated data sets (see `goodness`).
+
+        `how` takes `executor`, `workers`, `store` (a folder that lets it be interrupted and resumed) and `progress`.
+        """
+        return goodness(self, n, seed, **how)
 
 
 class Occupancy(HistoryModel):
@@ -39,6 +51,7 @@ class Occupancy(HistoryModel):
         Symbol("psi", "site", "probability that a site is occupied"),
         Symbol("p", "visit", "probability of detection on a visit to an occupied site"),
     )
+    fit_class = OccupancyFit
 
     def __init__(
         self,

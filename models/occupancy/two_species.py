@@ -80,6 +80,10 @@ class TwoSpeciesOccupancy(HistoryModel):
         """Number of sites visited for either species."""
         return int((self.history.visited | self.second.visited).sum())
 
+    def on(self, history: tuple[DetectionHistory, DetectionHistory]):
+        """The same model of other histories of the two species."""
+        return self._with(first=history[0], second=history[1])
+
     def not_comparable(self, other):
         reason = super().not_comparable(other)
         if not reason and not self.second.equals(other.second):
