@@ -37,10 +37,10 @@ class Survey(Part):
     """[survey]: what was surveyed, where and in which time zone."""
 
     name: str = Field(description="how the report calls the survey")
-    species: str = Field("", description="scientific name as in the records")
-    common_name: str = Field("animals", description="plural that sentences use, e.g. 'leopards'")
-    timezone: str = Field("", description="local time zone, e.g. 'Asia/Shanghai'")
-    crs: str | None = Field(None, description="projected coordinate system, e.g. 'EPSG:32649'")
+    species: str = Field(default="", description="scientific name as in the records")
+    common_name: str = Field(default="animals", description="plural that sentences use, e.g. 'leopards'")
+    timezone: str = Field(default="", description="local time zone, e.g. 'Asia/Shanghai'")
+    crs: str | None = Field(default=None, description="projected coordinate system, e.g. 'EPSG:32649'")
 
 
 class Data(Part):
@@ -50,16 +50,18 @@ class Data(Part):
     path: str | None = None
     identities: str | None = None
     failures: str | None = None
-    mapping: str | None = Field(None, description="file that says how the columns of field tables are called")
+    mapping: str | None = Field(default=None, description="file that says how the columns of field tables are called")
     deployments: str | None = None
     records: str | None = None
-    dates: Literal["dmy", "mdy"] | None = Field(None, description="order of day and month where it is not clear")
+    dates: Literal["dmy", "mdy"] | None = Field(
+        default=None, description="order of day and month where it is not clear"
+    )
     captures: str | None = None
     traps: str | None = None
     covariates: tuple[str, ...] | None = None
     usage: Literal["binary", "effort"] | None = None
     effort_unit: str | None = None
-    encoding: str | None = Field(None, description="of text files that are neither UTF-8 nor GB18030")
+    encoding: str | None = Field(default=None, description="of text files that are neither UTF-8 nor GB18030")
 
     @model_validator(mode="after")
     def _fits_format(self) -> Data:
@@ -80,23 +82,28 @@ class Occasions(Part):
     day_boundary: str = "noon"
     kind: Literal["proximity", "count", "multi"] = "proximity"
     independence: str = Field(
-        "30 minutes since the last independent record", description="or 'none': only records of one moment are one"
+        default="30 minutes since the last independent record",
+        description="or 'none': only records of one moment are one",
     )
-    outside: Literal["refuse", "drop"] = Field("refuse", description="identified records while no camera worked")
-    start: str | None = Field(None, description="first local date, when only a part of the data is wanted")
+    outside: Literal["refuse", "drop"] = Field(
+        default="refuse", description="identified records while no camera worked"
+    )
+    start: str | None = Field(default=None, description="first local date, when only a part of the data is wanted")
     end: str | None = None
-    session_from: str | None = Field(None, description="key in the deployments' groups that holds the session")
-    session: str | None = Field(None, description="the session wanted")
+    session_from: str | None = Field(default=None, description="key in the deployments' groups that holds the session")
+    session: str | None = Field(default=None, description="the session wanted")
 
 
 class Mask(Part):
     """[mask]: where activity centres can be."""
 
-    buffer: Annotated[float, Field(gt=0)] | Literal["auto"] = Field("auto", description="metres around the detectors")
-    spacing: float | None = Field(None, gt=0, description="metres")
-    polygon: str | None = Field(None, description="outline outside which there is no habitat")
-    holes: tuple[str, ...] = Field((), description="outlines inside which there is no habitat: lakes, glaciers")
-    covariates: dict[str, str] = Field({}, description="name in formulas = raster file")
+    buffer: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto", description="metres around the detectors"
+    )
+    spacing: float | None = Field(default=None, gt=0, description="metres")
+    polygon: str | None = Field(default=None, description="outline outside which there is no habitat")
+    holes: tuple[str, ...] = Field(default=(), description="outlines inside which there is no habitat: lakes, glaciers")
+    covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
 
 
 class Model(Part):
@@ -113,7 +120,7 @@ class Model(Part):
     likelihood: Literal["full", "conditional"] = "full"
     distribution: Literal["poisson", "binomial"] = "poisson"
     counts: Literal["poisson", "binomial"] = "poisson"
-    links: dict[str, str] = Field({}, description="other links by parameter, e.g. D = 'identity'")
+    links: dict[str, str] = Field(default={}, description="other links by parameter, e.g. D = 'identity'")
 
 
 class Region(Part):
@@ -126,11 +133,11 @@ class Region(Part):
 class Report(Part):
     """[report]: what is told, and to whom."""
 
-    model: str = Field(BEST, description="name of the model to report, or 'best by AICc'")
+    model: str = Field(default=BEST, description="name of the model to report, or 'best by AICc'")
     interval: Literal["wald", "profile"] = "wald"
     language: Literal["en"] = "en"
-    public: bool = Field(False, description="leave out what would lead somebody to the animals")
-    public_grid: float = Field(10_000.0, gt=0, description="metres to which a public report rounds places")
+    public: bool = Field(default=False, description="leave out what would lead somebody to the animals")
+    public_grid: float = Field(default=10_000.0, gt=0, description="metres to which a public report rounds places")
 
 
 class SurveyConfig(Part):
@@ -143,8 +150,8 @@ class SurveyConfig(Part):
     models: tuple[Model, ...] = (Model(name="constant"),)
     regions: tuple[Region, ...] = ()
     report: Report = Report()
-    simulate: dict[str, float | dict[str, float]] = Field({}, description="true values for `uncia simulate`")
-    seed: int = Field(1, ge=0)
+    simulate: dict[str, float | dict[str, float]] = Field(default={}, description="true values for `uncia simulate`")
+    seed: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
     def _names_fit(self) -> SurveyConfig:
@@ -179,9 +186,10 @@ def read_config(path: str | Path) -> SurveyConfig:
         )
     try:
         text = path.read_text("utf-8-sig")
-        content = tomllib.loads(text)
     except UnicodeDecodeError:
         raise refuse("the file is not in UTF-8", "Save it as UTF-8 text", file=path) from None
+    try:
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax(str(error), path, text) from None
     return config_from(content, path, text)
@@ -258,7 +266,7 @@ def _row(text: str, loc: tuple) -> int | None:
     """The line of the form that holds the key at `loc`, or else the heading of its section."""
     *section, key = [part for part in loc if isinstance(part, str)] or [""]
     nth = next((part for part in loc if isinstance(part, int)), 0)
-    seen, current, heading = Counter(), "", None
+    seen, current, index, heading = Counter(), "", 0, None
     for number, line in enumerate(text.splitlines(), 1):
         found = re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]", line)
         if found:

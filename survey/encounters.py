@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,11 +40,11 @@ class EncounterHistory:
     """
 
     states: np.ndarray
-    frequency: np.ndarray | None = None
-    removed: np.ndarray | None = None
-    animals: pd.DataFrame | None = None
+    frequency: np.ndarray | Any = None  # may be left out or given as any sequence; kept as an array
+    removed: np.ndarray | Any = None
+    animals: pd.DataFrame | Any = None
     occasions: pd.DataFrame = field(default_factory=pd.DataFrame)
-    intervals: np.ndarray | None = None
+    intervals: np.ndarray | Any = None
     interval_unit: str = "interval"
 
     def __post_init__(self):

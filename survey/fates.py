@@ -46,7 +46,7 @@ def sort_out(
     SurveyError : contradictory records, unless they are to be dropped
     """
     r, d = tables.records, tables.deployments
-    fates.mark((r["level"] == "media") & (r["level"] == "event").any(), "media level (the events are used)")
+    fates.mark((r["level"] == "media") & bool((r["level"] == "event").any()), "media level (the events are used)")
     for kind in ("blank", "human", "vehicle", "unknown", "unclassified"):
         fates.mark(r["type"] == kind, kind)
     fates.mark(r["setup"], "set-up or calibration of the camera")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,7 +44,7 @@ class HabitatMask:
     y0: float
     spacing: float
     habitat: np.ndarray
-    crs: CRS | str | None = None
+    crs: CRS | Any = None  # whatever pyproj understands goes in; a CRS or None is kept
     covariates: xr.Dataset = field(default_factory=xr.Dataset)
     buffer: float | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import shapely
 from pyproj import CRS
@@ -32,7 +33,8 @@ def read_region(region, crs=None) -> tuple[shapely.Geometry, CRS | None]:
     if isinstance(region, shapely.Geometry):
         return _polygon(region, "the geometry", None), target
     path = Path(region) if isinstance(region, (str, Path)) else None
-    series = (region if path is None else _read(path)).geometry
+    layer: Any = region if path is None else _read(path)  # anything with a geometry column
+    series = layer.geometry
     return _polygon(_in_metres(series, target, path), "the layer", path), target or CRS(series.crs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
+from typing import overload
 
 import pandas as pd
 
@@ -58,7 +59,7 @@ def verify(
 
 
 @dataclass(frozen=True)
-class Findings(Sequence):
+class Findings(Sequence[Finding]):
     """What `verify` found, errors first; a sequence of Finding, and by id: `findings["few-animals"]`."""
 
     items: tuple[Finding, ...]
@@ -68,6 +69,12 @@ class Findings(Sequence):
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.items)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Finding: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> tuple[Finding, ...]: ...
 
     def __getitem__(self, key):
         if isinstance(key, str):

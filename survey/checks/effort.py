@@ -67,7 +67,7 @@ def more_effort_than_time(look: Look) -> Iterator[Finding]:
     occasions = look.captures.occasions
     if look.detectors.effort_unit != "camera days" or not np.isfinite(look.days):
         return
-    days = ((occasions["end"] - occasions["start"]) / pd.Timedelta(days=1)).to_numpy(float)
+    days = ((occasions["end"] - occasions["start"]).div(pd.Timedelta(days=1))).to_numpy(float)
     over = np.nan_to_num(look.detectors.effort) > days[:, None] * 1.001 + 1e-6
     if over.any():
         yield warning(
@@ -123,7 +123,9 @@ def silent_cameras(look: Look) -> Iterator[Finding]:
     probability of about (n + 1)(1 - g/w)^n, however busy or quiet the place is.
     """
     tables = look.captures.tables
-    worked = pd.DataFrame() if tables is None else tables.calendar() > 0.5
+    if tables is None:
+        return
+    worked = tables.calendar() > 0.5
     if worked.empty:
         return
     times = tables.records.dropna(subset="time")

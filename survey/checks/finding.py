@@ -142,7 +142,7 @@ class LookAtMask(Look):
     def distance(self) -> np.ndarray:
         """float: metres from every `step`-th habitat cell to its nearest detector."""
         cells = np.column_stack(self.mask.centres())[:: self.step]
-        return cKDTree(self.detectors.positions).query(cells)[0]
+        return np.asarray(cKDTree(self.detectors.positions).query(cells)[0])
 
     @cached_property
     def reach(self) -> float:

@@ -52,7 +52,9 @@ def sex_missing(look: Look) -> Iterator[Finding]:
 def few_of_a_sex(look: Look) -> Iterator[Finding]:
     """Fewer than five animals of one sex."""
     sex = _sexes(look)
-    counts = {} if sex is None else sex.value_counts()
+    if sex is None:
+        return
+    counts = sex.value_counts()
     for name, n in counts.items():
         if n < 5 and len(counts) > 1:
             yield note(

@@ -267,7 +267,7 @@ def _deployments(reading: Reading, c: Columns) -> pd.DataFrame:
 def _check_offsets(reading: Reading, c: Columns, start: pd.DatetimeIndex) -> None:
     """Times written with an offset that is never that of the local time zone: perhaps the zone is another."""
     written = pd.Series(c.text("deploymentStart"), dtype=object).str.extract(r"([+-]\d\d):?(\d\d)$")
-    written = (written[0] + ":" + written[1])[written[0].notna() & start.notna()]
+    written = (written[0] + ":" + written[1])[written[0].notna() & np.asarray(start.notna())]
     local = start[written.index].strftime("%z").str.replace(r"(\d\d)$", r":\1", regex=True)
     if len(written) and not (written.to_numpy(object) == local.to_numpy(object)).any():
         reading.notes.append(

@@ -402,7 +402,7 @@ def _at(caught: pd.DataFrame, layout: _Layout, tolerance: float) -> list[str]:
     if caught.empty or len(caught["place"].iloc[0]) == 1:
         return [place[0] for place in caught["place"]]
     points = np.array([[float(word) for word in place] for place in caught["place"]])
-    distance, nearest = cKDTree(np.array(layout.place)).query(points)
+    distance, nearest = map(np.asarray, cKDTree(np.array(layout.place)).query(points))
     bad = Problems()
     for i in np.flatnonzero(distance > tolerance):
         what = f"there is no detector at this x, y; the nearest is {layout.id[nearest[i]]!r}, {distance[i]:,.6g} m away"

@@ -74,10 +74,10 @@ def _captures(history: CaptureHistory, columns: list) -> Iterable[str]:
     if NOTHING in history.animals.index:
         raise refuse(f"an animal is called {NOTHING}, which means that nothing was caught", "Give it another name")
     covariates = history.animals[columns].to_dict("index")
-    for row in history.detections.itertuples():
-        occasion = -row.occasion if row.removed else row.occasion
-        words = [history.session, row.animal, occasion, row.detector, *covariates[row.animal].values()]
-        yield from [_line(words)] * row.count
+    for row in history.detections.to_dict("records"):
+        occasion = -row["occasion"] if row["removed"] else row["occasion"]
+        words = [history.session, row["animal"], occasion, row["detector"], *covariates[row["animal"]].values()]
+        yield from [_line(words)] * row["count"]
     if not history.n_animals:
         yield _line([history.session, NOTHING, history.n_occasions, history.detectors.id[0]])
 
