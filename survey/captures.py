@@ -254,7 +254,6 @@ def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         fix = f"Add {', '.join(sorted(missing))}"
         raise refuse("the detections lack columns", fix, value=list(detections.columns))
     bad = Problems()
-    n = len(detections)
     source = detections[[name for name in ("file", "row") if name in detections]].reset_index(drop=True)
     places = source.to_dict("records")
     frame = pd.DataFrame(
@@ -263,7 +262,7 @@ def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             "occasion": _whole_numbers(detections, "occasion", bad, places),
             "detector": _names(detections, "detector", bad, places),
             "count": _whole_numbers(detections, "count", bad, places, default=1),
-            "removed": detections["removed"].eq(True).to_numpy(bool) if "removed" in detections else np.zeros(n, bool),
+            "removed": _flags(detections, "removed", bad, places),
         }
     )
     for i in np.flatnonzero(frame["count"] < 1):
@@ -282,6 +281,17 @@ def _names(table: pd.DataFrame, column: str, bad: Problems, places: list[dict]) 
         fix = f"Fill in the {column}, or leave the detection out"
         bad.add(f"detection {i + 1} has no {column}", fix, **places[i])
     return table[column].astype(str).to_numpy(object)
+
+
+def _flags(table: pd.DataFrame, column: str, bad: Problems, places: list[dict]) -> np.ndarray:
+    """True and False; missing is False, and words such as "yes" are refused rather than taken for False."""
+    if column not in table:
+        return np.zeros(len(table), bool)
+    values = table[column]
+    for i in np.flatnonzero(~(values.isna() | values.isin([True, False]))):
+        what = f"detection {i + 1} has {column} that is neither true nor false"
+        bad.add(what, "Write True or False", value=values.iloc[i], **places[i])
+    return values.eq(True).fillna(False).to_numpy(bool)
 
 
 def _whole_numbers(table: pd.DataFrame, column: str, bad: Problems, places: list[dict], default: int = 0) -> np.ndarray:

@@ -195,6 +195,11 @@ def test_counts_equal_the_field():
         ([("x", 1, "A", 0)], "count", "detection 1 has a count below one (found 0). Leave out what was not detected"),
         ([("x", 1.5, "A")], "count", "detection 1 has an occasion that is no whole number (found 1.5). Correct it"),
         (
+            [("x", 1, "A", 1, "yes")],
+            "count",
+            "detection 1 has removed that is neither true nor false (found 'yes'). Write True or False",
+        ),
+        (
             [(None, 1, "A")],
             "count",
             "detection 1 has no animal. Fill in the animal, or leave the detection out",
