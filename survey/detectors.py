@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ class Detectors:
     y: np.ndarray
     effort: np.ndarray
     kind: str = "proximity"
-    crs: CRS | str | None = None
+    crs: CRS | Any = None  # whatever pyproj understands goes in; a CRS or None is kept
     effort_unit: str = "camera days"
     covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -135,7 +136,8 @@ class Detectors:
         """float [K]: metres from each detector to its nearest neighbour (NaN for one detector)."""
         if len(self) < 2:
             return np.full(len(self), np.nan)
-        return cKDTree(self.positions).query(self.positions, k=2)[0][:, 1]
+        distance, _ = cKDTree(self.positions).query(self.positions, k=2)
+        return np.asarray(distance)[:, 1]
 
     def index(self, name: str) -> int:
         """Position of a detector by name."""
@@ -175,7 +177,8 @@ def _covariates(frame: pd.DataFrame, names: tuple[str, ...], bad: Problems) -> p
     """K rows in the order of the detectors; a frame indexed by their names is put into that order."""
     if frame.empty:
         return pd.DataFrame(index=range(len(names)))
-    if not pd.api.types.is_numeric_dtype(frame.index):
+    by_name = not pd.api.types.is_numeric_dtype(frame.index) or set(frame.index.astype(str)) == set(names)
+    if by_name and not frame.index.equals(pd.RangeIndex(len(names))):
         frame = frame.set_axis(frame.index.astype(str), axis=0)
         missing = sorted(set(names) - set(frame.index))
         if missing or frame.index.has_duplicates:

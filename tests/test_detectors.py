@@ -81,6 +81,17 @@ def test_covariates_in_order_or_by_name():
     assert list(detectors(covariates=by_name).covariates["slope"]) == [1, 2, 3]
 
 
+def test_covariates_by_names_that_are_numbers():
+    three = Detectors(
+        [30, 10, 20],
+        [0, 900, 1800],
+        [0, 0, 900],
+        np.ones((2, 3)),
+        covariates=pd.DataFrame({"slope": [1, 2, 3]}, index=[10, 20, 30]),
+    )
+    assert list(three.covariates["slope"]) == [3, 1, 2]
+
+
 def test_no_covariates_are_rows_without_columns():
     assert detectors().covariates.shape == (3, 0)
 
