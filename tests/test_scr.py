@@ -238,3 +238,14 @@ def test_plots_give_their_axes_back():
         axes = plot()
         assert axes.get_xlabel()
         plt.close(axes.figure)
+
+
+@pytest.mark.parametrize("reach", [0.0, 20_000.0])
+def test_a_lake_inside_the_mask_is_no_habitat_of_a_region(reach):
+    model = MODELS["count"]
+    lake = shapely.box(51_000.0, 81_000.0, 57_000.0, 89_000.0)
+    values = {"D": 6.0, "lambda0": 0.4, "sigma": 1500.0}
+    given = again(model, mask=model.mask.clip(lake, outside=True)).at(**values)
+    region = shapely.box(48_000.0, 78_000.0, 62_000.0 + reach, 92_000.0)
+    expected = given.abundance(region).set_index("quantity").loc["expected abundance", "estimate"]
+    assert expected == pytest.approx(6.0 * (region.area - lake.area) / 1e8, rel=0.01)

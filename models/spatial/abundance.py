@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import binary_fill_holes
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
@@ -199,7 +200,8 @@ def _region_mask(model, session, region) -> HabitatMask:
     geometry, _ = read_region(region, own.crs)
     inside = own.habitat & own.contained_in(geometry)
     fine = HabitatMask.from_polygon(geometry, own.spacing / 3.0, own.crs)
-    covered = float(np.mean(own.cell_of(*fine.centres()) >= 0))
+    filled = replace(own, habitat=binary_fill_holes(own.habitat))  # enclosed lakes are known to be no habitat
+    covered = float(np.mean(filled.cell_of(*fine.centres()) >= 0))
     if covered > 0.98:
         return replace(own, habitat=inside)
     D = model.parameters["D"].design
@@ -209,7 +211,9 @@ def _region_mask(model, session, region) -> HabitatMask:
             "covariates of D are not known",
             "Give the region as a HabitatMask with these covariates, or use a larger mask",
         )
-    return HabitatMask.from_polygon(geometry, own.spacing, own.crs)
+    whole = HabitatMask.from_polygon(geometry, own.spacing, own.crs)
+    x, y = np.meshgrid(whole.x, whole.y)
+    return replace(whole, habitat=whole.habitat & ~(filled.is_habitat(x, y) & ~own.is_habitat(x, y)))
 
 
 def _share_inside(fit, session, mask: HabitatMask) -> np.ndarray:
