@@ -153,10 +153,10 @@ class DetectionHistory:
             raise refuse("the table lacks columns", "Check their spelling", value=missing)
         return cls(table.rename(columns=dict(columns or {})), **more)
 
-    def with_values(self, value: np.ndarray) -> DetectionHistory:
-        """The same visits with other findings [V]; what was not done stays undone."""
-        value = np.where(self.done, value, np.nan)
-        return replace(self, visits=self.visits.assign(value=value), seasons=self._season_table())
+    def with_values(self, value: np.ndarray, effort: np.ndarray | None = None) -> DetectionHistory:
+        """The same visits with other findings [V] (and efforts); what was not done stays undone."""
+        new = {"value": np.where(self.done, value, np.nan)} | ({} if effort is None else {"effort": effort})
+        return replace(self, visits=self.visits.assign(**new), seasons=self._season_table())
 
     def without_missing(self, *names: str) -> DetectionHistory:
         """Without visits and sites whose covariates of these names are unknown.

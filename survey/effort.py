@@ -73,7 +73,7 @@ def effort_table(tables: SurveyTables) -> pd.DataFrame:
     d = tables.deployments
     unit, start, end = working_pieces(tables)
     worked = np.bincount(unit, (end - start) / DAY, len(d))
-    length = ((d["end"] - d["start"]).div(pd.Timedelta(days=1))).to_numpy(float)
+    length = (d["end"] - d["start"]).to_numpy() / np.timedelta64(1, "D")
     worked = np.where(np.isnan(length), np.nan, worked)
     columns = d[["deployment", "location", "start", "end"]].reset_index(drop=True)
     return columns.assign(set=length, lost=length - worked, worked=worked)
@@ -97,7 +97,7 @@ def lost_table(tables: SurveyTables) -> pd.DataFrame:
     )
     start = f[["start", "start_set"]].max(axis=1)
     end = f["end"].where(f["end_set"].isna() | (f["end"] < f["end_set"]), f["end_set"])
-    days = (end - start).div(pd.Timedelta(days=1)).clip(lower=0)
+    days = ((end - start).to_numpy() / np.timedelta64(1, "D")).clip(min=0)
     table = f.assign(camera_days=days).groupby("reason", sort=True)
     table = table.agg(
         failures=("row", "size"), deployments=("deployment", "nunique"), camera_days=("camera_days", "sum")

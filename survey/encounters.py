@@ -72,7 +72,7 @@ class EncounterHistory:
             bad.add("frequencies must be whole numbers from 0", "Write losses with removed=", value=frequency.min())
         if not (intervals >= 0).all():
             bad.add("intervals must not be negative", "Give the occasions in order", value=intervals.min())
-        for i in np.flatnonzero(~(states > 0).any(axis=1)):
+        for i in np.flatnonzero(~(states > 0).any(axis=1)).tolist():
             bad.add("an animal was never met", "Leave its row out", value=str(animals.index[i]))
         bad.raise_any()
         settle(

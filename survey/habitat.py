@@ -225,7 +225,8 @@ class HabitatMask:
 
         half = self.spacing / 2.0
         to_map = Affine(self.spacing, 0.0, self.x0 - half, 0.0, self.spacing, self.y0 - half)  # rows go north
-        return rasterize([geometry], out_shape=self.habitat.shape, transform=to_map, dtype="uint8").astype(bool)
+        inside = rasterize([geometry], out_shape=self.habitat.shape, transform=to_map, dtype="uint8")
+        return np.asarray(inside).astype(bool)
 
     def cell_of(self, x, y) -> np.ndarray:
         """int: index among the M habitat cells of the cell that holds each position, -1 outside habitat or unknown."""

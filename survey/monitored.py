@@ -48,9 +48,9 @@ class MonitoredAnimals:
             bad.add(f"periods needs {T} rows", "Give one per column of at_risk", value=len(self.periods))
         bad.raise_any()
         names = animals.index.astype(str)
-        for i, t in np.argwhere(died & ~at_risk):
+        for i, t in np.argwhere(died & ~at_risk).tolist():
             bad.add(f"{names[i]!r} died in period {t + 1} without having been at risk", "Correct one of the two")
-        for i in np.flatnonzero((at_risk & (np.cumsum(died, axis=1) - died > 0)).any(axis=1)):
+        for i in np.flatnonzero((at_risk & (np.cumsum(died, axis=1) - died > 0)).any(axis=1)).tolist():
             bad.add(f"{names[i]!r} lives after its death", "Correct the dates")
         bad.raise_any()
         settle(

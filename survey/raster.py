@@ -53,7 +53,7 @@ def onto_mask(raster, mask: HabitatMask, method: str = "bilinear") -> np.ndarray
     return placed.to_numpy()[::-1].astype(float)  # rasters run from north to south, masks to the north
 
 
-def _read(path: Path) -> xr.DataArray:
+def _read(path: Path) -> xr.DataArray | xr.Dataset | list[xr.Dataset]:
     import rioxarray
 
     if not path.exists():

@@ -7,12 +7,13 @@ from typing import Any
 
 import shapely
 from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
 
 from .crs import projected, suggest_utm
 from .errors import refuse
 
 
-def read_region(region, crs=None) -> tuple[shapely.Geometry, CRS | None]:
+def read_region(region, crs=None) -> tuple[BaseGeometry, CRS | None]:
     """One (multi)polygon in metres and its CRS.
 
     Parameters

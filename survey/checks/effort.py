@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import groupby
 
 import numpy as np
-import pandas as pd
 
 from .finding import Finding, Look, note, some, warning
 
@@ -67,7 +66,7 @@ def more_effort_than_time(look: Look) -> Iterator[Finding]:
     occasions = look.captures.occasions
     if look.detectors.effort_unit != "camera days" or not np.isfinite(look.days):
         return
-    days = ((occasions["end"] - occasions["start"]).div(pd.Timedelta(days=1))).to_numpy(float)
+    days = (occasions["end"] - occasions["start"]).to_numpy() / np.timedelta64(1, "D")
     over = np.nan_to_num(look.detectors.effort) > days[:, None] * 1.001 + 1e-6
     if over.any():
         yield warning(

@@ -25,7 +25,7 @@ def crs_does_not_fit(look: Look) -> Iterator[Finding]:
     """Positions more than a degree outside the area for which the CRS is made: x and y swapped, or another zone."""
     crs = look.detectors.crs
     area = None if crs is None else crs.area_of_use
-    if area is None or area.west > area.east:
+    if crs is None or area is None or area.west > area.east:
         return
     longitude, latitude = to_degrees(look.detectors.x, look.detectors.y, crs)
     inside = (area.west - 1 <= longitude) & (longitude <= area.east + 1)

@@ -141,10 +141,10 @@ def degrees(c: Columns, latitude: str, longitude: str) -> tuple[np.ndarray, np.n
 def check_dates(c: Columns, start: pd.DatetimeIndex, end: pd.DatetimeIndex) -> None:
     """Deployments last, and lie between the first camera traps and tomorrow."""
     tomorrow = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
-    for i in np.flatnonzero(end <= start):
+    for i in np.flatnonzero(end <= start).tolist():
         what = "the deployment ends before it starts" if end[i] < start[i] else "the deployment ends when it starts"
         c.fault(i, what, "Correct the start or the end", f"{start[i]} to {end[i]}")
-    for i in np.flatnonzero((start.year < 1990) | (start > tomorrow) | (end > tomorrow)):
+    for i in np.flatnonzero((start.year < 1990) | (start > tomorrow) | (end > tomorrow)).tolist():
         c.fault(i, "the deployment is not in the years of camera traps", "Correct its dates", f"{start[i]} to {end[i]}")
 
 

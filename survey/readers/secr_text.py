@@ -142,7 +142,9 @@ class _Text:
             raise refuse("there is no such file", "Check the path and the spelling", file=path, value=str(path))
         texts, comments = {}, {}
         for row, text in enumerate(re.split(r"\r\n|\r|\n", decode(path.read_bytes(), path.name, encoding)), 1):
-            data, quote, comment = re.match(r'((?:[^"#]|"[^"]*")*)("?)(.*)', text).groups()
+            parts = re.match(r'((?:[^"#]|"[^"]*")*)("?)(.*)', text)
+            assert parts is not None  # every line fits: each part may be empty
+            data, quote, comment = parts.groups()
             if quote:
                 bad.add("a quotation mark is not closed", "Close it or remove it", file=path, row=row)
             if data.strip():
@@ -189,7 +191,7 @@ def _names(given: Sequence[str] | None, header: Iterable[str], n: int, name: str
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Missing where the code says so; columns of nothing but numbers as numbers."""
     frame = frame.mask(frame.isin(MISSING))
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in frame}
+    numbers = {str(name): pd.to_numeric(frame[name], errors="coerce") for name in frame}
     return frame.assign(**{n: v for n, v in numbers.items() if v.notna().sum() == frame[n].notna().sum() > 0})
 
 
