@@ -102,6 +102,10 @@ class Fit:
 
         return profile_intervals(self, names)
 
+    def as_full(self) -> Fit:
+        """The fit that data can be simulated from: itself, unless its likelihood is conditional on the detected."""
+        return self
+
     def bootstrap(self, n: int = 200, seed: int = 1, **how):
         """Parametric bootstrap: `n` data sets simulated from the fit, each fitted again (see `inference.bootstrap`).
 

@@ -102,3 +102,14 @@ def test_bootstrap_is_the_same_on_any_executor():
     np.testing.assert_array_equal(alone.vectors, together.vectors)
     table = alone.intervals().set_index("quantity")
     assert table.loc["density", "lower"] <= table.loc["density", "mean"] <= table.loc["density", "upper"]
+
+
+def test_bootstrap_of_a_conditional_fit_has_its_density():
+    from test_scr import MODELS, again
+
+    model = MODELS["count"]
+    fit = again(model, likelihood="conditional").fit()
+    density = fit.bootstrap(5, seed=3, workers=1).intervals().set_index("quantity").loc["density"]
+    assert density["mean"] == pytest.approx(fit.derive().iloc[0]["estimate"], rel=0.3)
+    with pytest.raises(SurveyError, match=r"no density to simulate from\. Simulate from fit\.as_full"):
+        fit.model.simulate({"lambda0": 0.4, "sigma": 1500.0}, 1)

@@ -18,7 +18,7 @@ class Bootstrap:
     vectors: np.ndarray  # [done, p] coefficients
     estimates: pd.DataFrame  # long: replicate, quantity, scope, estimate
     logliks: np.ndarray  # [done]
-    failed: int  # simulated data sets that could not be fitted or whose fit was not good
+    failed: int  # simulated data sets that could not be fitted, such as one without animals
 
     def intervals(self, level: float = 0.95) -> pd.DataFrame:
         """Percentile intervals, mean and standard deviation of each quantity."""
@@ -39,7 +39,7 @@ def bootstrap(fit, n: int, seed: int, **how) -> Bootstrap:
 
     Parameters
     ----------
-    n : number of replicates
+    n : number of replicates; the data come from `fit.as_full()`, since a conditional likelihood has no density
     seed : replicate i uses the i-th child of this seed; the same seed gives the same answer on any executor
     how : executor, workers, store, progress as in `run_tasks`
 
@@ -50,7 +50,8 @@ def bootstrap(fit, n: int, seed: int, **how) -> Bootstrap:
     if n < 1:
         raise refuse("a bootstrap needs at least one replicate", "Use e.g. n=200", value=n)
     seeds = [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(seed).spawn(n)]
-    results = run_tasks(_replicate, [(fit.model, fit.vector, s) for s in seeds], **how)
+    full = fit.as_full()
+    results = run_tasks(_replicate, [(fit.model, fit.vector, full.model, full.vector, s) for s in seeds], **how)
     good = [(i, r) for i, r in enumerate(results) if r is not None]
     if not good:
         raise refuse("no simulated data set could be fitted", "Look at fit.verdict: the estimates may be at a boundary")
@@ -64,10 +65,10 @@ def bootstrap(fit, n: int, seed: int, **how) -> Bootstrap:
 
 
 def _replicate(task):
-    """One simulated data set, fitted; None when it cannot be (no animal detected, a fit that is not good)."""
-    model, vector, seed = task
+    """One simulated data set, fitted; None when it cannot be (no animal detected, no finite log-likelihood)."""
+    model, vector, full, truth, seed = task
     try:
-        fit = model.on(model.simulate(model.parameters.given(vector), seed)).fit(start=vector)
+        fit = model.on(full.simulate(full.parameters.given(truth), seed)).fit(start=vector)
     except SurveyError:
         return None
     if not np.isfinite(fit.loglik):

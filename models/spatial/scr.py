@@ -256,7 +256,14 @@ class SCR(Model[SpatialFit]):
         Returns
         -------
         CaptureHistory, or a list of them for several sessions
+
+        Raises
+        ------
+        SurveyError : the likelihood is conditional, so that the model says nothing of how many animals there are
         """
+        if self.likelihood == "conditional":
+            how = "Simulate from fit.as_full(), or from model.with_full_likelihood()"
+            raise refuse("a model with the conditional likelihood has no density to simulate from", how)
         from .simulate import simulate_sessions
 
         return simulate_sessions(self, values, seed, centres)
