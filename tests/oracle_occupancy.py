@@ -213,3 +213,14 @@ def open_n_mixture(history, mean, p, matrices, most: int) -> float:
                 ahead = ahead * np.array(seen)
         total += math.log(ahead.sum())
     return total
+
+
+def time_to_detection(history, psi, rate) -> float:
+    """Garrard et al. 2008."""
+    visits, time, total = visits_of(history), history.effort[history.done], 0.0
+    for i in range(history.n_sites):
+        present, here = 1.0, visits.get((i, 0), [])
+        for row, y in here:
+            present *= math.exp(-rate[row] * time[row]) * (rate[row] if y else 1.0)
+        total += math.log(psi[i] * present + (1 - psi[i]) * float(not any(y for _, y in here)))
+    return total

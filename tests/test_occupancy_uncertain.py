@@ -1,4 +1,4 @@
-"""False positives and several methods: slow twins, gradients, limits, the reference suite."""
+"""False positives, several methods and times to detection: slow twins, gradients, limits, the reference suite."""
 
 import numpy as np
 import oracle_occupancy as oracle
@@ -11,6 +11,7 @@ from reference_occupancy import agrees, history
 from uncia.models.occupancy.false_positive import FalsePositiveOccupancy
 from uncia.models.occupancy.multi_scale import MultiMethodOccupancy
 from uncia.models.occupancy.single_season import Occupancy
+from uncia.models.occupancy.time_to_detection import TimeToDetection
 from uncia.survey.detections import DetectionHistory
 from uncia.survey.errors import SurveyError
 
@@ -31,11 +32,14 @@ def with_kinds(h: DetectionHistory, late: str) -> DetectionHistory:
 BUILD = {
     "false positive": lambda h: FalsePositiveOccupancy(h, "~ x", "~ v", "~ v", "~ x"),
     "multi-method": lambda h: MultiMethodOccupancy(h, "~ x", "~ w", "~ v + method"),
+    "time": lambda h: TimeToDetection(h, "~ x", "~ v"),
 }
 
 
 def problem(name: str, seed: int) -> DetectionHistory:
-    return mixed_certainty(seed) if name == "false positive" else ragged(t=3, seed=seed, methods=True)
+    if name == "false positive":
+        return mixed_certainty(seed)
+    return ragged(t=1 if name == "time" else 3, seed=seed, methods=True)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -139,3 +143,27 @@ def test_what_is_derived():
     rows = fit.derive().set_index("quantity")["estimate"]
     assert rows["occupied and available"] == pytest.approx(rows["occupancy"] * rows["availability"])
     assert (fit.posterior()["available"] <= fit.posterior()["occupied"] + 1e-12).all()
+
+
+# ---- times to detection ------------------------------------------------------------------------------------------
+
+
+def test_time_to_detection_equals_its_slow_twin():
+    model = BUILD["time"](ragged())
+    at = some_vector(model)
+    v = model.parameters.values(at)
+    assert model.loglik(at) == pytest.approx(oracle.time_to_detection(model.history, v["psi"], v["rate"]), abs=1e-12)
+
+
+def test_times_come_back():
+    long = DetectionHistory.from_wide(np.ones((800, 2)), effort=np.tile([3.0, 6.0], (800, 1)))
+    template = TimeToDetection(long)
+    data = template.simulate({"psi": 0.6, "rate": 0.4}, seed=7)
+    assert data.effort.max() <= 6.0
+    fit = template.on(data).fit()
+    np.testing.assert_array_less(np.abs(fit.vector - [np.log(1.5), np.log(0.4)]), 3 * fit.se)
+    assert fit.derive().set_index("quantity").loc["detection", "estimate"] == pytest.approx(
+        1 - np.exp(-fit.values["rate"][0])
+    )
+    with pytest.raises(SurveyError, match="all efforts are alike"):
+        TimeToDetection(DetectionHistory.from_wide(np.ones((2, 2))))

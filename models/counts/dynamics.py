@@ -54,6 +54,7 @@ class Dynamics:
         """float [U, most + 1]: distribution of what one animal leaves."""
         young = poisson_pmf(v["gamma"], most) if self.offspring else None
         if not self.survival:
+            assert young is not None  # who neither stays nor has young leaves no next season
             return young
         omega = v["omega"][:, None]
         if young is None:
@@ -87,7 +88,7 @@ class Dynamics:
         """Numbers next season."""
         stay = rng.binomial(n, v["omega"]) if self.survival else 0
         born = rng.poisson(n * v["gamma"]) if self.offspring else 0
-        return stay + born + (0 if self.newcomers is None else rng.poisson(v[self.newcomers]))
+        return np.asarray(stay + born + (0 if self.newcomers is None else rng.poisson(v[self.newcomers])))
 
 
 def _band(pmf: np.ndarray, negligible: float = 1e-20) -> np.ndarray:

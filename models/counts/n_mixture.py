@@ -95,7 +95,7 @@ class NMixture(HistoryModel):
         if not gradient:
             return loglik, None
         p, y, group = values["p"], self.count, self.visits.group
-        weight = held if np.isscalar(held) else held[group]
+        weight = held[group] if isinstance(held, np.ndarray) else held
         adjoints["p"] = weight * (y / p - (out["mean"][group] - y) / (1.0 - p))
         return loglik, adjoints | self._prior(values).pull(out["by_b"], out["by_c"], held)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -134,7 +134,7 @@ class HistoryModel(Model):
         """The latent states given the data, at coefficients [p]."""
         raise NotImplementedError
 
-    def simulate(self, values: Mapping[str, object], seed: int) -> DetectionHistory:
+    def simulate(self, values: Mapping[str, object], seed: int) -> Any:
         """A history from the model, with the visits that were done here.
 
         Parameters

@@ -16,8 +16,9 @@ class OnePass:
 
     def __init__(self, parameters: ParameterSet, visits: Detections):
         self.parameters = parameters
-        self.site = np.ascontiguousarray(parameters["psi"].design.matrix.T)
-        self.visit = np.ascontiguousarray(parameters["p"].design.matrix.T)
+        psi, p = parameters["psi"].design, parameters["p"].design
+        assert psi is not None and p is not None  # see `of`
+        self.site, self.visit = np.ascontiguousarray(psi.matrix.T), np.ascontiguousarray(p.matrix.T)
         self.seen, self.start = visits.seen.astype(np.int8), visits.start
 
     @classmethod
