@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula, ModelSpec
+from formulaic import Formula, ModelSpec, SimpleFormula
 from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from ..survey.errors import refuse
@@ -41,7 +41,7 @@ class Design:
         text = formula.split("~", 1)[-1].strip()
         _check_names(text, frame, parameter)
         try:
-            matrix = Formula(text).get_model_matrix(frame, na_action="raise")
+            matrix = _parsed(text).get_model_matrix(frame, na_action="raise")
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise refuse(
                 f"the formula of {parameter} cannot be evaluated: {error}",
@@ -92,10 +92,18 @@ class Design:
         return self.terms == ("Intercept",)
 
 
+def _parsed(text: str) -> SimpleFormula:
+    """The right side of a formula; it has one part, not several between bars."""
+    parsed = Formula.from_spec(text)
+    if not isinstance(parsed, SimpleFormula):
+        raise refuse("a formula has one part here", "Write + instead of |, e.g. '~ ruggedness + forest'", value=text)
+    return parsed
+
+
 def formula_variables(formula: str) -> set[str]:
     """Names of the covariates that a formula uses, those inside functions such as bs(x, df=4) and scale(x) too."""
     try:
-        parsed = Formula(formula.split("~", 1)[-1].strip())
+        parsed = _parsed(formula.split("~", 1)[-1].strip())
         names = {str(v) for v in parsed.required_variables}  # lacks what stateful functions are given
         calls = {factor.expr for term in parsed for factor in term.factors if "(" in factor.expr}
         return names.union(*map(_arguments, calls))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ from .inference.maximum_likelihood import covariance_of, maximise
 from .parameters import ParameterSet
 from .verdict import Outcome, Remark, Verdict
 
+F = TypeVar("F", bound=Fit)
 
-class Model(ABC):
+
+class Model(ABC, Generic[F]):
     """A model of one data set. Data, model and fit never change after birth.
 
     A model has `parameters` and says how its log-likelihood and the derivatives with respect to the natural-scale
@@ -23,7 +26,7 @@ class Model(ABC):
     """
 
     parameters: ParameterSet
-    fit_class: type[Fit] = Fit  # what `fit` and `at` give back
+    fit_class: type = Fit  # what `fit` and `at` give back: F
 
     # ---- what a model must say ------------------------------------------------------------------------------
 
@@ -43,18 +46,18 @@ class Model(ABC):
         """n of AICc: animals or sites."""
 
     @abstractmethod
-    def derive(self, fit: Fit, interval: str) -> pd.DataFrame:
+    def derive(self, fit: F, interval: str) -> pd.DataFrame:
         """What people are told, as a table (see `derived.COLUMNS`)."""
 
     @abstractmethod
-    def predict(self, fit: Fit, name: str, newdata):
+    def predict(self, fit: F, name: str, newdata) -> Any:
         """Values of one parameter with their uncertainty."""
 
     def data_lines(self) -> list[str]:
         """The data in a line or two, for the printed fit."""
         return []
 
-    def remarks(self, fit: Fit) -> tuple[Remark, ...]:
+    def remarks(self, fit: F) -> tuple[Remark, ...]:
         """What this kind of model says about a fit beyond convergence."""
         return ()
 
@@ -111,7 +114,7 @@ class Model(ABC):
 
     # ---- ways to run it -------------------------------------------------------------------------------------
 
-    def at(self, **values) -> Fit:
+    def at(self, **values) -> F:
         """Results at given values, without fitting.
 
         A number is the natural-scale value of a parameter without covariates; a mapping {term: coefficient} gives
@@ -136,7 +139,7 @@ class Model(ABC):
         progress: Callable[[int, float], None] | None = None,
         interval: str = "wald",
         max_iterations: int = 200,
-    ) -> Fit:
+    ) -> F:
         """Maximum likelihood.
 
         Parameters
@@ -173,7 +176,9 @@ class Model(ABC):
 
     def name_rows(self, name: str, rows: np.ndarray) -> str:
         """The parameter `name` over some of its rows, in words for a verdict."""
-        return f"{name} in {len(rows)} of its {len(self.parameters[name].design.matrix)} rows"
+        design = self.parameters[name].design
+        assert design is not None  # a number that is fixed is never in doubt
+        return f"{name} in {len(rows)} of its {len(design.matrix)} rows"
 
 
 def _verdict(model: Model, optimum, covariance) -> Verdict:
@@ -199,7 +204,10 @@ def _verdict(model: Model, optimum, covariance) -> Verdict:
 
 def _edges_along(model: Model, vector: np.ndarray, direction: np.ndarray, near: float = 1e-3) -> dict[str, str] | None:
     """Parameters at an edge in every row that a flat direction [p] moves, in words; None if it moves any other row."""
-    moves = {p.name: np.abs(p.design.matrix @ direction[model.parameters.slice_of(p.name)]) for p in _designed(model)}
+    slices = {p.name: model.parameters.slice_of(p.name) for p in model.parameters}
+    moves = {
+        p.name: np.abs(d.matrix @ direction[slices[p.name]]) for p in model.parameters if (d := p.design) is not None
+    }
     most, found = max(move.max() for move in moves.values()), {}
     for name, move in moves.items():
         p, rows = model.parameters[name], np.flatnonzero(move > 1e-2 * most)
@@ -212,10 +220,6 @@ def _edges_along(model: Model, vector: np.ndarray, direction: np.ndarray, near: 
             return None
         found[name] = f"{model.name_rows(name, rows)} (estimated as {side})"
     return found
-
-
-def _designed(model: Model):
-    return [p for p in model.parameters if p.design is not None]
 
 
 def _at_boundary(parameters: ParameterSet, vector: np.ndarray, near: float = 1e-6) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ class MonitoredAnimals:
 
     at_risk: np.ndarray
     died: np.ndarray
-    animals: pd.DataFrame | None = None
+    animals: pd.DataFrame | Any = None  # may be left out; a table is kept
     periods: pd.DataFrame = field(default_factory=pd.DataFrame)
     period: str = "period"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -120,7 +120,7 @@ def _quasi_newton(objective: _Objective, gamma: np.ndarray, max_iterations: int)
     curvature, directions = np.linalg.eigh(objective.information(gamma))
     floor = 1e-3 * max(np.abs(curvature).max(), 1e-8)
     inverse = (directions / np.maximum(np.abs(curvature), floor)) @ directions.T
-    options = {"hess_inv0": 0.5 * (inverse + inverse.T), "maxiter": max_iterations, "gtol": 1e-4}
+    options: Any = {"hess_inv0": 0.5 * (inverse + inverse.T), "maxiter": max_iterations, "gtol": 1e-4}
     minimize(objective, gamma, jac=True, method="BFGS", options=options)
     return objective.best[1]
 

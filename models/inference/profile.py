@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import chdtri
 
 from ..derived import LEVEL, z_of
-from .maximum_likelihood import maximise
+from .maximum_likelihood import Likelihood, maximise
 
 REACH = 12  # steps of two standard errors before a limit is called infinite
 
@@ -19,7 +19,7 @@ REACH = 12  # steps of two standard errors before a limit is called infinite
 class _Held:
     """A model with one coefficient held at a value."""
 
-    model: object
+    model: Likelihood
     position: int
     value: float
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,21 +13,22 @@ from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
 from ..derived import z_of
 from ..design import formula_variables
-from ..model import Model
+from ..model import F, Model
 from .layout import Layout
 
 
-class MarkedModel(Model):
+class MarkedModel(Model[F]):
     """A model of encounter histories. `layouts` holds the rows of each parameter, `options` how it was made."""
 
-    history: EncounterHistory
+    history: Any  # EncounterHistory, or MonitoredAnimals of known fates
     layouts: dict[str, Layout]
     formulas: dict[str, str | float]
-    options: dict[str, object]
+    options: dict[str, Any]
 
     def on(self, history: EncounterHistory) -> MarkedModel:
         """The same model of other data."""
-        return type(self)(history, **self.formulas, **self.options)
+        again: Any = type(self)  # every marked model takes its data first, then formulas and options by name
+        return again(history, **self.formulas, **self.options)
 
     @property
     def sample_size(self) -> int:
@@ -34,7 +36,7 @@ class MarkedModel(Model):
         return self.history.n_animals
 
     def not_comparable(self, other) -> str:
-        if type(self) is not type(other):
+        if type(self) is not type(other) or not isinstance(other, MarkedModel):
             return "they are different kinds of model"
         if self.history is not other.history:
             return "they are of different encounter histories"

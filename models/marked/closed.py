@@ -25,7 +25,7 @@ from .layout import build, lay_out, occasion_factors, profiles
 TINY = 1e-300  # keeps log(0) finite where a detection probability has reached 0 or 1
 
 
-class ClosedCapture(MarkedModel):
+class ClosedCapture(MarkedModel[ClosedFit]):
     """Capture-recapture of a closed population.
 
     Parameters
@@ -103,7 +103,7 @@ class ClosedCapture(MarkedModel):
             raise refuse(
                 "the animals never met have no known value of a covariate that is a number",
                 'Use likelihood="conditional"',
-                value=", ".join(numbers),
+                value=", ".join(map(str, numbers)),
             )
         everything = "~ " + (" * ".join(f"C({name})" for name in self.groups) or "1")
         self.formulas["f0"] = everything if f0 is None else f0

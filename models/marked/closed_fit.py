@@ -47,11 +47,11 @@ class ClosedFit(Fit):
 
     def total(self, which: np.ndarray | None = None) -> tuple[float, float, float]:
         """N, its standard error and the animals met, over some profiles (all by default)."""
-        parts, which = self.abundance_parts(), slice(None) if which is None else which
-        J = parts.jacobian[which].sum(axis=0)[None, :]
+        parts, part = self.abundance_parts(), slice(None) if which is None else which
+        J = parts.jacobian[part].sum(axis=0)[None, :]
         with np.errstate(invalid="ignore"):
-            se = float(np.sqrt(self.covariance_of(J)[0, 0] + parts.chance[which].sum()))
-        estimate, n = float(parts.estimate[which].sum()), float(self.model.n[which].sum())
+            se = float(np.sqrt(self.covariance_of(J)[0, 0] + parts.chance[part].sum()))
+        estimate, n = float(parts.estimate[part].sum()), float(self.model.n[part].sum())
         return estimate, se if estimate <= BEYOND * n else float("nan"), n
 
     def derived_table(self, interval: str) -> pd.DataFrame:

@@ -89,7 +89,9 @@ def goodness_of_fit(history: EncounterHistory, by: str | None = None) -> Goodnes
     if history.n_occasions < 3:
         raise refuse("these tests need at least three occasions", "Give more occasions", value=history.n_occasions)
     if by is not None and by not in history.animals:
-        raise refuse("there is no such covariate of animals", f"There are: {', '.join(history.animals)}", value=by)
+        raise refuse(
+            "there is no such covariate of animals", f"There are: {', '.join(map(str, history.animals))}", value=by
+        )
     groups = {"all": slice(None)} if by is None else {str(k): history.animals[by] == k for k in _levels(history, by)}
     rows = []
     for name, which in groups.items():
@@ -133,8 +135,8 @@ def _tables(history: EncounterHistory) -> dict[str, dict[int, np.ndarray]]:
         new = first == i
         found["3.SR"][i + 1] = _by_sides(weight, here, new, again)
         found["3.SM"][i + 1] = _by_sides(weight, here & again, new, soon)
+        now, before = m[i, i:], m[:i, i:].sum(axis=0)
         if i < T - 2:
-            now, before = m[i, i:], m[:i, i:].sum(axis=0)
             found["2.CT"][i + 1] = np.array([[now[0], now[1:].sum()], [before[0], before[1:].sum()]])
         if i < T - 3:
             found["2.CL"][i + 1] = np.array([[now[1], now[2:].sum()], [before[1], before[2:].sum()]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class KnownFateFit(Fit):
         return survival_curve(self, periods, covariates)
 
 
-class KnownFate(MarkedModel):
+class KnownFate(MarkedModel[KnownFateFit]):
     """Known fate: every animal at risk survives a period with probability S.
 
     Parameters
@@ -131,7 +132,7 @@ class KnownFate(MarkedModel):
         return MonitoredAnimals(watched & ~gone, dead & ~gone, animals.animals, animals.periods, animals.period)
 
 
-def survival_curve(fit: KnownFateFit, periods: int | None, covariates: Mapping[str, object]) -> pd.DataFrame:
+def survival_curve(fit: KnownFateFit, periods: int | None, covariates: Mapping[str, Any]) -> pd.DataFrame:
     """See `KnownFateFit.survival`."""
     model = fit.model
     p = next(iter(model.parameters))

@@ -74,13 +74,13 @@ def profiles(animals: pd.DataFrame, names: set[str], *keys: np.ndarray) -> tuple
     ----------
     names : covariates that matter; keys : further arrays of R rows in which animals of one profile agree
     """
-    names = sorted(names & set(map(str, animals.columns)))
-    parts = [pd.factorize(animals[name], use_na_sentinel=False)[0][:, None] for name in names]
+    used = sorted(names & set(map(str, animals.columns)))
+    parts = [pd.factorize(animals[name], use_na_sentinel=False)[0][:, None] for name in used]
     parts += [np.asarray(key).reshape(len(animals), -1) for key in keys]
     if not parts:
         return pd.DataFrame(index=range(min(len(animals), 1))), np.zeros(len(animals), np.int64), []
     _, first, profile = np.unique(np.hstack(parts), axis=0, return_index=True, return_inverse=True)
-    frame = animals[names].iloc[first].reset_index(drop=True)
+    frame = animals[used].iloc[first].reset_index(drop=True)
     return frame, profile.ravel().astype(np.int64), [np.asarray(key)[first] for key in keys]
 
 

@@ -25,7 +25,7 @@ CURVES = {
 }  # eta(k) = tau times this (Rivest & Baillargeon 2007, table 1)
 
 
-class LogLinear(MarkedModel):
+class LogLinear(MarkedModel[ClosedFit]):
     """Loglinear capture-recapture of a closed population.
 
     Parameters

@@ -41,7 +41,7 @@ class MisidentifiedFit(Fit):
         return {"identities": float(met), "rightly met": met - ghosts, "ghosts": ghosts}
 
 
-class MisidentifiedCapture(MarkedModel):
+class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
     """Capture-recapture of a closed population with misidentification.
 
     Parameters

@@ -34,7 +34,7 @@ class MultistateFit(Fit):
         return self.model.transition_table(self)
 
 
-class Multistate(MarkedModel):
+class Multistate(MarkedModel[MultistateFit]):
     """Arnason-Schwarz model: survival, detection and movement by state.
 
     Parameters

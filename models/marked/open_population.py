@@ -47,7 +47,7 @@ class OpenFit(Fit):
         return abundance_covariance(self)
 
 
-class Pradel(MarkedModel):
+class Pradel(MarkedModel[OpenFit]):
     """Survival and recruitment from encounter histories, given the animals that were met at all.
 
     Parameters

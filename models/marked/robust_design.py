@@ -42,7 +42,7 @@ class RobustFit(Fit):
         return self.model.abundance_table(self)
 
 
-class RobustDesign(MarkedModel):
+class RobustDesign(MarkedModel[RobustFit]):
     """Survival, temporary emigration and abundance from primary periods with several occasions.
 
     Parameters
@@ -205,6 +205,7 @@ class RobustDesign(MarkedModel):
         if not gradient:
             return loglik, None
         index = self.star_index[:, self.looked].ravel()
+        assert adjoints is not None  # the gradient was asked for
         by_unseen = np.bincount(index, (d_star * (star - 1.0))[:, self.looked].ravel(), len(self.closed.n))
         more = self.closed.pull_unseen(values, by_unseen)
         adjoints = {n: adjoints[n] + more[n] for n in adjoints}

@@ -10,6 +10,7 @@ import pandas as pd
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
 from ..derived import Estimate, table
+from ..fit import Fit
 from ..kernels.survival import cormack_jolly_seber
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
@@ -20,7 +21,7 @@ TINY = 1e-300
 NAMES = ("t", "T", "age", "cohort")
 
 
-class CJS(MarkedModel):
+class CJS(MarkedModel[Fit]):
     """Cormack-Jolly-Seber model.
 
     Parameters
@@ -177,6 +178,7 @@ class CJS(MarkedModel):
         for j, name in enumerate(("phi", "p")):
             p, row = self.parameters[name], self.layouts[name].index[g, -1]
             value = fit.values[name][row]
+            assert p.design is not None  # nothing is fixed here
             J[j, self.parameters.slice_of(name)] = p.design.matrix[row]
             product *= value ** (self.history.intervals[-1] if name == "phi" else 1.0)
             slope = p.link.slope(p.eta(fit.vector[self.parameters.slice_of(name)]))[row] / value

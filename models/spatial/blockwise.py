@@ -7,7 +7,7 @@ On one block of cells the passes near it and the animals whose windows touch it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,10 +55,10 @@ class Step:
     shape_second: np.ndarray  # [3, K, B]
     link_first: np.ndarray | None  # [K, B] d log h / d log g, None for hazards
     link_second: np.ndarray | None
-    log_f: np.ndarray | None = None  # [A, B] log f_i without log mu
-    linear: np.ndarray | None = None  # [A, K] powers of the hazards
+    log_f: np.ndarray | Any = None  # [A, B] log f_i without log mu
+    linear: np.ndarray | Any = None  # [A, K] powers of the hazards
     trials: np.ndarray | None = None  # [A, T] successes
-    trial_pass: np.ndarray | None = None  # int [T], place of a trial's pass among `passes`
+    trial_pass: np.ndarray | Any = None  # int [T], place of a trial's pass among `passes`
     trial_phi: list = field(default_factory=list)  # [T, B] log φ(x h) and its derivatives with respect to log h
     field_phi: list = field(default_factory=list)  # [F, B] log φ(Λ) and its derivatives with respect to Λ
 

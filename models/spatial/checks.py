@@ -64,7 +64,8 @@ def buffer_bias(fit, session, reach: float = 2.5) -> tuple[float, float]:
     extent = max(np.ptp(detectors.x), np.ptp(detectors.y)) + 2 * widest
     wide = HabitatMask.around(detectors, widest, max(session.mask.spacing, extent / 160.0))
     p = without_animals(session, wide).detection_probability(fit.kernel_input(session)[1])
-    nearest = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))[0]
+    distance, _ = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))
+    nearest = np.asarray(distance)
     order = np.argsort(nearest)
     share = np.cumsum(p[order]) / p.sum()
     bias = 1.0 / max(share[np.searchsorted(nearest[order], buffer, side="right") - 1], 1e-12) - 1.0

@@ -180,7 +180,9 @@ class SCR(Model[SpatialFit]):
         names = [s.name for s in self.sessions]
         extra = self._of_session(names, part.name)
         if "session" in extra:
-            extra["session"] = pd.Categorical.from_codes(np.full(len(frame), names.index(part.name)), names)
+            extra["session"] = pd.Categorical.from_codes(
+                np.full(len(frame), names.index(part.name)), dtype=pd.CategoricalDtype(names)
+            )
         return frame.assign(**extra)
 
     # ---- likelihood -----------------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ class SCR(Model[SpatialFit]):
 
     def curvature(self, values, along):
         parts = [s.curvature(self.values_of(values, s), self.values_of(along, s)) for s in self.sessions]
-        return sum(part[0] for part in parts), _joined([part[1] for part in parts], values)
+        return np.sum([part[0] for part in parts], axis=0), _joined([part[1] for part in parts], values)
 
     def start(self) -> np.ndarray:
         fixed = {p.name: p.fixed for p in self.parameters if p.fixed is not None}

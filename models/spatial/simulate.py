@@ -91,7 +91,8 @@ def _draw(rng, model, session, distance, effort, rows):
             )
             a, k = np.nonzero(drawn)
             c = drawn[a, k]
-        animals.append(a), occasions.append(np.full(len(a), s)), places.append(k), counts.append(c)
+        for whole, part in ((animals, a), (occasions, np.full(len(a), s)), (places, k), (counts, c)):
+            whole.append(part)
     return tuple(np.concatenate(part).astype(int) for part in (animals, occasions, places, counts))
 
 
