@@ -18,6 +18,13 @@ from numba.extending import intrinsic
 
 TILE = 32
 
+# What is called from Python is cached; what only kernels call needs neither a cache nor a Python wrapper to compile.
+stage = njit(nogil=True, cache=True, error_model="numpy")
+_ALONE = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inner = njit(**_ALONE)
+fused = njit(fastmath={"contract"}, **_ALONE)  # multiply-add in one instruction
+summing = njit(fastmath={"contract", "reassoc"}, **_ALONE)  # sums in any order, so that they vectorise
+
 # Gaussians weight · exp(-precision |x - centre|²/2) as tables: table_x[base_x[k] + column of tile - first_x[k]] holds
 # the 32 values of Gaussian k over the columns of that tile, n_x of such rows; the same along y, times the weight.
 Gaussians = namedtuple(
@@ -66,7 +73,7 @@ def _float(typingctx, x):
     return types.float64(types.int64), codegen
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _exp_parts(x):
     """(2^n, expm1(r)) with x = n log 2 + r, |r| ≤ log(2)/2, for -708 ≤ x ≤ 708: Cody & Waite's reduction."""
     t = x * LOG2E + MAGIC
@@ -88,14 +95,14 @@ def _exp_parts(x):
     return _float((_bits(t) + 1023) << 52), p
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _exp(x):
     """exp(x) for x ≤ 700, vectorisable; 0 below -708."""
     scale, p = _exp_parts(max(x, -708.0))
     return scale + scale * p if x > -708.0 else 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _fill(centre, half, weight, first, table):
     """weight exp(half (x - centre)²) over the columns of tiles first, first + 1, …, one row of the table each."""
     for j in range(table.shape[0]):
@@ -105,7 +112,7 @@ def _fill(centre, half, weight, first, table):
             table[j, c] = weight * _exp(half * d * d)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def fill_tables(g, weight, k0, k1):
     """Fills the tables of Gaussians k0 … k1 - 1."""
     for k in range(k0, k1):
@@ -114,7 +121,7 @@ def fill_tables(g, weight, k0, k1):
         _fill(g.y[k], half, weight[k], g.first_y[k], g.table_y[y : y + g.n_y[k]])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _pack(start, item, g, tile_x, tile_y, t, gx, gy):
     """The table rows of the Gaussians of tile t, side by side: gx, gy [K, 32]."""
     for e in range(start[t], start[t + 1]):
@@ -127,7 +134,7 @@ def _pack(start, item, g, tile_x, tile_y, t, gx, gy):
             gy[row, c] = ay[c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _scale_rows(start, item, t, weight, a, out):
     """out[row] = weight[item] · a[row] for the items of tile t."""
     for e in range(start[t], start[t + 1]):
@@ -136,13 +143,13 @@ def _scale_rows(start, item, t, weight, a, out):
             out[row, c] = w * a[row, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _room(n):
     """n tiles, uninitialised."""
     return np.empty((n, TILE, TILE))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _load(field, tiles, t, empty, out):
     """A field over cells [M] as a tile; `empty` where there is no habitat."""
     for r in range(TILE):
@@ -160,7 +167,7 @@ def _load(field, tiles, t, empty, out):
                     out[r, c] = empty
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _store(tile, tiles, t, field):
     """A tile back into a field over cells [M]."""
     for r in range(TILE):
@@ -176,7 +183,7 @@ def _store(tile, tiles, t, field):
                     first += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _workspace(start, t0, t1, arrays):
     """Room for the packed rows of the longest list among the tiles [t0, t1): [arrays, K, 32]."""
     n = 0
@@ -185,7 +192,7 @@ def _workspace(start, t0, t1, arrays):
     return np.empty((arrays, n, TILE))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _survive(mu, hazard, unseen, lanes):
     """unseen = mu exp(-hazard); lanes [2, 32] += columns of (mu (1 - exp(-hazard)), mu), without cancellation."""
     for r in range(TILE):
@@ -197,7 +204,7 @@ def _survive(mu, hazard, unseen, lanes):
             lanes[1, c] += m
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def spread(tiles, t0, t1, log_mu, start, item, g, unseen, sums):
     """Fills unseen [T, 32, 32] = mu exp(-Λ) and sums [T, 2] = Σ mu (1 - exp(-Λ)), Σ mu; Λ is the sum of the Gaussians.
 
@@ -222,7 +229,7 @@ def spread(tiles, t0, t1, log_mu, start, item, g, unseen, sums):
             sums[t, 1] += lanes[1, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def _row_products(n, a, b, out):
     """out[k] = Σ_c a[k, c] b[k, c]."""
     for k in range(n):
@@ -232,7 +239,7 @@ def _row_products(n, a, b, out):
         out[k] = s
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def integrate(tiles, t0, t1, unseen, start, item, g, mass):
     """mass [entries] = Σ over the tile of unseen · Gaussian, for every entry of the animals' lists."""
     work = _workspace(start, t0, t1, 3)
@@ -245,7 +252,7 @@ def integrate(tiles, t0, t1, unseen, start, item, g, mass):
             _row_products(n, along, gx, mass[start[t] : start[t + 1]])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def _moments(start, item, t, origin_x, origin_y, g, gx, gy, by_x, by_y, out):
     """out [entries, 4]: Σ q, Σ q dx, Σ q dy, Σ q (dx² + dy²) with q = field · Gaussian.
 
@@ -270,7 +277,7 @@ def _moments(start, item, t, origin_x, origin_y, g, gx, gy, by_x, by_y, out):
         out[e, 3] = sxx + syy
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _collect(start, item, t, place, g, field, work, out):
     """Moments of field [32, 32] · Gaussian for the items of tile t, whose tables are packed in work[0], work[1]."""
     n = start[t + 1] - start[t]
@@ -280,7 +287,7 @@ def _collect(start, item, t, place, g, field, work, out):
     _moments(start, item, t, TILE * place[0], TILE * place[1], g, gx, gy, by_x, by_y, out)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _adjoint(mu, unseen, posterior, d_detected):
     """In place: mu (given as its logarithm) becomes the derivative by log mu, posterior the derivative by Λ."""
     for r in range(TILE):
@@ -290,7 +297,7 @@ def _adjoint(mu, unseen, posterior, d_detected):
             posterior[r, c] = d_detected * w - p
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _posteriors(start, item, t, place, g, share, unseen, work, posterior, of_animals):
     """posterior [32, 32] = unseen · Σ_i share_i Gaussian_i, and the moments of unseen · Gaussian for each animal."""
     n = start[t + 1] - start[t]
@@ -305,7 +312,7 @@ def _posteriors(start, item, t, place, g, share, unseen, work, posterior, of_ani
             posterior[r, c] *= unseen[r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def pull(tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, d_log_mu, of_animals, of_passes):
     """The reverse pass: d_log_mu [M], and moments [entries, 4] of the animals' and of the passes' lists.
 
@@ -326,14 +333,14 @@ def pull(tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, d_lo
             _collect(d_start, d_item, t, place, d, posterior, d_work, of_passes)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _phi_low(u):
     """log φ(u) for 0 ≤ u ≤ 0.1 to rounding: u/2 + Σ c_n u^2n / 2n."""
     v = u * u
     return u * 0.5 + v * (C1 / 2 + v * (C2 / 4 + v * (C3 / 6 + v * (C4 / 8))))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _phi_middle(u):
     """log φ(u) for 0 ≤ u ≤ 1 to rounding."""
     v = u * u
@@ -341,20 +348,20 @@ def _phi_middle(u):
     return u * 0.5 + v * (C1 / 2 + v * (C2 / 4 + v * (C3 / 6 + v * (C4 / 8 + v * (C5 / 10 + v * (C6 / 12 + v * p))))))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _phi_high(u):
     """log φ(u) for u > 1."""
     return u + math.log((1.0 - math.exp(-u)) / u)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _slope_low(u):
     """u dlogφ/du for 0 ≤ u ≤ 0.1: u/2 + Σ c_n u^2n."""
     v = u * u
     return u * 0.5 + v * (C1 + v * (C2 + v * (C3 + v * C4)))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _slope_middle(u):
     """u dlogφ/du for 0 ≤ u ≤ 1."""
     v = u * u
@@ -362,13 +369,13 @@ def _slope_middle(u):
     return u * 0.5 + v * (C1 + v * (C2 + v * (C3 + v * (C4 + v * (C5 + v * (C6 + v * p))))))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _slope_high(u):
     """u dlogφ/du for u > 1."""
     return u / (1.0 - math.exp(-u)) - 1.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _add_trial(count, scale, gx, gy, top, r0, r1, exponent):
     """exponent [32, 32] += count log φ(u), u = scale gy gx ≤ top."""
     for r in range(r0, r1):
@@ -385,7 +392,7 @@ def _add_trial(count, scale, gx, gy, top, r0, r1, exponent):
                 exponent[r, c] += count * (_phi_middle(u) if u <= 1.0 else _phi_high(u))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _trial_slopes(scale, gx, gy, top, r0, r1, q, slope):
     """slope [32, 32] = q · u dlogφ/du, u = scale gy gx ≤ top."""
     for r in range(r0, r1):
@@ -402,7 +409,7 @@ def _trial_slopes(scale, gx, gy, top, r0, r1, q, slope):
                 slope[r, c] = q[r, c] * (_slope_middle(u) if u <= 1.0 else _slope_high(u))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _tile_moments(q, r0, r1, ox, oy, out):
     """out [4] = Σ q, Σ q dx, Σ q dy, Σ q (dx² + dy²), distances from ox + column, oy + row."""
     lanes = np.zeros((3, TILE))
@@ -422,7 +429,7 @@ def _tile_moments(q, r0, r1, ox, oy, out):
         out[3] += lanes[2, c] + lanes[0, c] * d * d
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _greatest(row):
     """The greatest of 32 values."""
     most = row[0]
@@ -431,7 +438,7 @@ def _greatest(row):
     return most
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _on_tile(g, k, place):
     """Rows of the tables of Gaussian k on a tile, or -1 where it does not reach."""
     x, y = place[0] - g.first_x[k], place[1] - g.first_y[k]
@@ -440,7 +447,7 @@ def _on_tile(g, k, place):
     return -1, -1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _rows_within(centre, radius, origin):
     """The rows [r0, r1) of a tile within `radius` of a centre."""
     r0 = max(math.ceil(centre - radius) - origin, 0.0)
@@ -448,7 +455,7 @@ def _rows_within(centre, radius, origin):
     return int(r0), int(max(r0, r1))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _outer(ax, ay, unseen, r0, r1, q):
     """q [32, 32] = unseen · Gaussian."""
     for r in range(r0, r1):
@@ -456,7 +463,7 @@ def _outer(ax, ay, unseen, r0, r1, q):
             q[r, c] = unseen[r, c] * (ay[r] * ax[c])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _weigh(ax, ay, unseen, exponent, r0, r1, q):
     """q [32, 32] = unseen · Gaussian · exp(exponent)."""
     for r in range(r0, r1):
@@ -465,14 +472,14 @@ def _weigh(ax, ay, unseen, exponent, r0, r1, q):
             q[r, c] = unseen[r, c] * (a * ax[c]) * _exp(exponent[r, c])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _add_scaled(weight, field, r0, r1, out):
     for r in range(r0, r1):
         for c in range(TILE):
             out[r, c] += weight * field[r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _local_posterior(i, place, animals, detectors, local, fields, phi, highest, unseen, exponent, r0, r1, q):
     """q [32, 32] = unseen · Gaussian_i · Π φ^count on rows [r0, r1); False where the exponent might overflow."""
     x, y = _on_tile(animals, i, place)
@@ -499,7 +506,7 @@ def _local_posterior(i, place, animals, detectors, local, fields, phi, highest, 
     return room < 600.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _fields(start, item, t, place, detectors, ratio, slopes, work, fields, phi, slope, highest):
     """Λ_f [F, 32, 32] of a tile, log φ(Λ_f), its derivative if `slopes`, the largest Λ_f; packs work[0] and work[1]."""
     n = start[t + 1] - start[t]
@@ -522,7 +529,7 @@ def _fields(start, item, t, place, detectors, ratio, slopes, work, fields, phi, 
                     slope[f, r, c] = (_slope_middle(v) if v <= 1.0 else _slope_high(v)) / v
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _total(q, r0, r1, lanes):
     """Σ q over rows [r0, r1) of a tile; the columns are summed side by side in lanes [32]."""
     for c in range(TILE):
@@ -536,7 +543,7 @@ def _total(q, r0, r1, lanes):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def integrate_local(tiles, t0, t1, unseen, animals, passes, local, mass):
     """As `integrate`, for animals with local terms; nan where an exponent might overflow.
 
@@ -558,7 +565,7 @@ def integrate_local(tiles, t0, t1, unseen, animals, passes, local, mass):
             mass[e] = _total(q, r0, r1, lanes) if fine else np.nan
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _pull_trials(i, share, first, place, detectors, local, q, slope, r0, r1, out):
     """out [entries, 4]: share times the moments of q · u dlogφ/du around each trial's pass, from entry `first` on."""
     for e in range(local.trial_start[i], local.trial_start[i + 1]):
@@ -574,7 +581,7 @@ def _pull_trials(i, share, first, place, detectors, local, q, slope, r0, r1, out
             row *= share * local.trial_count[e]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _pull_fields(i, share, local, slope, q, r0, r1, over_fields):
     """Adds animal i's derivative by each Λ_f beyond the shared one: share q (caught dlogφ/dΛ_f - extra)."""
     for e in range(local.field_start[i], local.field_start[i + 1]):
@@ -584,7 +591,7 @@ def _pull_fields(i, share, local, slope, q, r0, r1, over_fields):
                 over_fields[f, r, c] += q[r, c] * (caught * slope[f, r, c] - extra)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _collect_fields(start, item, t, place, detectors, ratio, over_fields, work, out):
     """out [entries, 4] += Σ_f ratio_f · moments of (derivative by Λ_f) · Gaussian."""
     for f in range(over_fields.shape[0]):
@@ -597,7 +604,7 @@ def _collect_fields(start, item, t, place, detectors, ratio, over_fields, work, 
                 out[start[t] + e, c] += w * part[e, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def pull_local(
     tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, local, trial_first,
     d_log_mu, of_animals, of_passes, of_trials,
@@ -642,7 +649,7 @@ def pull_local(
             _collect_fields(d_start, d_item, t, place, d, local.ratio, over_fields, work, of_passes)
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _bend_low(u):
     """d(u dlogφ/du)/dlog u for 0 ≤ u ≤ 1: u/2 + Σ 2n c_n u^2n."""
     v = u * u
@@ -650,7 +657,7 @@ def _bend_low(u):
     return u * 0.5 + v * (2 * C1 + v * (4 * C2 + v * (6 * C3 + v * (8 * C4 + v * (10 * C5 + v * (12 * C6 + v * p))))))
 
 
-@njit(nogil=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _bend_high(u):
     """d(u dlogφ/du)/dlog u for u > 1."""
     e = math.exp(-u)
@@ -658,7 +665,7 @@ def _bend_high(u):
     return u / miss - u * u * e / (miss * miss)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _square_rows(start, item, t, origin, centre, along, out):
     """out[row] = along[row] · (distance from the Gaussian's centre)², for the items of tile t along one axis."""
     for e in range(start[t], start[t + 1]):
@@ -668,7 +675,7 @@ def _square_rows(start, item, t, origin, centre, along, out):
             out[row, c] = d * d * along[row, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _field_directions(start, item, t, place, g, weight, log_scale, log_sigma, work, out):
     """out [32, 32] = Σ weight (log_scale + log_sigma d²/σ²) Gaussian: how a field moves along one direction.
 
@@ -692,7 +699,7 @@ def _field_directions(start, item, t, place, g, weight, log_scale, log_sigma, wo
             out[r, c] += second[r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def _square_moments(start, item, t, origin_x, origin_y, g, field, work, out):
     """out [entries, 3]: Σ q, Σ q d², Σ q d⁴, q = field · Gaussian, from the tables packed in work[0..3]."""
     n = start[t + 1] - start[t]
@@ -722,7 +729,7 @@ def _square_moments(start, item, t, origin_x, origin_y, g, field, work, out):
         out[e, 2] += s4
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _add_quadratic(p, ox, oy, r0, r1, out):
     """out [32, 32] = p0 + p1 dx + p2 dy + p3 (dx² + dy²)."""
     for r in range(r0, r1):
@@ -733,7 +740,7 @@ def _add_quadratic(p, ox, oy, r0, r1, out):
             out[r, c] = base + dx * (p[1] + p[3] * dx)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _trial_direction(a, b, ox, oy, slope, r0, r1, out):
     """out [32, 32] += slope (a + b d²): a trial's term along one direction."""
     for r in range(r0, r1):
@@ -744,7 +751,7 @@ def _trial_direction(a, b, ox, oy, slope, r0, r1, out):
             out[r, c] += slope[r, c] * (base + b * dx * dx)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _trial_derivatives(count, scale, gx, gy, r0, r1, slope, bend):
     """slope, bend [32, 32]: count times the first and second derivative of log φ(u) by log u, u = scale gy gx."""
     for r in range(r0, r1):
@@ -757,7 +764,7 @@ def _trial_derivatives(count, scale, gx, gy, r0, r1, slope, bend):
                 slope[r, c], bend[r, c] = count * _slope_high(u), count * _bend_high(u)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _bent_square(q, bend, a0, b0, a1, b1, ox, oy, r0, r1):
     """Σ q bend (a0 + b0 d²)(a1 + b1 d²)."""
     lanes = np.zeros(TILE)
@@ -772,7 +779,7 @@ def _bent_square(q, bend, a0, b0, a1, b1, ox, oy, r0, r1):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _inner(a, b, r0, r1, lanes):
     """Σ a b over rows [r0, r1) of two tiles; the columns are summed side by side in lanes [32]."""
     for c in range(TILE):
@@ -786,7 +793,7 @@ def _inner(a, b, r0, r1, lanes):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def _product(a, b, r0, r1, out):
     """out = a b on rows [r0, r1) of two tiles."""
     for r in range(r0, r1):
@@ -794,7 +801,7 @@ def _product(a, b, r0, r1, out):
             out[r, c] = a[r, c] * b[r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _event_scores(i, place, passes, local, slopes, fields_by, log_scale, log_sigma, quadratic, share, origin, r0, r1,
                   q, slope, bend, score, second):  # fmt: skip
     """score [D, 32, 32]: derivative of animal i's own terms along the directions that move detection.
@@ -826,7 +833,7 @@ def _event_scores(i, place, passes, local, slopes, fields_by, log_scale, log_sig
                     score[a, r, c] += rate * fields_by[f, a, r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _curve_fields(i, share, local, bends, q, r0, r1, over_bend):
     """over_bend [F, 32, 32] += share q caught d²logφ/dΛ_f²."""
     for e in range(local.field_start[i], local.field_start[i + 1]):
@@ -836,7 +843,7 @@ def _curve_fields(i, share, local, bends, q, r0, r1, over_bend):
                 over_bend[f, r, c] += caught * q[r, c] * bends[f, r, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _field_bends(fields, bends):
     """d²logφ/dΛ² [F, 32, 32]: (d²/dlogΛ² − d/dlogΛ)/Λ², 1/12 in the limit."""
     for f in range(fields.shape[0]):
@@ -851,7 +858,7 @@ def _field_bends(fields, bends):
                     bends[f, r, c] = (_bend_high(u) - _slope_high(u)) / (u * u)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _cell_terms(mu, unseen, posterior, scores, along_mu, cross, moving, d_detected, detected, second):
     """The part of the second derivatives that all animals share, and the derivative of the number detected.
 
@@ -876,7 +883,7 @@ def _cell_terms(mu, unseen, posterior, scores, along_mu, cross, moving, d_detect
             second[b, a] += value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def _add_over_fields(start, item, t, place, g, ratio, over_all, over_fields, work, out):
     """out [entries, 3]: square moments of the derivative by the shared field and by each field's own part."""
     origin_x, origin_y = TILE * place[0], TILE * place[1]
@@ -891,7 +898,7 @@ def _add_over_fields(start, item, t, place, g, ratio, over_all, over_fields, wor
                 out[e, c] += w * part[e, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def curve(
     tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, local, along_mu, moving, log_scale, log_sigma,
     quadratic, mean, squares, detected, second, own,
@@ -971,7 +978,7 @@ def curve(
             _add_over_fields(d_start, d_item, t, place, d, local.ratio, posterior, over_fields, work, squares)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def gather(item, parts, out):
     """out [n, columns] += parts [entries, columns] of each item, in the order of the entries."""
     for e in range(item.size):

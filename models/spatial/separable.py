@@ -31,6 +31,8 @@ EFOLDS = 31.0
 LEAST, MOST = 31.0, 60.0
 # sums below this have lost terms to underflow
 FAINT = 1e-270
+# cells × animals up to which the radial path's curvature, quick to compile, is also quick enough to run
+SMALL = 3e6
 # √2/2 cells: from a cell's centre to its corner
 CORNER = 0.7072
 
@@ -229,6 +231,12 @@ class SeparablePath:
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
+        if state.log_mu.size * state.mass.size <= SMALL:
+            *_, radial = self.radial.evaluate(state.passes, state.log_mu)
+            return self.radial.curvature(radial, d_log_a, d_detected, along_mu, along)
+        return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
+
+    def _curvature_on_tiles(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         near, windows, passes = state.near, state.windows, state.passes
         size, blocks = along_mu.shape[1], len(self.blocks)
         moving = np.flatnonzero(along[:, :2].any(axis=(0, 1)))
