@@ -30,6 +30,7 @@ from .occupancy.multistate import MultistateOccupancy
 from .occupancy.royle_nichols import RoyleNichols
 from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
+from .occupancy.time_to_detection import TimeToDetection
 from .occupancy.two_species import TwoSpeciesOccupancy
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
@@ -60,6 +61,7 @@ __all__ = [
     "RobustDesign",
     "RoyleNichols",
     "SignSurvey",
+    "TimeToDetection",
     "TwoSpeciesOccupancy",
     "Verdict",
     "bootstrap_c_hat",

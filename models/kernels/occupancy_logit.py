@@ -18,7 +18,8 @@ LOG2E = 1.4426950408889634
 LN2_HIGH = 6.93147180369123816490e-01  # ln 2 = high + low, the high part with trailing zero bits
 LN2_LOW = 1.90821492927058770002e-10
 ROUND = 6755399441055744.0  # 1.5 · 2^52: adding it rounds to a whole number
-LARGE = 1e150  # a product above this is taken as a sum of logarithms
+LARGE = 1e90  # a product above this is taken as a sum of logarithms
+SMALL = 1e-120  # a factor below this is put away as a logarithm; LARGE squared times SMALL never underflows
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -61,7 +62,7 @@ def one_block(starts, seen, a, ea, eta, e, by_a, by_eta, gradient):
 
     All arrays are those of the block; starts[sites + 1] counts from its first visit.
     """
-    loglik = 0.0
+    loglik, factor = 0.0, 1.0  # log-likelihood = loglik + log factor: one logarithm for many sites
     for v in range(eta.size):
         loglik += seen[v] * eta[v]
     for i in range(a.size):
@@ -78,10 +79,14 @@ def one_block(starts, seen, a, ea, eta, e, by_a, by_eta, gradient):
             occupied = 1.0 if found else ratio / (1.0 + ratio)
             loglik += (a[i] - log_product if found else math.log1p(ratio)) - math.log1p(ea[i])
         elif found:
-            loglik += a[i] - math.log(product * (1.0 + ea[i]))
+            loglik += a[i]
+            factor /= product * (1.0 + ea[i])
         else:
             occupied = ea[i] / (ea[i] + product)
-            loglik += math.log((ea[i] / product + 1.0) / (1.0 + ea[i]))
+            factor *= (ea[i] + product) / (product * (1.0 + ea[i]))
+        if factor < SMALL:
+            loglik += math.log(factor)
+            factor = 1.0
         if gradient:
             by_a[i] = occupied - ea[i] / (1.0 + ea[i])
             for v in range(begin, end):
@@ -89,7 +94,7 @@ def one_block(starts, seen, a, ea, eta, e, by_a, by_eta, gradient):
     if gradient:
         for v in range(eta.size):
             by_eta[v] = seen[v] - by_eta[v] * (e[v] / (1.0 + e[v]))
-    return loglik
+    return loglik + math.log(factor)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
