@@ -9,7 +9,8 @@ from functools import cached_property
 
 import pandas as pd
 
-from ..models import SCR, Fit, Outcome, compare
+from ..models import SCR, Outcome, compare
+from ..models.spatial.fit import SpatialFit
 from ..survey.errors import SurveyError, refuse
 from .config import BEST, Model
 from .study import Study
@@ -23,7 +24,7 @@ class Analysis:
     """A study and the fits of its models, by name in the order of the form."""
 
     study: Study
-    fits: dict[str, Fit]
+    fits: dict[str, SpatialFit]
 
     @cached_property
     def reported(self) -> str:
@@ -40,7 +41,7 @@ class Analysis:
         return (usable or list(self.comparison["model"]))[0]
 
     @property
-    def fit(self) -> Fit:
+    def fit(self) -> SpatialFit:
         """The fit of the reported model."""
         return self.fits[self.reported]
 
@@ -58,7 +59,7 @@ class Analysis:
         parts = [self._of(name, fit) for name, fit in self.fits.items()]
         return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
-    def _of(self, name: str, fit: Fit) -> pd.DataFrame:
+    def _of(self, name: str, fit: SpatialFit) -> pd.DataFrame:
         tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.study.regions.items())]
         tables += [detection_estimates(fit, p) for p in fit.model.detection.parameters]
         return pd.concat(tables, ignore_index=True).assign(model=name, method=fit.method)
@@ -75,7 +76,7 @@ class Analysis:
         return next(iter(self.study.regions), "habitat mask")
 
 
-def detection_estimates(fit: Fit, parameter: str) -> pd.DataFrame:
+def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
     """A detection parameter as rows of estimates, one for each distinct setting of its covariates."""
     table = fit.predict(parameter).drop_duplicates(ignore_index=True)
     covariates = [c for c in table.columns if c not in ("estimate", "se", "lower", "upper")]

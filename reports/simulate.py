@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ def simulate_survey(
     population, detections, fieldwork = (int(s) for s in np.random.SeedSequence(seed).generate_state(3))
     centres = simulate_population(mask, D, population, distribution=distribution)
     simulated = built.simulate(values, detections, centres)
+    assert not isinstance(simulated, list)  # one session
     sexes = np.random.default_rng(fieldwork).choice(["female", "male"], simulated.n_animals)
     animals = pd.DataFrame({"sex": sexes}, index=simulated.animals.index)
     simulated = replace(simulated, occasions=captures.occasions, animals=animals)
@@ -152,7 +154,8 @@ def _model_for(study: Study, values: Mapping[str, object], progress) -> tuple[di
         fitted = analyse(study, progress)
         frame = fitted.fit.as_full().coefficients
         values = {
-            name: dict(zip(rows["term"], rows["estimate"], strict=True)) for name, rows in frame.groupby("parameter")
+            str(name): dict(zip(rows["term"], rows["estimate"], strict=True))
+            for name, rows in frame.groupby("parameter")
         }
         candidates = [model for model in study.config.models if model.name == fitted.reported]
     else:
@@ -197,7 +200,7 @@ def _form(config: SurveyConfig, copied: Mapping[str, str], values: Mapping[str, 
     return form | {"mask": mask}
 
 
-def to_toml(form: Mapping[str, object]) -> str:
+def to_toml(form: Mapping[str, Any]) -> str:
     """A form as TOML: plain values first, then a section for each part.
 
     >>> print(to_toml({"seed": 1, "models": [{"name": "a"}]}))

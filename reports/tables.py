@@ -155,7 +155,7 @@ def visits_by_species(analysis: Analysis) -> pd.DataFrame | None:
         interval = f"{number(lower, 3)} – {number(upper, 3)}"
         rows.append((species, f"{len(visits):,}", share, number(rate, 3), interval))
     columns = ["species", "visits", "stations (share)", "visits per 100 camera days", "95 % interval"]
-    return pd.DataFrame(sorted(rows, key=lambda row: -int(row[1].replace(",", ""))), columns=columns)
+    return pd.DataFrame(sorted(rows, key=lambda row: -int(str(row[1]).replace(",", ""))), columns=columns)
 
 
 def visit_rate(visits: np.ndarray, days: np.ndarray) -> tuple[float, float, float]:
@@ -232,16 +232,16 @@ def furthest(captures) -> np.ndarray:
 
 def models(analysis: Analysis) -> pd.DataFrame:
     """T8: the models by AICc, the density each gives, and what its fit says about itself."""
-    compared = not isinstance(analysis.comparison, str)
-    names = list(analysis.comparison["model"]) if compared else list(analysis.fits)
+    comparison = None if isinstance(analysis.comparison, str) else analysis.comparison
+    names = list(analysis.fits) if comparison is None else list(comparison["model"])
     rows = []
     for name in names:
         fit = analysis.fits[name]
         density = analysis.estimates.query("model == @name and quantity == 'density'").iloc[0]
         row = {"model": name, "formulas": repr(fit.model).removeprefix("SCR(").removesuffix(")"), "K": fit.n_parameters}
         row |= {"log-likelihood": f"{fit.loglik:.2f}", "AICc": f"{fit.aicc:.2f}"}
-        if compared:
-            at = analysis.comparison.set_index("model").loc[name]
+        if comparison is not None:
+            at = comparison.set_index("model").loc[name]
             row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
         row |= {"density": number(density["estimate"], 3), "RSE": percent(density["rse"]), "verdict": str(fit.verdict)}
         rows.append(row)

@@ -15,8 +15,7 @@ def capture_frequencies(captures, ax=None):
     found = captures.capture_frequencies()
     ax.bar(found.index, found, color=BLUE, width=0.85)
     ax.set(xlabel="occasions on which an animal was seen", ylabel="animals", xlim=(0.3, found.index.max() + 0.7))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(integer=True)
     return ax
 
 
