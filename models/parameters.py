@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -138,8 +139,10 @@ class ParameterSet:
         ------
         SurveyError : a parameter is missing or unknown, a value is outside its domain, a term is missing
         """
-        for name in given:
-            self._known(name)
+        for name, value in given.items():
+            p = self[name]
+            if p.design is None and value != p.fixed:
+                raise refuse(f"{name} is fixed in this model", f"Leave it out, or give {p.fixed:g}", value=value)
         missing = [p.name for p in self if p.design is not None and p.name not in given]
         if missing:
             raise refuse("values are needed for every parameter", f"Add {', '.join(missing)}", value=sorted(given))
@@ -163,6 +166,24 @@ class ParameterSet:
         near = difflib.get_close_matches(name, self._parameters, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(self._parameters)}"
         raise refuse("the model has no such parameter", hint, value=name)
+
+
+def check_fixed(name: str, value: Any, link: Link) -> float:
+    """A value at which a parameter is fixed, as a number in its domain.
+
+    Raises
+    ------
+    SurveyError : it is no number, or outside the domain
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise refuse(f"{name} needs a formula or a number", "Write e.g. '~ 1' or 0.5", value=value) from None
+    with np.errstate(all="ignore"):
+        inside = np.isfinite(number) and np.isfinite(link.forward(np.float64(number)))
+    if not inside:
+        raise refuse(f"{name} must be {link.domain}", "Correct the value at which it is fixed", value=number)
+    return number
 
 
 def _coefficients(p: Parameter, given: object) -> np.ndarray:

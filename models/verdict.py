@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """True when the fit converged and nothing serious was found."""
+        """True when nothing serious was found: the estimates can be used, with what the other remarks say."""
         return not any(r.outcome.serious for r in self.remarks)
 
     @property

@@ -223,6 +223,46 @@ def test_wrong_options_are_named(options, message):
         models.SCR(model.captures, model.mask, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"likelihood": "conditional", "D": 3.0}, "D cannot be fixed under the conditional likelihood"),
+        ({"likelihood": "conditional", "D": "~ x - 1"}, "the formula of D needs its intercept"),
+        ({"likelihood": "conditional", "links": {"D": "identity"}}, "D has the log link under the conditional"),
+        ({"D": -1.0}, r"D must be above 0 \(found -1.0\)"),
+        ({"sigma": float("nan")}, r"sigma must be above 0 \(found nan\)"),
+        ({"D": None}, "D needs a formula or a number"),
+    ],
+)
+def test_fixed_values_and_relative_density_are_checked(options, message):
+    with pytest.raises(SurveyError, match=message):
+        again(MODELS["proximity"], **options)
+
+
+def test_fixed_parameters_stay_fixed():
+    model = again(MODELS["proximity"], D=6.0, sigma=1500.0)
+    with pytest.raises(SurveyError, match=r"sigma is fixed in this model \(found 4000\)"):
+        model.at(lambda0=0.4, sigma=4000)
+    fit = model.fit()
+    assert fit.n_parameters == 1
+    assert float(fit.predict("D")["estimate"].mean()) == 6.0
+
+
+def test_captures_and_mask_in_the_wrong_place():
+    model = MODELS["proximity"]
+    with pytest.raises(SurveyError, match=r"a HabitatMask is needed \(found 'Detectors'\)"):
+        models.SCR(model.captures, model.captures.detectors)
+
+
+@pytest.mark.parametrize("side", [300.0, 4000.0, 14_000.0])
+def test_small_regions_have_their_own_area(side):
+    fit = MODELS["proximity"].fit()
+    x, y = fit.model.mask.x.mean(), fit.model.mask.y.mean()
+    box = shapely.box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
+    per_km2 = fit.derive().iloc[0]["estimate"] / 100
+    assert fit.abundance(box).iloc[1]["estimate"] == pytest.approx(per_km2 * side**2 / 1e6, rel=0.02)
+
+
 def test_the_printed_fit():
     text = str(MODELS["proximity"].fit())
     for piece in ("The fit converged.", "Coefficients (link scale)", "density", "animals per 100 km²", "95 % interval"):

@@ -21,6 +21,7 @@ from .engine import SpatialLikelihood
 
 PER_100_KM2 = "animals per 100 km²"
 EMPTY = np.empty(0)
+REGION_CELLS = 1000  # cells that a region is cut into at least, so that its edge costs less than about 1 % of its area
 
 
 @dataclass(frozen=True)
@@ -191,37 +192,58 @@ def _is_one_coefficient(fit) -> bool:
 
 
 def _region_mask(model, session, region) -> HabitatMask:
-    """The region as a mask with the covariates that D needs."""
+    """The region as a mask with the covariates that D needs, fine enough for the region's own area to be right."""
     if isinstance(region, HabitatMask):
         return region
     from ...survey.vector import read_region
 
     own = session.mask
     geometry, _ = read_region(region, own.crs)
-    inside = own.habitat & own.contained_in(geometry)
-    fine = HabitatMask.from_polygon(geometry, own.spacing / 3.0, own.crs)
-    filled = replace(own, habitat=binary_fill_holes(own.habitat))  # enclosed lakes are known to be no habitat
-    covered = float(np.mean(filled.cell_of(*fine.centres()) >= 0))
-    if covered > 0.98:
-        return replace(own, habitat=inside)
+    parts = max(1, int(np.ceil(own.spacing * np.sqrt(REGION_CELLS / geometry.area))))
+    fine = HabitatMask.from_polygon(geometry, own.spacing / parts, own.crs)
+    x, y = np.meshgrid(fine.x, fine.y)
+    land = own.is_habitat(x, y)
+    known = replace(own, habitat=binary_fill_holes(own.habitat)).is_habitat(x, y)  # enclosed lakes are no habitat
+    covered = float(np.mean(known[fine.habitat]))
     D = model.parameters["D"].design
+    if covered > 0.98:
+        if parts == 1:
+            return replace(own, habitat=own.habitat & own.contained_in(geometry))
+        return _with_covariates(replace(fine, habitat=fine.habitat & land), own)
     if D is not None and not D.constant:
         raise refuse(
             f"the region extends beyond the habitat mask ({100 * covered:.0f} % of it is covered), where the "
             "covariates of D are not known",
             "Give the region as a HabitatMask with these covariates, or use a larger mask",
         )
-    whole = HabitatMask.from_polygon(geometry, own.spacing, own.crs)
-    x, y = np.meshgrid(whole.x, whole.y)
-    return replace(whole, habitat=whole.habitat & ~(filled.is_habitat(x, y) & ~own.is_habitat(x, y)))
+    return replace(fine, habitat=fine.habitat & (land | ~known))
+
+
+def _with_covariates(mask: HabitatMask, own: HabitatMask) -> HabitatMask:
+    """`mask` with the covariates of the cells of `own` in which its own cells lie."""
+    cell = own.cell_of(*mask.centres())
+    for name in own.covariates.data_vars:
+        values = np.full(mask.habitat.shape, np.nan)
+        values[mask.habitat] = own.covariate(str(name))[cell]
+        mask = mask.with_covariate(str(name), values)
+    return mask
 
 
 def _share_inside(fit, session, mask: HabitatMask) -> np.ndarray:
     """[n]: posterior probability that each detected animal's activity centre lies in `mask`."""
-    inside = mask.cell_of(*session.mask.centres()) >= 0
+    inside = _share_of_cells(session.mask, mask)
     log_mu, rows = session.kernel_input(fit.model.values_of(fit.values, session))
     n = session.captures.n_animals
     return np.array([float(session.engine.activity_centre(i, log_mu, rows) @ inside) for i in range(n)])
+
+
+def _share_of_cells(own: HabitatMask, mask: HabitatMask) -> np.ndarray:
+    """[M]: the share of each cell of `own` that lies in `mask`."""
+    if mask.spacing >= own.spacing:
+        return (mask.cell_of(*own.centres()) >= 0).astype(float)
+    cell = own.cell_of(*mask.centres())
+    share = np.bincount(cell[cell >= 0], minlength=own.size) * (mask.cell_area / own.cell_area)
+    return np.minimum(share, 1.0)
 
 
 def _with_profile(fit, estimates: list[Estimate]) -> list[Estimate]:

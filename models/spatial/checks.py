@@ -68,7 +68,8 @@ def buffer_bias(fit, session, reach: float = 2.5) -> tuple[float, float]:
     nearest = np.asarray(distance)
     order = np.argsort(nearest)
     share = np.cumsum(p[order]) / p.sum()
-    bias = 1.0 / max(share[np.searchsorted(nearest[order], buffer, side="right") - 1], 1e-12) - 1.0
+    within = np.searchsorted(nearest[order], buffer, side="right")
+    bias = 1.0 / max(share[within - 1] if within else 0.0, 1e-12) - 1.0
     at = np.searchsorted(share, 1.0 / 1.005)
     enough = nearest[order][min(at, len(share) - 1)]
     return float(bias), float(np.ceil(enough / 100.0) * 100.0) if enough < 0.95 * widest else float("inf")
@@ -97,10 +98,11 @@ def _scale(fit, session) -> float:
 
 
 def _precision(fit):
-    D = fit.derive("wald").iloc[0]
-    if np.isfinite(D["rse"]) and D["rse"] > IMPRECISE:
+    table = fit.derive("wald")
+    worst = table.loc[table["quantity"] == "density", "rse"].max()
+    if np.isfinite(worst) and worst > IMPRECISE:
         yield Remark(
             Outcome.IMPRECISE,
-            f"The relative standard error of density is {100 * D['rse']:.0f} %: two such surveys can only tell a "
+            f"The relative standard error of density is {100 * worst:.0f} %: two such surveys can only tell a "
             "halving or doubling apart, if that",
         )

@@ -50,6 +50,9 @@ def _interval(link, matrix, coefficients, covariance) -> dict[str, np.ndarray]:
 
 def _surface(fit, session, mask: HabitatMask) -> xr.Dataset:
     parameter = fit.model.parameters["D"]
+    if parameter.design is None:
+        known = mask.to_xarray(np.full(mask.size, parameter.fixed))
+        return xr.Dataset({"estimate": known, "se": 0.0 * known, "lower": known, "upper": known})
     where = fit.model.parameters.slice_of("D")
     frame = fit.model.density_frame(mask, session.name)
     columns: dict[str, list] = {name: [] for name in ("estimate", "se", "lower", "upper")}

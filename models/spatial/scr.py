@@ -23,7 +23,7 @@ from ..design import Design, formula_variables
 from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..model import Model
-from ..parameters import Parameter, ParameterSet
+from ..parameters import Parameter, ParameterSet, check_fixed
 from .fit import SpatialFit
 from .session import Session
 from .starts import starting_values
@@ -89,7 +89,8 @@ class SCR(Model[SpatialFit]):
         _one_of("counts", counts, ("poisson", "binomial"))
         self.detection = DETECTION_FUNCTIONS[detection]
         self.distribution, self.likelihood, self.counts = distribution, likelihood, counts
-        self.links, self.session_covariates, self.threads = dict(links or {}), session_covariates, threads
+        self.links, self.threads = dict(links or {}), threads
+        self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
         self.formulas = _formulas(self.detection, D, {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w})
         self.sessions = self._arrange(*_paired(captures, mask))
         self.parameters = self._parameters(self.links)
@@ -145,7 +146,10 @@ class SCR(Model[SpatialFit]):
         """Covariates of the distinct rows of the detection parameters, all sessions."""
         whole = pd.concat([s.rows for s in self.sessions], ignore_index=True)
         occasions = range(1, max(s.captures.n_occasions for s in self.sessions) + 1)
-        return whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
+        whole = whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
+        if "session" in whole:  # with the levels in the order given, as for D
+            whole = whole.assign(session=pd.Categorical(whole["session"], [s.name for s in self.sessions]))
+        return whole
 
     # ---- parameters -----------------------------------------------------------------------------------------
 
@@ -157,13 +161,33 @@ class SCR(Model[SpatialFit]):
         return ParameterSet([self._parameter(name, cells if name == "D" else self.rows) for name in self.formulas])
 
     def _parameter(self, name: str, frame: pd.DataFrame) -> Parameter:
-        link, unit, meaning = MEANING[name]
-        formula, relative = self.formulas[name], name == "D" and self.likelihood == "conditional"
+        standard, unit, meaning = MEANING[name]
+        formula, link = self.formulas[name], LINKS[self.links.get(name, standard)]
+        relative = name == "D" and self.likelihood == "conditional"
+        if relative:
+            self._check_relative(formula, link.name, frame)
         design = Design.of(formula, frame, name, intercept=not relative) if isinstance(formula, str) else None
-        fixed = None if design is not None else float(formula)
+        fixed = None if design is not None else check_fixed(name, formula, link)
         if relative and design is not None and not design.terms:
             design, fixed = None, 1.0  # density cancels: it is derived as n / effective sampling area
-        return Parameter(name, LINKS[self.links.get(name, link)], design, unit, meaning, fixed, len(frame))
+        return Parameter(name, link, design, unit, meaning, fixed, len(frame))
+
+    def _check_relative(self, formula: object, link: str, frame: pd.DataFrame) -> None:
+        """Under the conditional likelihood D is relative: each session's level comes from its number of animals."""
+        fix = "Use likelihood='full'"
+        if not isinstance(formula, str):
+            raise refuse("D cannot be fixed under the conditional likelihood, which derives it", fix, value=formula)
+        if link != "log":
+            raise refuse("D has the log link under the conditional likelihood", fix, value=link)
+        if Design.of(formula, frame, "D").terms[:1] != ("Intercept",):
+            raise refuse("the formula of D needs its intercept under the conditional likelihood", fix, value=formula)
+        of_sessions = {"session", "Session", *map(str, getattr(self.session_covariates, "columns", ()))}
+        for name in sorted(formula_variables(formula) & of_sessions):
+            raise refuse(
+                "D cannot depend on the session under the conditional likelihood: each has its own density there",
+                fix,
+                value=name,
+            )
 
     def density_frame(self, mask: HabitatMask | None = None, session: str | None = None) -> pd.DataFrame:
         """Covariates of density over the M cells of `mask` (the session's own by default).
@@ -215,7 +239,7 @@ class SCR(Model[SpatialFit]):
         if not isinstance(other, SCR):
             return "they are different kinds of model"
         pairs = list(zip(self.sessions, other.sessions, strict=False))
-        if len(self.sessions) != len(other.sessions) or any(a.captures is not b.captures for a, b in pairs):
+        if len(self.sessions) != len(other.sessions) or not all(a.captures.equals(b.captures) for a, b in pairs):
             return "they are of different captures"
         if any(a.mask is not b.mask and not np.array_equal(a.mask.centres(), b.mask.centres()) for a, b in pairs):
             return "their habitat masks differ"
@@ -304,8 +328,12 @@ def _rebuild(captures, masks, formulas, options) -> SCR:
 
 def _paired(captures, mask) -> tuple[list[CaptureHistory], list[HabitatMask]]:
     """Captures and masks as lists of one length, with sessions that can be told apart."""
-    captures = [captures] if isinstance(captures, CaptureHistory) else list(captures)
-    masks = [mask] * len(captures) if isinstance(mask, HabitatMask) else list(mask)
+    captures = [captures] if not isinstance(captures, Sequence) else list(captures)
+    masks = [mask] * len(captures) if not isinstance(mask, Sequence) else list(mask)
+    for given, kind in (*((c, CaptureHistory) for c in captures), *((m, HabitatMask) for m in masks)):
+        if not isinstance(given, kind):
+            what = f"SCR takes captures and then a habitat mask; a {kind.__name__} is needed"
+            raise refuse(what, "Write models.SCR(captures, mask)", value=type(given).__name__)
     if len(masks) != len(captures):
         raise refuse(
             "there is not one habitat mask per session",
