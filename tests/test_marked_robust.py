@@ -162,3 +162,8 @@ def test_simulate_recovers():
     fit = RobustDesign(drawn, "~ 1", "~ 1", gamma_out="~ 1").fit()
     truth = model.at(**values).vector
     assert np.all(np.abs(fit.vector - truth) < 4 * fit.se)
+
+
+def test_two_periods_say_nothing_of_staying_away():
+    with pytest.raises(SurveyError, match="over three primary periods"):
+        RobustDesign(EncounterHistory(np.ones((3, 4), int), intervals=[0, 1, 0]), gamma_out="~ 1", gamma_away="~ 1")

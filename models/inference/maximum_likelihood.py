@@ -59,7 +59,7 @@ class _Objective:
     def __call__(self, gamma: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = self.model.loglik_and_gradient(self.T @ gamma)
         self.evaluations += 1
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        if not (np.isfinite(value) and (np.abs(gradient) < HOPELESS).all()):
             return HOPELESS, np.zeros_like(gamma)
         if -value < self.best[0]:
             self.best = (-value, gamma.copy())

@@ -85,8 +85,9 @@ def _limit(fit, j: int, side: float, level: float) -> float:
         far = near + side * step * (1.0 if k == 0 else 0.5 * 2 ** min(k, 4))
         with np.errstate(over="ignore"):
             if excess(far) > 0:
-                if excess(near) > 0:  # a likelihood of several tops: the search has changed over to another one
+                try:
+                    return float(brentq(excess, *sorted((near, far)), xtol=1e-7 * max(1.0, abs(far)), rtol=1e-10))
+                except ValueError:  # a likelihood of several tops: the search has changed over to another one
                     return float(far)
-                return float(brentq(excess, *sorted((near, far)), xtol=1e-7 * max(1.0, abs(far)), rtol=1e-10))
         near = far
     return side * np.inf

@@ -86,6 +86,8 @@ class RobustDesign(MarkedModel[RobustFit]):
             raise refuse("a robust design needs at least two primary periods", "Give intervals above 0 between them")
         if gamma_away is not None and gamma_out is None:
             raise refuse("animals that stay away must have gone away", "Give gamma_out too")
+        if gamma_away is not None and self.K < 3:
+            raise refuse("staying away shows only over three primary periods", "Leave gamma_away out", value=self.K)
         self.formulas = {"phi": phi}
         self.formulas |= {} if gamma_out is None else {"gamma_out": gamma_out}
         self.formulas |= {} if gamma_away is None else {"gamma_away": gamma_away}
