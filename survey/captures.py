@@ -255,7 +255,7 @@ def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         raise refuse("the detections lack columns", fix, value=list(detections.columns))
     bad = Problems()
     source = detections[[name for name in ("file", "row") if name in detections]].reset_index(drop=True)
-    places = source.to_dict("records")
+    places: list[dict] = source.to_dict("records")
     frame = pd.DataFrame(
         {
             "animal": _names(detections, "animal", bad, places),

@@ -54,6 +54,7 @@ class HistoryModel(Model):
     symbols: ClassVar[tuple[Symbol, ...]]
     data_kind: ClassVar[str] = "detections"  # log-likelihoods of models of the same kind of data can be compared
     fit_class = HistoryFit
+    _made_of: tuple[tuple, dict[str, Any]]
 
     def __new__(cls, *given, **named):
         """Remembers what the model was made of, for `on`."""
@@ -112,7 +113,7 @@ class HistoryModel(Model):
             return "they are of different detection histories"
         return ""
 
-    def on(self, history: DetectionHistory):
+    def on(self, history: Any):
         """The same model of other data with the same sites and visits."""
         return self._with(history=history)
 

@@ -120,7 +120,7 @@ def _deployments(tables: SurveyTables) -> pd.DataFrame:
             "locationName": d["location"],
             "latitude": d["latitude"].round(8),
             "longitude": d["longitude"].round(8),
-            "coordinateUncertainty": pd.array(d["coordinate_uncertainty"].round(), pd.Int64Dtype()),
+            "coordinateUncertainty": d["coordinate_uncertainty"].round().astype("Int64"),
             "deploymentStart": _stamps(d["start"]),
             "deploymentEnd": _stamps(d["end"]),
             "cameraID": d["camera"],
