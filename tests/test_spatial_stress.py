@@ -34,3 +34,19 @@ def test_value_and_gradient_far_from_the_optimum(kind):
             size = max(abs(slope), p.event_count.sum() / rows[0, column])
             assert d_rows[0, column] == pytest.approx(slope, abs=1e-9 * size)
         assert d_log_mu.sum() == pytest.approx(p.n_animals - detected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("detection", ["hazard half-normal", "half-normal", "exponential", "hazard hazard-rate"])
+@pytest.mark.parametrize("kind", ["count", "mixed"])
+def test_absurd_parameters_give_finite_numbers(kind, detection):
+    """From hazards of 1e-200 to 1e5 and sigma from a hundredth of a cell to the size of the Earth."""
+    p = problem(kind, detection, shape=(30, 34), detectors=12, animals=5, lost=kind == "mixed")
+    likelihood = SpatialLikelihood(p, threads=1)
+    log_mu = np.full(p.raster.size, -4.0)
+    most = 1e5 if detection.startswith("hazard") else 0.9
+    for intercept in (1e-200, 1e-8, most):
+        for sigma in (0.5, 5.0, 1e4, 1e7):
+            at = likelihood.evaluate(log_mu, [[intercept, sigma, 3.0]])
+            d_log_mu, d_rows = likelihood.pullback(at, np.ones(p.n_animals), -1.0)
+            assert np.isfinite(at.log_a).all() and at.bound <= 1e-12
+            assert np.isfinite(d_log_mu).all() and np.isfinite(d_rows).all()

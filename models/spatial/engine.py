@@ -52,7 +52,8 @@ class SpatialLikelihood:
 
     problem:   one session as arrays; contradictions raise ValueError naming the animal.
     threads:   how many threads share the work (None: the processor's cores). Results are the same for any number.
-    tolerance: relative truncation error allowed in each animal's integral.
+    tolerance: relative truncation error allowed in each animal's integral; detectors are left out of cells where
+               their hazard is below this, absolutely and relative to its peak.
     """
 
     def __init__(self, problem: SpatialProblem, threads: int | None = None, tolerance: float = 1e-12):
@@ -91,7 +92,7 @@ class SpatialLikelihood:
         """The integrals at log_mu [M] (-inf: no animals in that cell) and detection parameters rows [R, 3].
 
         rows holds natural-scale (lambda0 or g0, sigma in metres, z or w in metres); two-parameter functions ignore
-        the third column. `gradient` says whether `pullback` will follow (it may in any case).
+        the third column. `gradient` says that `pullback` will follow; it may in any case.
         Raises ValueError for parameters outside their range.
         """
         rows = np.array(rows, float)

@@ -237,6 +237,7 @@ class SeparablePath:
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
 
     def _curvature_on_tiles(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
+        """As `curvature`; the animals that underflow are added from the radial path."""
         near, windows, passes = state.near, state.windows, state.passes
         size, blocks = along_mu.shape[1], len(self.blocks)
         moving = np.flatnonzero(along[:, :2].any(axis=(0, 1)))
