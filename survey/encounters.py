@@ -172,8 +172,10 @@ class EncounterHistory:
         lacking = {"animal", "occasion"} - set(encounters.columns)
         if lacking:
             raise refuse("the table of encounters lacks columns", f"Add {', '.join(sorted(lacking))}")
-        known = occasions.index if isinstance(occasions, pd.DataFrame) else occasions
-        known = pd.Index(sorted(encounters["occasion"].unique()) if known is None else list(known))
+        if occasions is None:
+            known = pd.Index(sorted(encounters["occasion"].unique()))
+        else:
+            known = pd.Index(list(occasions.index if isinstance(occasions, pd.DataFrame) else occasions))
         names = sorted(encounters["animal"].astype(str).unique(), key=natural_order)
         row = pd.Index(names).get_indexer(encounters["animal"].astype(str))
         column = known.get_indexer(encounters["occasion"])

@@ -49,15 +49,14 @@ def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: p
 
 
 def _simulate(model, session, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
-    if centres is None:
-        centres = _population(session.mask, values["D"], rng, model.distribution)
+    at = _population(session.mask, values["D"], rng, model.distribution) if centres is None else centres
     detectors = session.captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)
     rows = session.kernel_input(values)[1]
     found = []
     step = max(1, CHUNK // max(1, effort.size))
-    for begin in range(0, len(centres), step):
-        part = centres.iloc[begin : begin + step]
+    for begin in range(0, len(at), step):
+        part = at.iloc[begin : begin + step]
         distance = np.hypot(part["x"].to_numpy()[:, None] - detectors.x, part["y"].to_numpy()[:, None] - detectors.y)
         animal, s, k, count = _draw(rng, model, session, distance, effort, rows)
         found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
