@@ -109,7 +109,7 @@ def test_curvature_equals_differences_of_the_gradient(kind, detection, small, mo
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("detection", ["hazard half-normal", "half-normal", "exponential"])
 def test_results_are_the_same_bytes_for_any_number_of_threads(kind, detection):
-    p = problem(kind, detection, shape=(90, 110), animals=12, lost=True)
+    p = problem(kind, detection, shape=(130, 140), animals=12, lost=True)
     rows = parameters(detection)
     log_mu, d_log_a, d_detected = draw(p)
     answers = []

@@ -33,6 +33,8 @@ LEAST, MOST = 31.0, 60.0
 FAINT = 1e-270
 # cells × animals up to which the radial path's curvature, quick to compile, is also quick enough to run
 SMALL = 3e6
+# fewer tiles than this are about a millisecond of work: handing it to threads costs more than it saves
+FEW = 16
 # √2/2 cells: from a cell's centre to its corner
 CORNER = 0.7072
 
@@ -81,7 +83,8 @@ class SeparablePath:
         self._pool = WorkspacePool()
         self._local = local_terms(self.model)
         # chunks of tiles are the pieces of parallel work; tiles are independent, so the cuts change no digit
-        pieces = 1 if self.workers.threads == 1 else min(len(self.blocks), 16 * self.workers.threads)
+        alone = self.workers.threads == 1 or len(self.blocks) < FEW
+        pieces = 1 if alone else min(len(self.blocks), 16 * self.workers.threads)
         edges = np.arange(pieces + 1) * len(self.blocks) // pieces
         self.chunks = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
