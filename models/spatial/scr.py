@@ -28,6 +28,8 @@ from .fit import SpatialFit
 from .session import Session
 from .starts import starting_values
 
+MANY = 8  # coefficients from which the exact Hessian pays on the separable path
+
 MEANING = {
     "D": ("log", "animals per 100 km²", "density"),
     "lambda0": ("log", "detections per unit of effort", "expected detections at a detector on the activity centre"),
@@ -224,6 +226,15 @@ class SCR(Model[SpatialFit]):
     def curvature(self, values, along):
         parts = [s.curvature(self.values_of(values, s), self.values_of(along, s)) for s in self.sessions]
         return np.sum([part[0] for part in parts], axis=0), _joined([part[1] for part in parts], values)
+
+    def hessian(self, vector: np.ndarray) -> np.ndarray | None:
+        """Exact Hessian where it is cheaper than differences of the exact gradient.
+
+        Measured: on the separable path (hazard half-normal) the curvature costs 8 to 50 gradients, differences 2p;
+        on the other path it costs about 4 gradients.
+        """
+        separable = self.detection.name == "hazard half-normal"
+        return None if separable and self.parameters.size < MANY else super().hessian(vector)
 
     def start(self) -> np.ndarray:
         fixed = {p.name: p.fixed for p in self.parameters if p.fixed is not None}
