@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-import time
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,11 +31,6 @@ def square_unless_killed(task):
 
 def always_dies(task):
     os._exit(1)
-
-
-def slow_square(task):
-    time.sleep(0.05)
-    return task**2
 
 
 def test_order_is_that_of_the_tasks():
@@ -72,24 +69,11 @@ def test_a_dying_process_loses_nothing(tmp_path):
 
 
 def test_dask_cluster_with_a_worker_killed_half_way():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        killed = []
-
-        def kill_one(done, total):
-            if done >= total // 2 and not killed:
-                killed.append(next(iter(cluster.workers.values())))
-                pid = client.run(os.getpid, workers=[killed[0].worker_address])[killed[0].worker_address]
-                os.kill(pid, 9)
-
-        found = run_tasks(slow_square, range(40), executor=client.get_executor(), progress=kill_one)
-    assert killed
-    assert found == [i**2 for i in range(40)]
+    pytest.importorskip("distributed")
+    scenario = Path(__file__).with_name("dask_scenario.py")
+    done = subprocess.run([sys.executable, scenario], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"killed": 1, "found": [i**2 for i in range(40)]}
 
 
 def test_bootstrap_is_the_same_on_any_executor():
