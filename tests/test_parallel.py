@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,26 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worker_tasks import always_dies, square, square_unless_killed
 
 from uncia.models.inference.parallel import run_tasks
 from uncia.survey.errors import SurveyError
-
-
-def square(task):
-    return task**2
-
-
-def square_unless_killed(task):
-    """Dies once, on the task that finds its flag not yet set."""
-    number, flag = task
-    if number == 3 and not Path(flag).exists():
-        Path(flag).touch()
-        os._exit(1)
-    return number**2
-
-
-def always_dies(task):
-    os._exit(1)
 
 
 def test_order_is_that_of_the_tasks():
