@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 POWER, LEVEL = 0.80, 0.05
 
@@ -20,7 +20,7 @@ def power_of_change(rse: float, change: float) -> float:
     """
     second = rse / np.sqrt(1.0 + change)
     se = np.sqrt(np.log1p(rse**2) + np.log1p(second**2))
-    return float(norm.cdf(abs(np.log1p(change)) / se - norm.ppf(1.0 - LEVEL / 2.0)))
+    return float(ndtr(abs(np.log1p(change)) / se - ndtri(1.0 - LEVEL / 2.0)))
 
 
 def smallest_change(rse: float, power: float = POWER) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ncx2
 
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
@@ -84,6 +83,8 @@ def _interpolated(weights: np.ndarray, statistic: np.ndarray, times: np.ndarray)
 def _standard_error(weights: np.ndarray, statistic: np.ndarray, times: np.ndarray) -> float:
     """With the probability that each order would have been chosen, from the power of the tests (1992, p. 24)."""
     beyond = np.maximum(statistic[:-1] - 1.0, 0.0)
+    from scipy.stats import ncx2  # here, for scipy.stats takes longer to import than all else
+
     power = np.where(beyond > 0, ncx2.sf(THRESHOLD, 1, np.maximum(beyond, 1e-9)), 0.5)
     chosen = np.append(1.0 - power, 1.0) * np.append(1.0, np.cumprod(power))
     estimates = weights @ times
