@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -47,8 +48,8 @@ class HistoryFit(Fit):
 class HistoryModel(Model):
     """A model of one detection history, with one formula per parameter.
 
-    A subclass names its parameters in `symbols` and says `evaluate`, `start_values`, `derive`, `posterior` and
-    `simulate`.
+    A subclass names its parameters in `symbols` and says `evaluate`, `start_values`, `derive`, `posterior` and how
+    findings come about (`_draw`).
     """
 
     symbols: ClassVar[tuple[Symbol, ...]]
@@ -127,13 +128,13 @@ class HistoryModel(Model):
     def start(self) -> np.ndarray:
         return self.parameters.start(self.start_values())
 
+    @abstractmethod
     def start_values(self) -> dict[str, float]:
         """One natural-scale value per parameter to begin with, from the data."""
-        raise NotImplementedError
 
+    @abstractmethod
     def posterior(self, vector: np.ndarray) -> pd.DataFrame:
         """The latent states given the data, at coefficients [p]."""
-        raise NotImplementedError
 
     def simulate(self, values: Mapping[str, object], seed: int) -> Any:
         """A history from the model, with the visits that were done here.
@@ -143,14 +144,16 @@ class HistoryModel(Model):
         values : value or {term: coefficient} per parameter, as for `at`
         seed : of NumPy's default generator; the same seed gives the same data
         """
-        drawn = self._draw(self.parameters.values(self.parameters.vector_from(values)), np.random.default_rng(seed))
-        whole = np.zeros(len(self.history.value))
-        whole[self.history.done] = drawn
-        return self.history.with_values(whole)
+        natural = self.parameters.values(self.parameters.vector_from(values))
+        return self._as_history(self._draw(natural, np.random.default_rng(seed)))
 
-    def _draw(self, values: Mapping[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """Findings of the visits that were done."""
-        raise NotImplementedError
+    @abstractmethod
+    def _draw(self, values: Mapping[str, np.ndarray], rng: np.random.Generator) -> Any:
+        """Findings of the visits that were done, as `_as_history` takes them."""
+
+    def _as_history(self, drawn: Any) -> Any:
+        """The history with `drawn` findings of the visits that were done."""
+        return self.history.with_values(spread(self.history.done, drawn))
 
     def predict(self, fit, name, newdata):
         from .predict import predict
@@ -160,6 +163,13 @@ class HistoryModel(Model):
     def __repr__(self) -> str:
         formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
         return f"{type(self).__name__}({formulas})"
+
+
+def spread(done: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """float [visits]: what was drawn for the visits that were done, 0 at the others."""
+    whole = np.zeros(len(done))
+    whole[done] = drawn
+    return whole
 
 
 def check_detections(history: DetectionHistory, most: int | None = 1) -> None:

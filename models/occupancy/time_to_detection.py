@@ -11,7 +11,7 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
 from .delta import mean_of, proportion
-from .history_model import HistoryModel, Symbol, check_detections
+from .history_model import HistoryModel, Symbol, check_detections, spread
 from .mixing import Mixed, mix_two
 from .single_season import occupied_rows, one_season
 from .visits import Groups
@@ -110,13 +110,13 @@ class TimeToDetection(HistoryModel):
         ]
         return table(rows)
 
-    def simulate(self, values, seed):
-        """A history with the visits that were done here; see `HistoryModel.simulate`."""
-        rng = np.random.default_rng(seed)
-        natural = self.parameters.values(self.parameters.vector_from(values))
-        there = (rng.uniform(size=self.history.n_sites) < natural["psi"])[self.visits.group]
-        wait = np.where(there, rng.exponential(1.0 / natural["rate"]), np.inf)
-        value, effort = np.zeros(len(self.history.value)), self.history.effort.copy()
-        value[self.history.done] = wait < self.limit
-        effort[self.history.done] = np.minimum(wait, self.limit)
-        return self.history.with_values(value, effort)
+    def _draw(self, values, rng):
+        there = (rng.uniform(size=self.history.n_sites) < values["psi"])[self.visits.group]
+        wait = np.where(there, rng.exponential(1.0 / values["rate"]), np.inf)
+        return wait < self.limit, np.minimum(wait, self.limit)
+
+    def _as_history(self, drawn):
+        found, time = drawn
+        effort = self.history.effort.copy()
+        effort[self.history.done] = time
+        return self.history.with_values(spread(self.history.done, found), effort)

@@ -12,7 +12,7 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
 from .delta import proportion, realised
-from .history_model import HistoryModel, Symbol, check_detections
+from .history_model import HistoryModel, Symbol, check_detections, spread
 from .mixing import Mixed, mix
 from .single_season import naive_start, one_season
 from .visits import detections_by_site
@@ -158,16 +158,15 @@ class TwoSpeciesOccupancy(HistoryModel):
             rows.append(realised(fit, f"proportion with {name}", "proportion", f"these {n} sites", share, z))
         return table(rows)
 
-    def simulate(self, values, seed):
-        """Histories of both species, with the visits that were done here; see `HistoryModel.simulate`."""
-        rng = np.random.default_rng(seed)
-        natural = self.parameters.values(self.parameters.vector_from(values))
-        prior = self._prior(natural).cumsum(axis=1)
+    def _draw(self, values, rng):
+        prior = self._prior(values).cumsum(axis=1)
         state = (rng.uniform(size=(len(prior), 1)) > prior[:, :3]).sum(axis=1)
         drawn = []
-        for species, history in enumerate((self.history, self.second)):
-            there = STATES[state, species][self.visits[species].group] == 1
-            whole = np.zeros(len(history.value))
-            whole[history.done] = there & (rng.uniform(size=len(there)) < natural[f"p{species + 1}"])
-            drawn.append(history.with_values(whole))
-        return tuple(drawn)
+        for species, visits in enumerate(self.visits):
+            there = STATES[state, species][visits.group] == 1
+            drawn.append(there & (rng.uniform(size=len(there)) < values[f"p{species + 1}"]))
+        return drawn
+
+    def _as_history(self, drawn):
+        histories = zip((self.history, self.second), drawn, strict=True)
+        return tuple(history.with_values(spread(history.done, found)) for history, found in histories)

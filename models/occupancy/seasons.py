@@ -1,0 +1,250 @@
+"""Occupancy through seasons, whatever is found in a season: what all models share whose state is occupied or not.
+
+A site is occupied in the first season with psi; between seasons it is gained with gamma and lost with epsilon
+(MacKenzie et al. 2003, Ecology 84:2200). One season is the chain of length one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from ...survey.detections import DetectionHistory
+from ...survey.errors import refuse
+from ..derived import Estimate, log_normal, table
+from .chains import Passed, pull_two_state, run_chains, two_state
+from .delta import covariance, mean_of, proportion, realised
+from .history_model import HistoryFit, HistoryModel, Symbol
+
+Values = Mapping[str, np.ndarray]
+Pull = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+STATE_SYMBOLS = (
+    Symbol("psi", "site", "probability that a site is occupied in the first season"),
+    Symbol("gamma", "transition", "probability that a site not occupied is so in the next season"),
+    Symbol("epsilon", "transition", "probability that an occupied site is not so in the next season"),
+    Symbol(
+        "autologistic",
+        "transition",
+        "change of the log odds of occupancy by having been occupied in the season before",
+        ("identity",),
+        "log odds",
+    ),
+)
+
+
+class SeasonalFit(HistoryFit):
+    """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance."""
+
+    def seasonal(self) -> pd.DataFrame:
+        """Occupancy of each season, projected (what the rates imply) and smoothed (given what was found)."""
+        frame = self.derive()
+        return frame[frame["quantity"].isin(["occupancy", "proportion occupied"])].reset_index(drop=True)
+
+    def seasonal_covariance(self) -> np.ndarray:
+        """float [T, T]: covariance of the projected occupancies of the seasons, which share their parameters."""
+        return covariance(self, self.model.mean_projected)
+
+    def growth(self) -> pd.DataFrame:
+        """Growth of projected occupancy from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
+        labels = self.model.history.season_labels
+        rates, se = np.exp(self._log_growth(self.vector)), np.sqrt(np.diag(self.growth_covariance()))
+        return table(
+            [
+                log_normal("growth of occupancy", "per season", f"{labels[t]} to {labels[t + 1]}", rate, rate * se[t])
+                for t, rate in enumerate(rates)
+            ]
+        )
+
+    def growth_covariance(self) -> np.ndarray:
+        """float [T - 1, T - 1]: covariance of the logarithms of `growth`."""
+        return covariance(self, self._log_growth)
+
+    def _log_growth(self, vector: np.ndarray) -> np.ndarray:
+        if self.model.history.n_seasons < 2:
+            raise refuse("one season has no growth", "Give a history of several seasons")
+        return np.diff(np.log(self.model.mean_projected(vector)))
+
+
+class SeasonalOccupancy(HistoryModel):
+    """Occupied or not through T ≥ 1 seasons. A subclass says how likely what was found in a season is (`found`).
+
+    Attributes
+    ----------
+    certain : bool [N·T], season fastest: what was found proves that the site was occupied in that season
+    """
+
+    fit_class = SeasonalFit
+    certain: np.ndarray
+
+    def __init__(
+        self,
+        history: DetectionHistory,
+        formulas: Mapping[str, str | float],
+        links: Mapping[str, str] | None = None,
+    ):
+        self.starts = np.arange(history.n_sites + 1, dtype=np.int64) * history.n_seasons
+        super().__init__(history, {s.name: formulas[s.name] for s in self.symbols if s.name in formulas}, links)
+
+    @abstractmethod
+    def found(self, values: Values, gradient: bool) -> tuple[np.ndarray, Pull | Any]:
+        """Log-likelihood [N·T, 2] of a season's visits where the site is occupied and where it is not.
+
+        And, with `gradient`, what turns derivatives [N·T, 2] with respect to it into those of the parameters of
+        detection.
+        """
+
+    @abstractmethod
+    def more_rows(self, fit, interval: str) -> list[Estimate]:
+        """What this model derives besides occupancy: detection and the like."""
+
+    # ---- likelihood -----------------------------------------------------------------------------------------
+
+    def _rates(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
+        """Gain and loss [N·(T - 1)]. Autologistic: logit(1 - loss) = logit gain + autologistic."""
+        gain = values["gamma"]
+        if "autologistic" in values:
+            return gain, expit(-(logit(gain) + values["autologistic"]))
+        return gain, values["epsilon"]
+
+    def _pull_rates(self, values: Values, by_gain: np.ndarray, by_loss: np.ndarray) -> dict[str, np.ndarray]:
+        if "autologistic" not in values:
+            return {"gamma": by_gain, "epsilon": by_loss}
+        gain, loss = self._rates(values)
+        by_eta = -by_loss * loss * (1.0 - loss)
+        return {"gamma": by_gain + by_eta / (gain * (1.0 - gain)), "autologistic": by_eta}
+
+    def _transition(self, values: Values) -> np.ndarray:
+        """float [N·T, 2, 2] into each season; the first of a site is not read."""
+        whole = np.zeros((self.history.n_sites, self.history.n_seasons, 2, 2))
+        if self.history.n_seasons > 1:
+            whole[:, 1:] = two_state(*self._rates(values)).reshape(self.history.n_sites, -1, 2, 2)
+        return whole.reshape(-1, 2, 2)
+
+    def _passed(self, values: Values, gradient: bool) -> tuple[Passed, Pull | Any]:
+        emission, pull = self.found(values, gradient)
+        initial = np.stack([values["psi"], 1.0 - values["psi"]], axis=1)
+        return run_chains(initial, self._transition(values), emission, self.starts, gradient), pull
+
+    def evaluate(self, values, gradient):
+        passed, pull = self._passed(values, gradient)
+        loglik = float(passed.total.sum())
+        if not gradient:
+            return loglik, None
+        adjoints = {"psi": passed.by_initial[:, 0] - passed.by_initial[:, 1]}
+        if self.history.n_seasons > 1:
+            into = passed.by_transition.reshape(self.history.n_sites, -1, 2, 2)[:, 1:].reshape(-1, 2, 2)
+            adjoints |= self._pull_rates(values, *pull_two_state(into))
+        return loglik, adjoints | pull(passed.posterior)
+
+    # ---- what follows ---------------------------------------------------------------------------------------
+
+    def projected(self, vector: np.ndarray) -> np.ndarray:
+        """float [N, T]: probability of occupancy by season from the rates alone."""
+        values, (n, t) = self.parameters.values(vector), (self.history.n_sites, self.history.n_seasons)
+        psi = np.empty((n, t))
+        psi[:, 0] = values["psi"]
+        if t > 1:
+            gain, loss = (rate.reshape(n, t - 1) for rate in self._rates(values))
+            for s in range(1, t):
+                psi[:, s] = psi[:, s - 1] * (1.0 - loss[:, s - 1]) + (1.0 - psi[:, s - 1]) * gain[:, s - 1]
+        return psi
+
+    def mean_projected(self, vector: np.ndarray) -> np.ndarray:
+        """float [T]: mean of `projected` over the sites."""
+        return self.projected(vector).mean(axis=0)
+
+    def smoothed(self, vector: np.ndarray) -> np.ndarray:
+        """float [N, T]: probability of occupancy given all that was found at the site; exactly 1 where that proves it."""
+        posterior = self._passed(self.parameters.values(vector), True)[0].posterior[:, 0]
+        return np.where(self.certain, 1.0, posterior).reshape(self.history.n_sites, -1)
+
+    def occupied(self, vector: np.ndarray) -> np.ndarray:
+        """float [N·T]: `smoothed`, season fastest."""
+        return self.smoothed(vector).ravel()
+
+    def posterior(self, vector):
+        rows = self.history.season_frame()[["site", "season"] if self.history.n_seasons > 1 else ["site"]]
+        return rows.assign(found=self.history.detected.ravel(), occupied=self.occupied(vector))
+
+    def derive(self, fit, interval):
+        n, labels = self.history.n_sites, self.history.season_labels
+        if len(labels) == 1:
+            rows = [mean_of(fit, "occupancy", f"mean over {n} sites", "psi", interval)]
+        else:
+            rows = [
+                proportion(
+                    fit, "occupancy", f"season {label}, mean over {n} sites", lambda v, t=t: self.mean_projected(v)[t]
+                )
+                for t, label in enumerate(labels)
+            ]
+        return table(rows + self._growth(fit) + self.more_rows(fit, interval) + self._realised(fit))
+
+    def _realised(self, fit) -> list[Estimate]:
+        """The proportion of these very sites that is occupied, and their area when it is known, by season."""
+        n, labels, rows = self.history.n_sites, self.history.season_labels, []
+        weights = [("proportion occupied", "proportion", np.full(n, 1.0 / n))]
+        if self.history.area is not None:
+            weights.append(("area occupied", "km²", self.history.area))
+        for t, label in enumerate(labels):
+            scope = f"these {n} sites" if len(labels) == 1 else f"season {label}, these {n} sites"
+            z = lambda v, t=t: self.smoothed(v)[:, t]  # noqa: E731
+            rows += [realised(fit, quantity, unit, scope, weight, z) for quantity, unit, weight in weights]
+        return rows
+
+    def _growth(self, fit) -> list[Estimate]:
+        """Mean growth of projected occupancy from the first season to the last, and its log-linear trend.
+
+        Both are functions of the coefficients, so that their errors carry the covariance of the seasons.
+        """
+        t = self.history.n_seasons
+        scope = f"{self.history.season_labels[0]} to {self.history.season_labels[-1]}"
+        away = np.arange(t) - (t - 1) / 2.0
+        wanted = {
+            "growth of occupancy": lambda psi: (psi[-1] / psi[0]) ** (1.0 / (t - 1)),  # geometric mean
+            "trend of occupancy": lambda psi: np.exp(away @ np.log(psi) / (away @ away)),  # least squares
+        }
+        rows = []
+        for quantity, of in list(wanted.items())[: min(t - 1, 2)]:  # two seasons: both are the same
+            function = lambda v, of=of: of(self.mean_projected(v))  # noqa: E731
+            se = float(np.sqrt(covariance(fit, function)[0, 0]))
+            rows.append(log_normal(quantity, "per season", scope, float(function(fit.vector)), se))
+        return rows
+
+    def draw_states(self, values: Values, rng: np.random.Generator) -> np.ndarray:
+        """bool [N·T]: sites occupied by season, season fastest."""
+        n, t = self.history.n_sites, self.history.n_seasons
+        occupied = np.empty((n, t), bool)
+        occupied[:, 0] = rng.uniform(size=n) < values["psi"]
+        if t > 1:
+            gains, losses = (rate.reshape(n, t - 1) for rate in self._rates(values))
+            for s in range(1, t):
+                stay = np.where(occupied[:, s - 1], 1.0 - losses[:, s - 1], gains[:, s - 1])
+                occupied[:, s] = rng.uniform(size=n) < stay
+        return occupied.ravel()
+
+
+def state_formulas(
+    history: DetectionHistory, psi: str | float, gamma: str | float, epsilon: str | float
+) -> dict[str, str | float]:
+    """The formulas of occupancy: gamma and epsilon only where there are several seasons.
+
+    Raises
+    ------
+    SurveyError : gamma or epsilon are given for one season
+    """
+    if history.n_seasons > 1:
+        return {"psi": psi, "gamma": gamma, "epsilon": epsilon}
+    if (gamma, epsilon) != ("~ 1", "~ 1"):
+        raise refuse("the history has one season, so nothing is gained or lost", "Leave out gamma and epsilon")
+    return {"psi": psi}
+
+
+def state_start(history: DetectionHistory, psi: float) -> dict[str, float]:
+    """Where the rates begin."""
+    return {"psi": psi} | ({"gamma": 0.15, "epsilon": 0.2, "autologistic": 3.0} if history.n_seasons > 1 else {})
