@@ -68,18 +68,25 @@ def log_histories(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
     log_h = log_hazards(problem, rows)
     h = np.exp(log_h)
     field = fields(problem, h)
-    out = []
+    own, out = problem.personal, []
     for i in range(problem.n_animals):
         log_f = np.zeros(h.shape[1], h.dtype)
         for f in range(problem.n_fields):
             log_f -= problem.weight[i, f] * field[f]
+        if own is not None:
+            for c in range(own.start[i], own.start[i + 1]):
+                log_f -= own.exposure[c] * h[own.passes[c]]
         for e in range(problem.event_start[i], problem.event_start[i + 1]):
             g, exposure = problem.event_pass[e], problem.event_exposure[e]
             term = np.log(exposure) + log_h[g]
             if problem.event_kind[e] == BINARY:
                 term = term + log_phi(exposure * h[g])  # expm1(u) = u φ(u)
             elif problem.event_kind[e] == MULTI:
-                term = term + log_phi(field[problem.event_field[e]])
+                competing = field[problem.event_field[e]].copy()
+                for p in [] if own is None else np.flatnonzero(own.event == e):
+                    for c in range(own.event_start[p], own.event_start[p + 1]):
+                        competing += own.event_exposure[c] * h[own.event_pass[c]]
+                term = term + log_phi(competing)
             log_f += problem.event_count[e] * term
         out.append(log_f)
     return np.array(out).reshape(problem.n_animals, h.shape[1])

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels.spatial_blocks import log_hazard, log_phi, scatter_rows
-from .encounters import Encounters, SparseRows
+from .encounters import Encounters, OwnExposure, SparseRows
 from .shapes import Shape
 from .windows import Blocks
 
@@ -61,6 +61,18 @@ class Step:
     trial_pass: np.ndarray | Any = None  # int [T], place of a trial's pass among `passes`
     trial_phi: list = field(default_factory=list)  # [T, B] log φ(x h) and its derivatives with respect to log h
     field_phi: list = field(default_factory=list)  # [F, B] log φ(Λ) and its derivatives with respect to Λ
+    own: OwnStep | None = None  # what the block's animals are exposed to beyond the fields
+
+
+@dataclass(frozen=True)
+class OwnStep:
+    """Personal exposure on one step: of A animals, with C captures in fields of their own."""
+
+    exposure: np.ndarray  # [A, K] to add to that of the fields
+    field: np.ndarray  # [C, K] to add to the shared field
+    base: np.ndarray  # int [C], the shared field
+    caught: np.ndarray  # [A, C] captures
+    phi: list  # [C, B] log φ of the field and its derivatives with respect to it
 
 
 @dataclass(frozen=True)
@@ -80,8 +92,9 @@ class BlockModel:
         near = windows.passes[windows.pass_start[block] : windows.pass_start[block + 1]]
         animals = windows.animals[windows.animal_start[block] : windows.animal_start[block + 1]]
         if animals.size:
-            linear = self.encounters.linear
-            near = np.unique(np.concatenate([near, linear.column[linear.entries_of(animals)]]))
+            linear, own = self.encounters.linear, self.encounters.own
+            seen = linear.column[linear.entries_of(animals)]
+            near = np.unique(np.concatenate([near, seen] + ([] if own is None else [own.passes_of(animals)])))
         low, end = self.blocks.start[block], self.blocks.start[block + 1]
         length = max(16, STEP // max(near.size, animals.size, 1))
         while low < end:
@@ -119,7 +132,22 @@ class BlockModel:
         if encounters.caught is not None:
             step.field_phi = phi(order, step.fields)
             log_f += encounters.caught[animals] @ step.field_phi[0]
+        if encounters.own is not None:
+            step.own = self._own(step, encounters.own, order)
+            log_f -= step.own.exposure @ step.h
+            log_f += step.own.caught @ step.own.phi[0]
         step.log_f = log_f
+
+    def _own(self, step: Step, own: OwnExposure, order: int) -> OwnStep:
+        """The personal terms of the block's animals."""
+        animals, captures = step.animals, own.captures_of(step.animals)
+        exposure = dense_rows(own.exposure, animals, step.passes, len(self.exposure))
+        field = dense_rows(own.field, captures, step.passes, len(self.exposure))
+        caught = np.zeros((animals.size, captures.size))
+        row = np.repeat(np.arange(animals.size), own.of_animal[animals + 1] - own.of_animal[animals])
+        caught[row, np.arange(captures.size)] = own.count[captures]
+        base = own.base[captures]
+        return OwnStep(exposure, field, base, caught, phi(order, step.fields[base] + field @ step.h))
 
     def _trials(self, step: Step, log_f: np.ndarray, order: int) -> None:
         trials = self.encounters.trials
@@ -168,6 +196,7 @@ class Adjoints(NamedTuple):
     log_mu: np.ndarray  # [B]
     fields: np.ndarray  # [F, B]
     trials: np.ndarray | None  # [T, B] with respect to log φ(x h)
+    h: np.ndarray  # [K, B] through exposures alone
     log_h: np.ndarray  # [K, B]
 
 
@@ -178,7 +207,8 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
     over_mu = d_detected * mu * -np.expm1(-step.void)
     over_fields = np.outer(model.void_weight, escape)
     if not step.animals.size:
-        return Adjoints(None, over_mu, over_fields, None, (model.exposure[step.passes] @ over_fields) * step.h)
+        over_h = model.exposure[step.passes] @ over_fields
+        return Adjoints(None, over_mu, over_fields, None, over_h, over_h * step.h)
     q = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
     q *= d_log_a[step.animals, None]
     shared = q.sum(axis=0)
@@ -189,6 +219,12 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
         over_fields -= model.weight[step.animals].T @ q
     if model.encounters.caught is not None:
         over_fields += (model.encounters.caught[step.animals].T @ q) * step.field_phi[1]
+    if step.own is not None:
+        over_own = (step.own.caught.T @ q) * step.own.phi[1]
+        np.add.at(over_fields, step.own.base, over_own)
+    over_h = model.exposure[step.passes] @ over_fields
+    if step.own is not None:
+        over_h += step.own.field.T @ over_own - step.own.exposure.T @ q
     over_log_h = step.linear.T @ q
     over_trials = None
     if step.trials is not None:
@@ -198,8 +234,8 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
             over_log_h[step.trial_pass] += terms
         else:
             np.add.at(over_log_h, step.trial_pass, terms)
-    over_log_h += (model.exposure[step.passes] @ over_fields) * step.h
-    return Adjoints(q, over_mu, over_fields, over_trials, over_log_h)
+    over_log_h += over_h * step.h
+    return Adjoints(q, over_mu, over_fields, over_trials, over_h, over_log_h)
 
 
 def over_passes(step: Step, over_log_h: np.ndarray) -> np.ndarray:

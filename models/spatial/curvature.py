@@ -75,8 +75,7 @@ def _step(model, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected,
     detected = mu_by @ (mu * -np.expm1(-step.void)) + void_by @ escape
     second = _second_of_hazards(step, over.log_h, along[step.passes], shape_by)
     # ∂²h = h (∂²log h + ∂log h ∂log h'): the second part, for the fields
-    bar = (model.exposure[step.passes] @ over.fields) * step.h
-    second += _quadratic(h_by, bar)
+    second += _quadratic(h_by, over.h * step.h)
     second += d_detected * (_quadratic(mu_by, caught) - _quadratic(void_by, escape))
     cross = (mu_by * escape) @ void_by.T
     second += d_detected * (cross + cross.T)
@@ -96,6 +95,12 @@ def _step(model, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected,
         weight = model.encounters.caught[step.animals]
         score += np.einsum("af,pfm->pam", weight, fields_by * step.field_phi[1], optimize=True)
         second += _quadratic(fields_by, (weight.T @ over.q) * step.field_phi[2])
+    if step.own is not None:
+        moved = h_by * step.h
+        score -= np.einsum("ak,pkm->pam", step.own.exposure, moved, optimize=True)
+        own_by = fields_by[:, step.own.base] + np.einsum("ck,pkm->pcm", step.own.field, moved, optimize=True)
+        score += np.einsum("ac,pcm->pam", step.own.caught, own_by * step.own.phi[1], optimize=True)
+        second += _quadratic(own_by, (step.own.caught.T @ over.q) * step.own.phi[2])
     second += _quadratic(score, over.q)
     posterior = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
     return np.einsum("am,pam->ap", posterior, score), detected, second

@@ -3,7 +3,7 @@
     log f_i = constant_i − Σ_f weight_if Λ_f + Σ linear_ig log h_g + Σ trials_it log φ(x_t h_t) + Σ caught_if log φ(Λ_f)
 
 COUNT events are linear. A BINARY event is linear plus one of the distinct *trials* (pass, exposure), since
-log expm1(u) = log u + log φ(u). A MULTI event is linear plus log φ of the field of its occasion.
+log expm1(u) = log u + log φ(u). A MULTI event is linear plus log φ of the field of its occasion, or of its own field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .problem import BINARY, COUNT, MULTI, SpatialProblem
+from .problem import BINARY, COUNT, MULTI, Personal, SpatialProblem
+
+
+def ranges(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The numbers start_0 .. stop_0 - 1, start_1 .. stop_1 - 1, ... in one array."""
+    length = stop - start
+    return np.arange(length.sum()) + np.repeat(start - (np.cumsum(length) - length), length)
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,51 @@ class SparseRows:
         start = np.searchsorted(row, np.arange(n + 1))
         return cls(start, np.ascontiguousarray(column, np.int64), np.ascontiguousarray(entry, float))
 
+    @classmethod
+    def from_csr(cls, start, column, entry) -> SparseRows:
+        """From the three arrays of a CSR matrix."""
+        return cls(
+            np.ascontiguousarray(start, np.int64),
+            np.ascontiguousarray(column, np.int64),
+            np.ascontiguousarray(entry, float),
+        )
+
     def entries_of(self, rows: np.ndarray) -> np.ndarray:
         """Positions of all entries of some rows."""
-        length = self.start[rows + 1] - self.start[rows]
-        offset = np.cumsum(length) - length
-        return np.arange(length.sum()) + np.repeat(self.start[rows] - offset, length)
+        return ranges(self.start[rows], self.start[rows + 1])
+
+
+@dataclass(frozen=True)
+class OwnExposure:
+    """What single animals are exposed to beyond the fields, see `problem.Personal`."""
+
+    exposure: SparseRows  # [n, G] to add to the exposure of the fields
+    of_animal: np.ndarray  # int [n + 1], CSR over the P captures in fields of their own
+    field: SparseRows  # [P, G] to add to the shared field
+    base: np.ndarray  # int [P], the shared field
+    count: np.ndarray  # float [P], captures
+
+    @classmethod
+    def of(cls, personal: Personal, problem: SpatialProblem, animal: np.ndarray) -> OwnExposure:
+        """From the arrays of a problem, with the animal of each event."""
+        n, event = problem.n_animals, personal.event
+        start = np.searchsorted(animal[event], np.arange(n + 1))
+        exposure = SparseRows.from_csr(personal.start, personal.passes, personal.exposure)
+        field = SparseRows.from_csr(personal.event_start, personal.event_pass, personal.event_exposure)
+        return cls(exposure, start, field, problem.event_field[event], np.asarray(problem.event_count[event], float))
+
+    def passes_of(self, animals: np.ndarray) -> np.ndarray:
+        """Passes that the personal terms of some animals use, repeated ones too."""
+        return np.concatenate(
+            [
+                self.exposure.column[self.exposure.entries_of(animals)],
+                self.field.column[self.field.entries_of(self.captures_of(animals))],
+            ]
+        )
+
+    def captures_of(self, animals: np.ndarray) -> np.ndarray:
+        """Positions among the P captures of those of some animals."""
+        return ranges(self.of_animal[animals], self.of_animal[animals + 1])
 
 
 @dataclass(frozen=True)
@@ -48,6 +94,7 @@ class Encounters:
     trial_pass: np.ndarray  # int [T]
     trial_exposure: np.ndarray  # float [T]
     caught: np.ndarray | None  # float [n, F] captures in each competing field, None without MULTI events
+    own: OwnExposure | None = None
 
     @classmethod
     def of(cls, problem: SpatialProblem) -> Encounters:
@@ -60,7 +107,11 @@ class Encounters:
         trial, column = np.unique(
             np.stack([problem.event_pass[binary], problem.event_exposure[binary]]), axis=1, return_inverse=True
         )
-        multi = np.flatnonzero(problem.event_kind == MULTI)
+        own = None if problem.personal is None else OwnExposure.of(problem.personal, problem, animal)
+        shared = problem.event_kind == MULTI
+        if problem.personal is not None:
+            shared[problem.personal.event] = False
+        multi = np.flatnonzero(shared)
         caught = None
         if multi.size:
             caught = np.zeros((n, problem.n_fields))
@@ -74,6 +125,7 @@ class Encounters:
             trial_pass=trial[0].astype(np.int64),
             trial_exposure=trial[1].astype(float),
             caught=caught,
+            own=own,
         )
 
 
@@ -107,6 +159,12 @@ def check(problem: SpatialProblem) -> None:
     pair, index = np.unique(animal[binary] * passes + problem.event_pass[binary], return_inverse=True)
     used = np.bincount(index.reshape(-1), problem.event_count[binary] * problem.event_exposure[binary])
     offered = np.einsum("ef,ef->e", problem.weight[pair // passes], exposure[pair % passes])
+    if problem.personal is not None:
+        own = problem.personal
+        mine = np.repeat(np.arange(n), np.diff(own.start)) * passes + own.passes
+        place = np.searchsorted(pair, mine)
+        known = np.flatnonzero(pair[np.minimum(place, len(pair) - 1)] == mine) if len(pair) else np.empty(0, int)
+        np.add.at(offered, place[known], own.exposure[known])
     over = np.flatnonzero(used > offered * (1 + 1e-9))
     if over.size:
         raise ValueError(

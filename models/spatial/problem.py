@@ -17,6 +17,11 @@ For an animal i with its activity centre in cell m, and h_g(m) the hazard of pas
 so that every observation model is "the field that everybody shares" plus sparse terms where the animal was seen
 (Borchers & Efford 2008, eqs 2-6, rewritten with hazards). Constants that do not depend on parameters
 (multiplicities, factorials) are added by the model.
+
+What single animals are exposed to beyond the fields is *personal*: an animal that has learned of a detector has
+exchanged the naive hazard there for the learned one, so that the first counts with a negative exposure,
+
+    log f_i(m) −= Σ_{c of i} x_c h_c(m)         Λ_f(m) of a MULTI event += Σ_{c of the event} x_c h_c(m)
 """
 
 from __future__ import annotations
@@ -53,6 +58,19 @@ class Raster:
 
 
 @dataclass(frozen=True)
+class Personal:
+    """Exposure that is added to that by the fields, for single animals. C and P are numbers of entries."""
+
+    start: np.ndarray  # int [n + 1], CSR over the entries of each animal
+    passes: np.ndarray  # int [C]
+    exposure: np.ndarray  # float [C], below zero where the fields say too much
+    event: np.ndarray  # int [P], ascending: the MULTI events whose field is not the shared one
+    event_start: np.ndarray  # int [P + 1], CSR over the entries of each such event
+    event_pass: np.ndarray  # int
+    event_exposure: np.ndarray  # float, below zero where the field says too much
+
+
+@dataclass(frozen=True)
 class SpatialProblem:
     """One session as arrays. G passes, R parameter rows, F fields, n animals, E events, J field entries."""
 
@@ -73,6 +91,7 @@ class SpatialProblem:
     event_count: np.ndarray  # float [E], >= 1
     event_exposure: np.ndarray  # float [E], > 0
     event_field: np.ndarray  # int [E]: the field of the occasion for MULTI, -1 otherwise
+    personal: Personal | None = None
 
     @property
     def n_animals(self) -> int:

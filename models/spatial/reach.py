@@ -50,6 +50,10 @@ class Reach:
         self._exposure = model.exposure @ model.void_weight
         if model.weight is not None and len(model.weight):
             self._exposure = np.maximum(self._exposure, model.exposure @ model.weight.max(axis=0))
+        if model.encounters.own is not None:
+            own, most = model.encounters.own.exposure, np.zeros_like(self._exposure)
+            np.maximum.at(most, own.column, own.entry)
+            self._exposure = self._exposure + most
 
     def _log_peak(self, passes: Passes) -> np.ndarray:
         """log κ [G]: the hazard is at most κ times the shape, −log(1 − g) being convex in g."""

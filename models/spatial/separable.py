@@ -91,6 +91,8 @@ class SeparablePath:
     @staticmethod
     def serves(model: BlockModel) -> bool:
         """Whether the fast path covers this problem: every pass in use is one that the void is exposed to."""
+        if model.encounters.own is not None:
+            return False
         return bool(np.all((model.exposure @ model.void_weight > 0) | ~model.exposure.any(axis=1)))
 
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
