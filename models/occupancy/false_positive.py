@@ -1,21 +1,22 @@
-"""Occupancy when some detections are of something else (Royle & Link 2006; Miller et al. 2011, Ecology 92:1422)."""
+"""Occupancy when some detections are of something else (Royle & Link 2006; Miller et al. 2011, Ecology 92:1422).
+
+Over several seasons false detections lie on top of dynamic occupancy (Miller et al. 2013, PLoS ONE 8:e65808).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
-from ..derived import table
 from ..verdict import Outcome, Remark
 from .delta import mean_of
-from .history_model import HistoryModel, Symbol, check_detections
-from .mixing import Mixed, mix
-from .single_season import naive_start, occupied_rows, one_season
-from .visits import Groups, detections_by_site
+from .history_model import Symbol, check_detections
+from .seasons import STATE_SYMBOLS, SeasonalOccupancy, state_formulas, state_start
+from .single_season import naive_start
+from .visits import Groups, detections_by_season
 
 CERTAINTIES = {
     "certain": "a detection is always true",
@@ -24,25 +25,26 @@ CERTAINTIES = {
 }
 
 
-class FalsePositiveOccupancy(HistoryModel):
+class FalsePositiveOccupancy(SeasonalOccupancy):
     """A visit finds the species with p where it is, and something taken for it with fp where it is not.
 
     Parameters
     ----------
-    history : DetectionHistory of one season, values 0, 1 and, on confirmable visits, 2 (a confirmed detection)
-    psi : formula over site covariates
-    p, fp : formulas over covariates of visits and sites
+    history : DetectionHistory of one or more seasons, values 0, 1 and, on confirmable visits, 2 (a confirmed detection)
+    psi : formula over site covariates, occupancy (of the first season)
+    p, fp : formulas over covariates of visits, seasons and sites
     b : probability that a detection on a confirmable visit is confirmed; only where there are such visits
     certainty : covariate of visits that says "certain", "uncertain" or "confirmable"; without it all visits are
         confirmable if there is a value of 2, else uncertain
+    gamma, epsilon : colonisation and local extinction between seasons, see `DynamicOccupancy`
 
     Raises
     ------
-    SurveyError : nothing was found, several seasons, a value that its kind of visit cannot have, a wrong formula
+    SurveyError : nothing was found, a value that its kind of visit cannot have, a wrong formula
     """
 
     symbols = (
-        Symbol("psi", "site", "probability that a site is occupied"),
+        *STATE_SYMBOLS[:3],
         Symbol("p", "visit", "probability of detection on a visit to an occupied site"),
         Symbol("fp", "visit", "probability of a false detection on a visit to a site that is not occupied"),
         Symbol("b", "visit", "probability that a detection at an occupied site is confirmed"),
@@ -58,16 +60,19 @@ class FalsePositiveOccupancy(HistoryModel):
         b: str | float = "~ 1",
         *,
         certainty: str = "certainty",
+        gamma: str | float = "~ 1",
+        epsilon: str | float = "~ 1",
         links: Mapping[str, str] | None = None,
     ):
         check_detections(history, most=2)
-        one_season(history, "DynamicOccupancy")
         self.kind = _kinds(history, certainty)
         self.value = history.value[history.done].astype(int)
         _check_values(self.kind, self.value)
-        self.visits = Groups(history.site_of[history.done], history.n_sites)
-        confirmable = bool((self.kind == "confirmable").any())
-        super().__init__(history, {"psi": psi, "p": p, "fp": fp} | ({"b": b} if confirmable else {}), links)
+        self.visits = Groups(detections_by_season(history).group, history.n_sites * history.n_seasons)
+        sure = (self.value == 2) | ((self.value == 1) & (self.kind == "certain"))
+        self.certain = np.bincount(self.visits.group[sure], minlength=history.n_sites * history.n_seasons) > 0
+        formulas = {"p": p, "fp": fp} | ({"b": b} if (self.kind == "confirmable").any() else {})
+        super().__init__(history, state_formulas(history, psi, gamma, epsilon) | formulas, links)
 
     # ---- likelihood -----------------------------------------------------------------------------------------
 
@@ -83,54 +88,33 @@ class FalsePositiveOccupancy(HistoryModel):
     def _false(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.where(self.kind == "certain", 0.0, values["fp"])
 
-    def _mixed(self, values: Mapping[str, np.ndarray], prob: np.ndarray) -> Mixed:
-        return mix(np.stack([values["psi"], 1.0 - values["psi"]], axis=1), self.visits.loglik(prob))
-
-    def evaluate(self, values, gradient):
+    def found(self, values, gradient):
         prob = self._prob(values)
-        mixed = self._mixed(values, prob)
-        loglik = float(mixed.total.sum())
-        if not gradient:
-            return loglik, None
-        occupied, not_occupied = self.visits.pull(prob, mixed.posterior).T
-        y, false = self.value, self.kind != "certain"
-        adjoints = {"psi": mixed.relative[:, 0] - mixed.relative[:, 1]}
-        adjoints["fp"] = not_occupied * np.choose(y, [-1.0, 1.0, 0.0]) * false
+        return self.visits.loglik(prob), lambda by: self._pull(values, *self.visits.pull(prob, by).T)
+
+    def _pull(self, values: Mapping[str, np.ndarray], occupied: np.ndarray, not_occupied: np.ndarray):
+        """From derivatives [V] with respect to the probabilities at occupied sites and at others."""
+        y, found = self.value, {}
+        found["fp"] = not_occupied * np.choose(y, [-1.0, 1.0, 0.0]) * (self.kind != "certain")
         if "b" not in values:
-            return loglik, adjoints | {"p": occupied * np.where(y > 0, 1.0, -1.0)}
+            return found | {"p": occupied * np.where(y > 0, 1.0, -1.0)}
         b, p = np.where(self.kind == "confirmable", values["b"], 0.0), values["p"]
-        adjoints["p"] = occupied * np.choose(y, [-np.ones_like(b), 1.0 - b, b])
-        adjoints["b"] = occupied * np.choose(y, [np.zeros_like(p), -p, p]) * (self.kind == "confirmable")
-        return loglik, adjoints
+        found["p"] = occupied * np.choose(y, [-np.ones_like(b), 1.0 - b, b])
+        found["b"] = occupied * np.choose(y, [np.zeros_like(p), -p, p]) * (self.kind == "confirmable")
+        return found
 
     def start_values(self):
-        naive = naive_start(detections_by_site(self.history), self.history.visited)
+        visits = detections_by_season(self.history)
+        naive = naive_start(visits, np.bincount(visits.group, minlength=len(self.certain)) > 0)
         p = min(0.9, 1.5 * naive["p"])
-        return {"psi": 0.7 * naive["psi"], "p": p, "fp": 0.1 * p, "b": 0.5}
+        return state_start(self.history, 0.7 * naive["psi"]) | {"p": p, "fp": 0.1 * p, "b": 0.5}
 
     # ---- what follows ---------------------------------------------------------------------------------------
 
-    def occupied(self, vector: np.ndarray) -> np.ndarray:
-        """float [N]: probability that each site is occupied, given what was found there."""
-        values = self.parameters.values(vector)
-        prob = self._prob(values)
-        certain = np.isneginf(self.visits.loglik(prob)[:, 1])
-        return np.where(certain, 1.0, self._mixed(values, prob).posterior[:, 0])
-
-    def posterior(self, vector):
-        found = self.history.detected[:, 0]
-        return pd.DataFrame({"site": self.history.sites.index, "found": found, "occupied": self.occupied(vector)})
-
-    def derive(self, fit, interval):
+    def more_rows(self, fit, interval):
         visits = f"mean over {len(self.value)} visits"
-        rows = [
-            mean_of(fit, "occupancy", f"mean over {self.history.n_sites} sites", "psi", interval),
-            mean_of(fit, "detection", visits, "p", interval),
-            mean_of(fit, "false detection", visits, "fp", interval),
-        ]
-        if "b" in self.parameters:
-            rows.append(mean_of(fit, "confirmation", visits, "b", interval))
-        return table(rows + occupied_rows(fit, self.history, self.occupied))
+        names = {"detection": "p", "false detection": "fp"} | ({"confirmation": "b"} if "b" in self.parameters else {})
+        return [mean_of(fit, quantity, visits, name, interval) for quantity, name in names.items()]
 
     def remarks(self, fit):
         if (self.kind == "uncertain").all():
@@ -142,7 +126,7 @@ class FalsePositiveOccupancy(HistoryModel):
         return ()
 
     def _draw(self, values, rng):
-        there = (rng.uniform(size=self.history.n_sites) < values["psi"])[self.visits.group]
+        there = self.draw_states(values, rng)[self.visits.group]
         found = rng.uniform(size=len(there)) < np.where(there, values["p"], self._false(values))
         if "b" not in values:
             return found
