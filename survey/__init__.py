@@ -7,6 +7,7 @@ if __name__ != "uncia.survey":
     )
 
 from .assemble import assemble, lay_out
+from .assemble_sites import detection_history
 from .captures import CaptureHistory
 from .crs import suggest_utm, to_degrees, to_metres
 from .detections import DetectionHistory
@@ -41,6 +42,7 @@ __all__ = [
     "SurveyTables",
     "SurveyWarning",
     "assemble",
+    "detection_history",
     "fieldwork",
     "lay_out",
     "read_camtrap_dp",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -18,10 +16,10 @@ from .errors import Problems, SurveyWarning, refuse
 from .fates import Fates, sort_out
 from .independence import Independence
 from .ledger import Ledger
-from .occasions import boundary_hours, cut, number, occasion_days
+from .occasions import boundary_hours, number, occasion_days
 from .places import detector_table, locate
 from .tables import DEPLOYMENTS, SurveyTables
-from .times import zone_of
+from .wanted import occasions_of, one_session, one_species
 
 
 def assemble(
@@ -74,7 +72,7 @@ def assemble(
     if tables.identities.empty:
         why = tables.provenance.get("no identities because") or "no identities are given"
         raise refuse("the animals have no identities: " + why, "Give identities= a table of records and individuals")
-    rule, species = Independence.parse(independence), _one_species(tables, species)
+    rule, species = Independence.parse(independence), one_species(tables, species)
     where = {"occasion": occasion, "crs": crs, "day_boundary": day_boundary, "start": start, "end": end}
     plan = _plan(tables, **where, session_from=session_from, session=session)
     fates = Fates(plan.tables.records)
@@ -160,11 +158,11 @@ def _plan(
     tables: SurveyTables, *, occasion, crs, day_boundary: str, start, end, session_from: str | None, session: str | None
 ) -> _Plan:
     length, _ = occasion_days(occasion), boundary_hours(day_boundary)
-    chosen, session = _one_session(tables, session_from, session)
+    chosen, session = one_session(tables, session_from, session)
     deployments, system, notes = locate(chosen.deployments, crs)
     for text in notes:
         warnings.warn(text, SurveyWarning, stacklevel=4)
-    occasions = _occasions(chosen, length, day_boundary, start, end)
+    occasions = occasions_of(chosen, length, day_boundary, start, end)
     edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
     choices = {
         "occasion": f"{length} day" + "s" * (length > 1),
@@ -182,73 +180,6 @@ def _plan(
     )
     places = detector_table(deployments, DEPLOYMENTS)
     return _Plan(chosen, session, places, edges, Work(chosen, edges, pd.Index(places["location"])))
-
-
-# ---- what is wanted -----------------------------------------------------------------------------------------------
-
-
-def group_value(groups: pd.Series, key: str) -> pd.Series:
-    """The value of `key` in texts like "season:2024 | grid:A"; missing where it is not there.
-
-    >>> group_value(pd.Series(["season:2024 | grid:A", ""]), "grid").tolist()
-    ['A', nan]
-    """
-    return groups.str.extract(rf"(?:^|\|)\s*{re.escape(key)}\s*:\s*([^|]*?)\s*(?:\||$)", expand=False)
-
-
-def _one_session(tables: SurveyTables, key: str | None, session: str | None) -> tuple[SurveyTables, str]:
-    """The tables of one session; its records stay, those of other sessions are told in the ledger."""
-    if key is None:
-        return tables, session or "1"
-    d = tables.deployments
-    label = d[key].astype(str) if key in d and key not in DEPLOYMENTS else group_value(d["groups"], key)
-    found = sorted(label.dropna().unique())
-    if not found:
-        raise refuse("no deployment has this key in its groups", "Name one that is there", value=key)
-    if session is None and len(found) == 1:
-        session = found[0]
-    if session is None or str(session) not in found:
-        raise refuse(
-            f"the deployments have the sessions {', '.join(found)}", "Give session= one of them", value=session
-        )
-    return replace(tables, deployments=d[(label == str(session)).to_numpy()].reset_index(drop=True)), str(session)
-
-
-def _one_species(tables: SurveyTables, species: str | None) -> str:
-    found = tables.records.loc[tables.records["type"] == "animal", "species"]
-    known = found[found != ""].value_counts()
-    if species is None and len(known) <= 1:
-        return known.index[0] if len(known) else ""
-    if species is None:
-        raise refuse("the records hold several species", "Give species= one of them", value=list(known.index[:8]))
-    if len(known) and species not in known.index:
-        close = get_close_matches(species, list(known.index), n=1)
-        raise refuse(
-            "no record is of this species",
-            f"Did you mean {close[0]!r}?" if close else f"The records hold {', '.join(known.index[:8])}",
-            value=species,
-        )
-    return species
-
-
-def _occasions(tables: SurveyTables, length: int, boundary: str, start: str | None, end: str | None) -> pd.DataFrame:
-    """Occasions from the first deployment to the last end (or record of a deployment without end), or as asked."""
-    d, r = tables.deployments, tables.records
-    here = r.loc[r["deployment"].isin(d.loc[d["end"].isna(), "deployment"]), "time"]
-    first = d["start"].min() if start is None else _date(start, boundary, tables.timezone, "start")
-    last = max(t for t in [d["end"].max(), here.max(), d["start"].max()] if not pd.isna(t))
-    last = last if end is None else _date(end, boundary, tables.timezone, "end")
-    if not last > first:
-        raise refuse("the survey ends before it starts", "Correct start and end", value=f"{first} to {last}")
-    return cut(first, last, length=length, boundary=boundary, timezone=tables.timezone)
-
-
-def _date(text: str, boundary: str, timezone: str, what: str) -> pd.Timestamp:
-    try:
-        day = pd.Timestamp(str(text)).tz_localize(None).normalize()
-    except (ValueError, TypeError):
-        raise refuse(f"the {what} of the survey is not a date", "Write it as 2024-06-30", value=text) from None
-    return (day + boundary_hours(boundary)).tz_localize(zone_of(timezone), nonexistent="shift_forward", ambiguous=True)
 
 
 # ---- detections ---------------------------------------------------------------------------------------------------

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pyproj import CRS
 
+from .crs import projected
 from .display import facts_html
 from .errors import Problems, refuse
 from .frozen import fixed, settle
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from .tables import SurveyTables
 
 KEYS = ("site", "season", "trail", "visit", "method")  # what tells two visits apart, and their order
 RESERVED = {"site", "season", "visit", "value", "effort"}
@@ -36,6 +42,9 @@ class DetectionHistory:
     seasons : DataFrame with `season` (and `site` when they differ between sites) and covariates of seasons
     area : km² of a site (one number) or of every site [N], for the area occupied
     effort_unit : in words
+    crs : projected CRS of `x` and `y` among the covariates of sites, where these are metres of one
+    ledger : where each record of the source went
+    tables : the tables that the history was made from, for reports
 
     Raises
     ------
@@ -48,6 +57,9 @@ class DetectionHistory:
     seasons: pd.DataFrame = field(default_factory=pd.DataFrame)
     area: np.ndarray | Any = None  # one number goes in; [N] or None is kept
     effort_unit: str = "visits"
+    crs: CRS | Any = None  # whatever pyproj understands goes in; a CRS or None is kept
+    ledger: Ledger = field(default_factory=Ledger)
+    tables: SurveyTables | None = None
     season_labels: tuple = field(init=False, repr=False)
     site_of: np.ndarray = field(init=False, repr=False)  # int [V]
     season_of: np.ndarray = field(init=False, repr=False)  # int [V]
@@ -74,6 +86,7 @@ class DetectionHistory:
             visits=visits.drop(columns=["_site", "_season"]),
             sites=sites,
             seasons=_season_covariates(self.seasons, labels, tuple(sites.index)),
+            crs=None if self.crs is None else projected(self.crs, "the CRS of the sites"),
             area=None if self.area is None else fixed(np.broadcast_to(self.area, len(sites)), float),
             season_labels=labels,
             site_of=fixed(visits["_site"], np.int64),

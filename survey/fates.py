@@ -32,7 +32,14 @@ class Fates:
 
 
 def sort_out(
-    fates: Fates, tables: SurveyTables, species: str, work: Work, *, dates: tuple[int, int] | None, outside: str
+    fates: Fates,
+    tables: SurveyTables,
+    species: str,
+    work: Work,
+    *,
+    dates: tuple[int, int] | None,
+    outside: str,
+    identified: bool = True,
 ) -> np.ndarray:
     """Mark the records that cannot be used; returns the moment [n] of each record, in microseconds.
 
@@ -40,6 +47,7 @@ def sort_out(
     ----------
     dates : first and last instant of the survey, when only a part of the data was asked for
     outside : "refuse" or "drop" identified records that contradict the dates of deployments and failures
+    identified : only records of animals with an identity are wanted
 
     Raises
     ------
@@ -67,7 +75,9 @@ def sort_out(
         & (time >= instants(d["start"])[of])
         & ((time <= instants(d["end"])[of]) | d["end"].isna().to_numpy()[of])
     )
-    named = r["record"].isin(set(tables.identities["record"])).to_numpy()
+    named = np.ones(len(r), bool)
+    if identified:
+        named = r["record"].isin(set(tables.identities["record"])).to_numpy()
     if outside == "refuse":
         _refuse_contradictions(tables, fates.open & named & ~working, within)
     fates.mark(~within, OUTSIDE)
