@@ -20,7 +20,7 @@ from .marked.loglinear import LogLinear
 from .marked.misidentified import MisidentifiedCapture, identification_curve
 from .marked.multistate import Multistate
 from .marked.open_population import JollySeber, Pradel
-from .marked.overdispersion import bootstrap_c_hat, inflate, quasi_compare
+from .marked.overdispersion import bootstrap_c_hat
 from .marked.robust_design import RobustDesign
 from .marked.survival import CJS
 from .occupancy.dynamic import DynamicOccupancy
@@ -68,10 +68,8 @@ __all__ = [
     "compare",
     "goodness_of_fit",
     "identification_curve",
-    "inflate",
     "jackknife",
     "kaplan_meier",
     "m_array",
-    "quasi_compare",
     "simulate_population",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 
 from .derived import z_of
+from .inference.criteria import check_c_hat, information_criterion
 from .inference.maximum_likelihood import Covariance
-from .verdict import Verdict
+from .verdict import Outcome, Remark, Verdict
+
+INFLATED = "Standard errors are inflated by"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +33,54 @@ class Fit:
     evaluations: int = 0
     interval: str = "wald"
     determined: Covariance | None = None  # what the data determine, and what not
+    c_hat: float = 1.0  # overdispersion that the covariance has in it, see `inflated`
 
     @property
     def n_parameters(self) -> int:
+        """Coefficients; c-hat is not one of them."""
         return len(self.vector)
 
     @property
     def aic(self) -> float:
-        return -2.0 * self.loglik + 2.0 * self.n_parameters
+        return information_criterion("aic", self.loglik, self.n_parameters)
 
     @property
     def aicc(self) -> float:
         """AIC with the small-sample correction (Hurvich & Tsai 1989); infinite when n is too small for it."""
-        k, n = self.n_parameters, self.model.sample_size
-        return self.aic + 2.0 * k * (k + 1) / (n - k - 1) if n - k - 1 > 0 else float("inf")
+        return information_criterion("aicc", self.loglik, self.n_parameters, self.model.sample_size)
 
     @property
     def bic(self) -> float:
-        return -2.0 * self.loglik + self.n_parameters * np.log(self.model.sample_size)
+        return information_criterion("bic", self.loglik, self.n_parameters, self.model.sample_size)
+
+    @property
+    def qaicc(self) -> float:
+        """AICc of the log-likelihood over c-hat, c-hat being one parameter more; AICc itself without a c-hat."""
+        return information_criterion("qaicc", self.loglik, self.n_parameters, self.model.sample_size, self.c_hat)
+
+    def inflated(self, c_hat: float) -> Fit:
+        """The same fit with variances times c-hat: standard errors and intervals follow, profile ones too.
+
+        Estimates stay. A c-hat of 1 or less inflates nothing; one that was asked for before is replaced.
+
+        Parameters
+        ----------
+        c_hat : overdispersion of the most general model, from `goodness`, `goodness_of_fit` or `median_c_hat`
+
+        Raises
+        ------
+        SurveyError : c-hat is not above 0
+        """
+        factor = check_c_hat(c_hat)
+        more, determined = factor / self.c_hat, self.determined
+        if determined is not None:
+            determined = replace(determined, matrix=determined.matrix * more, firm=determined.firm * more)
+        before = tuple(r for r in self.base_verdict.remarks if not r.detail.startswith(INFLATED))
+        if factor > 1.0:
+            words = f"{INFLATED} {np.sqrt(factor):.3f}, the square root of c-hat = {factor:.3f}"
+            before = (*before, Remark(Outcome.IMPRECISE, words))
+        changes = {"covariance": self.covariance * more, "determined": determined, "c_hat": factor}
+        return replace(self, **changes, base_verdict=Verdict(before))
 
     @property
     def draws(self) -> np.ndarray:
@@ -70,6 +103,12 @@ class Fit:
         if self.determined is None:
             return jacobian @ self.covariance @ jacobian.T
         return self.determined.along(jacobian)
+
+    def variance_of(self, jacobian: np.ndarray) -> np.ndarray:
+        """Delta-method variances [q] of functions with `jacobian` [q, p], without their covariances."""
+        if self.determined is None:
+            return np.sum((jacobian @ self.covariance) * jacobian, axis=1)
+        return self.determined.variances_along(jacobian)
 
     @property
     def values(self) -> dict[str, np.ndarray]:

@@ -56,10 +56,11 @@ def _heading(fit) -> list[str]:
 
 
 def _numbers(fit) -> str:
-    return (
-        f"log-likelihood {fit.loglik:.3f}, {fit.n_parameters} parameters, AIC {fit.aic:.2f}, AICc {fit.aicc:.2f}, "
-        f"{fit.method}"
-    )
+    if fit.c_hat > 1.0:
+        criteria = f"c-hat {fit.c_hat:.3f}, QAICc {fit.qaicc:.2f}"
+    else:
+        criteria = f"AIC {fit.aic:.2f}, AICc {fit.aicc:.2f}"
+    return f"log-likelihood {fit.loglik:.3f}, {fit.n_parameters} parameters, {criteria}, {fit.method}"
 
 
 def _align(frame: pd.DataFrame) -> str:

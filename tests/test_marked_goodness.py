@@ -10,7 +10,7 @@ from marked_problems import histories, suite
 from reference import entry, reference
 
 from uncia.models.marked.goodness import goodness_of_fit, m_array
-from uncia.models.marked.overdispersion import bootstrap_c_hat, inflate, quasi_compare
+from uncia.models.marked.overdispersion import bootstrap_c_hat
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
@@ -106,22 +106,6 @@ def test_deviance_is_marks():
     fit = CJS(suite("dipper")).fit()
     assert fit.model.deviance(fit) == pytest.approx(58.15788, abs=1e-4)
     assert fit.model.deviance(fit, by=["sex"]) == pytest.approx(84.36055, abs=1e-4)
-
-
-def test_inflation_and_quasi_table():
-    fits = {"constant": CJS(suite("dipper")).fit()}
-    fits["time"] = CJS(fits["constant"].model.history, "~ t").fit()
-    wide = inflate(fits["time"], 1.44)
-    np.testing.assert_allclose(wide.se, 1.2 * fits["time"].se)
-    np.testing.assert_allclose(wide.predict("phi")["se"], 1.2 * fits["time"].predict("phi")["se"])
-    assert "inflated by 1.200" in str(wide.verdict)
-    np.testing.assert_allclose(inflate(fits["time"], 0.8).se, fits["time"].se)
-    table = quasi_compare(fits, 1.44).set_index("model")
-    expect = 666.83766 / 1.44 + 2 * 3 + 2 * 3 * 4 / (426 - 4)
-    assert table.loc["constant", "qaicc"] == pytest.approx(expect, abs=1e-4)
-    assert table["weight"].sum() == pytest.approx(1.0)
-    with pytest.raises(SurveyError, match="above 0"):
-        inflate(fits["time"], -1.0)
 
 
 def test_c_hat_of_pairs_is_near_two():

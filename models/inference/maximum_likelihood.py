@@ -171,11 +171,23 @@ class Covariance:
         intercept, is 1.
         """
         found = jacobian @ self.firm @ jacobian.T
-        in_gamma = jacobian @ self.scaling
-        moved = np.abs(in_gamma @ self.directions) > tolerance * np.linalg.norm(in_gamma, axis=1)[:, None]
-        lost = moved.any(axis=1)
+        lost = self._moved(jacobian, tolerance)
         found[lost, :] = found[:, lost] = np.nan
         return found
+
+    def variances_along(self, jacobian: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+        """The diagonal [q] of `along`, without the rest."""
+        found = np.sum((jacobian @ self.firm) * jacobian, axis=1)
+        found[self._moved(jacobian, tolerance)] = np.nan
+        return found
+
+    def _moved(self, jacobian: np.ndarray, tolerance: float) -> np.ndarray:
+        """bool [q]: functions that a flat direction moves."""
+        if not self.directions.shape[1]:
+            return np.zeros(len(jacobian), bool)
+        in_gamma = jacobian @ self.scaling
+        moved = np.abs(in_gamma @ self.directions) > tolerance * np.linalg.norm(in_gamma, axis=1)[:, None]
+        return moved.any(axis=1)
 
 
 def covariance_of(optimum: Optimum) -> Covariance:

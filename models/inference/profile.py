@@ -68,8 +68,8 @@ def profile_intervals(fit, names=(), level: float = LEVEL) -> pd.DataFrame:
 
 
 def _limit(fit, j: int, side: float, level: float) -> float:
-    """The coefficient at which twice the drop of the profile log-likelihood is the chi-square quantile."""
-    drop = chdtri(1, 1.0 - level)
+    """The coefficient at which twice the drop of the profile log-likelihood is the chi-square quantile times c-hat."""
+    drop = fit.c_hat * chdtri(1, 1.0 - level)
     rest = np.delete(fit.vector, j)
 
     def excess(b: float) -> float:

@@ -1,16 +1,13 @@
-"""Overdispersion: c-hat by simulation, and what follows from it for tables of models and standard errors."""
+"""Overdispersion of survival models: c-hat by simulation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from ...survey.errors import refuse
 from ..inference.parallel import run_tasks
-from ..verdict import Outcome, Remark
 
 
 def bootstrap_c_hat(fit, n: int = 200, seed: int = 1, by: Sequence[str] = (), **how) -> dict[str, float]:
@@ -40,50 +37,3 @@ def _deviance(task) -> float:
     model, vector, seed, by = task
     fit = model.on(model.simulate(vector, seed)).fit()
     return fit.model.deviance(fit, by)
-
-
-def inflate(fit, c_hat: float):
-    """The same fit with variances times c-hat: standard errors and Wald intervals follow, estimates stay.
-
-    A c-hat below 1 inflates nothing.
-    """
-    factor = _checked(c_hat)
-    words = f"Standard errors are inflated by {np.sqrt(factor):.3f}, the square root of c-hat = {c_hat:.3f}"
-    determined = fit.determined
-    if determined is not None:
-        determined = replace(determined, matrix=determined.matrix * factor, firm=determined.firm * factor)
-    verdict = fit.base_verdict.also(Remark(Outcome.IMPRECISE, words))
-    return replace(fit, covariance=fit.covariance * factor, determined=determined, base_verdict=verdict)
-
-
-def quasi_compare(fits, c_hat: float) -> pd.DataFrame:
-    """Models by QAICc, with one parameter more for c-hat (Lebreton et al. 1992; Burnham & Anderson 2002, p. 70).
-
-    Parameters
-    ----------
-    fits : mapping of name to Fit, of one data set; c_hat : of the most general of them
-
-    Returns
-    -------
-    DataFrame with model, loglik, n_parameters (c-hat among them), qaicc, delta, weight
-    """
-    factor, rows = _checked(c_hat), []
-    fits = dict(fits)
-    first = next(iter(fits.values()))
-    for name, fit in fits.items():
-        reason = first.model.not_comparable(fit.model)
-        if reason:
-            raise refuse(f"{name!r} cannot be compared: {reason}", "Fit all models to the same data in the same way")
-        k, n = fit.n_parameters + 1, fit.model.sample_size
-        correction = 2.0 * k * (k + 1) / (n - k - 1) if n > k + 1 else np.inf
-        rows.append((name, fit.loglik, k, -2.0 * fit.loglik / factor + 2.0 * k + correction))
-    frame = pd.DataFrame(rows, columns=["model", "loglik", "n_parameters", "qaicc"])
-    delta = frame["qaicc"] - frame["qaicc"].min()
-    weight = np.exp(-0.5 * delta)
-    return frame.assign(delta=delta, weight=weight / weight.sum()).sort_values("delta").reset_index(drop=True)
-
-
-def _checked(c_hat: float) -> float:
-    if not c_hat > 0:
-        raise refuse("c-hat must be above 0", "Take it from goodness_of_fit or bootstrap_c_hat", value=c_hat)
-    return max(float(c_hat), 1.0)
