@@ -1,21 +1,23 @@
-"""Multistate occupancy: not occupied, occupied, occupied in a higher sense (Nichols et al. 2007, Ecology 88:1395)."""
+"""Multistate occupancy: not occupied, occupied, occupied in a higher sense (Nichols et al. 2007, Ecology 88:1395).
+
+Over several seasons the states are a Markov chain (MacKenzie et al. 2009, Ecology 90:823).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
+from .chains import Passed, run_chains
 from .delta import proportion, realised
 from .history_model import HistoryModel, Symbol, check_detections
-from .mixing import Mixed, mix
-from .single_season import naive_start, one_season
+from .single_season import naive_start
 from .state_forms import Nested, Odds
-from .visits import Groups, detections_by_site
+from .visits import Groups, detections_by_season
 
 FORMS = {"nested": Nested, "odds": Odds}
 
@@ -26,19 +28,22 @@ def _odds(name: str, rows: str, meaning: str) -> Symbol:
 
 class MultistateOccupancy(HistoryModel):
     """True states 0 (not occupied), 1 and 2 (e.g. breeding); a visit finds nothing, state 1, or, in state 2 only,
-    state 2.
+    state 2. Between seasons a site goes from each state to each.
 
     Parameters
     ----------
-    history : DetectionHistory of one season, values 0, 1 and 2
-    form : "nested" with psi, R, p1, p2 and delta, or "odds" with psi1, psi2, p11, p12 and p22 (multinomial logits), see
-        `models.occupancy.state_forms`
-    formulas : one per parameter by name, e.g. R="~ forest"; psi… and R over site covariates, the others over covariates
-        of visits and sites; "~ 1" by default
+    history : DetectionHistory of one or more seasons, values 0, 1 and 2
+    form : "nested" with psi, R, p1, p2 and delta, and over several seasons phi0, phi1, phi2 (occupied in the next
+        season, from each state) and R0, R1, R2 (then in state 2); or "odds" with psi1, psi2, p11, p12 and p22
+        (multinomial logits), and over several seasons phi01, phi02, phi10, phi12, phi20 and phi21 (going from the first
+        to the second state against staying). See `models.occupancy.state_forms`
+    formulas : one per parameter by name, e.g. R="~ forest"; psi… and R over site covariates, phi… and R0, R1, R2 over
+        covariates of sites and of the season they start from, the others over covariates of visits and sites; "~ 1" by
+        default
 
     Raises
     ------
-    SurveyError : nothing was found, no site was found in state 2, several seasons, values above 2, a wrong formula
+    SurveyError : nothing was found, no site was found in state 2, values above 2, a wrong formula
     """
 
     symbols = (
@@ -49,9 +54,15 @@ class MultistateOccupancy(HistoryModel):
         Symbol("delta", "visit", "probability that a detection in state 2 shows that state"),
         _odds("psi1", "site", "odds of state 1 against not occupied"),
         _odds("psi2", "site", "odds of state 2 against not occupied"),
+        *(Symbol(f"phi{m}", "transition", f"probability of being occupied next, from state {m}") for m in range(3)),
+        *(Symbol(f"R{m}", "transition", f"probability of state 2 if occupied next, from state {m}") for m in range(3)),
         _odds("p11", "visit", "odds of finding state 1 against nothing in state 1"),
         _odds("p12", "visit", "odds of finding state 1 against nothing in state 2"),
         _odds("p22", "visit", "odds of finding state 2 against nothing in state 2"),
+        *(
+            _odds(name, "transition", f"odds of going from state {name[3]} to {name[4]} against staying")
+            for name in Odds.changes
+        ),
     )
     data_kind = "states"
 
@@ -64,74 +75,105 @@ class MultistateOccupancy(HistoryModel):
         **formulas: str | float,
     ):
         check_detections(history, most=2)
-        one_season(history, "MultistateOccupancy for each season")
         if form not in FORMS:
             raise refuse("this form is not known", f"Use {' or '.join(map(repr, FORMS))}", value=form)
         self.form = FORMS[form]()
-        unknown = sorted(set(formulas) - set(self.form.names))
+        names = (*self.form.names, *(self.form.changes if history.n_seasons > 1 else ()))
+        unknown = sorted(set(formulas) - set(names))
         if unknown:
-            has = ", ".join(self.form.names)
-            raise refuse(f"the {form} form has no such parameter", f"It has {has}", value=unknown)
-        self.found = history.value[history.done].astype(int)
-        if not (self.found == 2).any():
-            raise refuse("no site was found in state 2", "Use models.Occupancy")
-        self.visits = Groups(history.site_of[history.done], history.n_sites)
-        super().__init__(history, {name: formulas.get(name, "~ 1") for name in self.form.names}, links)
+            what = f"the {form} form has no such parameter" + ("" if history.n_seasons > 1 else " for one season")
+            raise refuse(what, f"It has {', '.join(names)}", value=unknown)
+        self.value = history.value[history.done].astype(int)
+        if not (self.value == 2).any():
+            raise refuse("no site was found in state 2", "Use models.Occupancy or models.DynamicOccupancy")
+        self.visits = Groups(detections_by_season(history).group, history.n_sites * history.n_seasons)
+        self.starts = np.arange(history.n_sites + 1, dtype=np.int64) * history.n_seasons
+        super().__init__(history, {name: formulas.get(name, "~ 1") for name in names}, links)
 
-    def _mixed(self, values: Mapping[str, np.ndarray], prob: np.ndarray) -> Mixed:
-        return mix(self.form.prior(values), self.visits.loglik(prob))
+    # ---- likelihood -----------------------------------------------------------------------------------------
+
+    def _transition(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float [N·T, 3, 3] into each season; the first of a site is not read."""
+        whole = np.zeros((self.history.n_sites, self.history.n_seasons, 3, 3))
+        if self.history.n_seasons > 1:
+            whole[:, 1:] = self.form.transition(values).reshape(self.history.n_sites, -1, 3, 3)
+        return whole.reshape(-1, 3, 3)
+
+    def _passed(self, values: Mapping[str, np.ndarray], prob: np.ndarray, gradient: bool) -> Passed:
+        emission = self.visits.loglik(prob)
+        return run_chains(self.form.prior(values), self._transition(values), emission, self.starts, gradient)
 
     def evaluate(self, values, gradient):
-        prob = self.form.prob(values, self.found)
-        mixed = self._mixed(values, prob)
-        loglik = float(mixed.total.sum())
+        prob = self.form.prob(values, self.value)
+        passed = self._passed(values, prob, gradient)
+        loglik = float(passed.total.sum())
         if not gradient:
             return loglik, None
-        by_prob = self.visits.pull(prob, mixed.posterior)
-        by_prior = self.form.pull_prior(values, mixed.relative)
-        return loglik, by_prior | self.form.pull_prob(values, self.found, by_prob)
+        adjoints = self.form.pull_prior(values, passed.by_initial)
+        if self.history.n_seasons > 1:
+            into = passed.by_transition.reshape(self.history.n_sites, -1, 3, 3)[:, 1:].reshape(-1, 3, 3)
+            adjoints |= self.form.pull_transition(values, into)
+        return loglik, adjoints | self.form.pull_prob(values, self.value, self.visits.pull(prob, passed.posterior))
 
     def start_values(self):
-        naive = naive_start(detections_by_site(self.history), self.history.visited)
-        found = max(int(self.history.detected.any(axis=1).sum()), 1)
-        higher = len(np.unique(self.visits.group[self.found == 2])) / found
+        visits = detections_by_season(self.history)
+        naive = naive_start(visits, np.bincount(visits.group, minlength=len(visits.any)) > 0)
+        higher = len(np.unique(self.visits.group[self.value == 2])) / max(int(visits.any.sum()), 1)
         return self.form.start(naive["psi"], min(0.8, max(0.2, higher)), naive["p"])
 
+    # ---- what follows ---------------------------------------------------------------------------------------
+
+    def projected(self, vector: np.ndarray) -> np.ndarray:
+        """float [N, T, 3]: probability of each state by season from the rates alone."""
+        values, (n, t) = self.parameters.values(vector), (self.history.n_sites, self.history.n_seasons)
+        state, into = np.empty((n, t, 3)), self._transition(values).reshape(n, t, 3, 3)
+        state[:, 0] = self.form.prior(values)
+        for s in range(1, t):
+            state[:, s] = np.einsum("nk,nkj->nj", state[:, s - 1], into[:, s])
+        return state
+
     def states(self, vector: np.ndarray) -> np.ndarray:
-        """float [N, 3]: probability of each state given what was found; exactly 0 or 1 where that settles it."""
+        """float [N·T, 3]: probability of each state given what was found; exactly 0 or 1 where that settles it."""
         values = self.parameters.values(vector)
-        prob = self.form.prob(values, self.found)
-        posterior = self._mixed(values, prob).posterior
-        highest = np.zeros(self.history.n_sites, int)
-        np.maximum.at(highest, self.visits.group, self.found)
+        posterior = self._passed(values, self.form.prob(values, self.value), True).posterior
+        highest = np.zeros(len(posterior), int)
+        np.maximum.at(highest, self.visits.group, self.value)
         posterior[highest == 2] = [0.0, 0.0, 1.0]
         return posterior
 
     def posterior(self, vector):
         states = self.states(vector)
-        found = self.history.detected[:, 0]
-        columns = {"site": self.history.sites.index, "found": found}
-        return pd.DataFrame(columns | {f"state {k}": states[:, k] for k in range(3)})
+        rows = self.history.season_frame()[["site", "season"] if self.history.n_seasons > 1 else ["site"]]
+        return rows.assign(found=self.history.detected.ravel(), **{f"state {k}": states[:, k] for k in range(3)})
 
     def derive(self, fit, interval):
-        prior = lambda v: self.form.prior(self.parameters.values(v))  # noqa: E731
-        n, share = self.history.n_sites, np.full(self.history.n_sites, 1.0 / self.history.n_sites)
-        over, here = f"mean over {n} sites", f"these {n} sites"
-        found = self.history.detected.any(axis=1)
-        any_state = lambda v: np.where(found, 1.0, 1.0 - self.states(v)[:, 0])  # noqa: E731
-        rows = [
-            proportion(fit, "occupancy", over, lambda v: 1.0 - prior(v)[:, 0].mean()),
-            proportion(fit, "occupancy in state 2", over, lambda v: prior(v)[:, 2].mean()),
-            realised(fit, "proportion occupied", "proportion", here, share, any_state),
-            realised(fit, "proportion in state 2", "proportion", here, share, lambda v: self.states(v)[:, 2]),
-        ]
+        n, labels, rows = self.history.n_sites, self.history.season_labels, []
+        share, found = np.full(n, 1.0 / n), self.history.detected
+        for t, label in enumerate(labels):
+            season = f"season {label}, " if len(labels) > 1 else ""
+            over, here = f"{season}mean over {n} sites", f"{season}these {n} sites"
+            given = lambda v, t=t: self.states(v).reshape(n, -1, 3)[:, t]  # noqa: E731
+            either = lambda v, t=t, given=given: np.where(found[:, t], 1.0, 1.0 - given(v)[:, 0])  # noqa: E731
+            rows += [
+                proportion(fit, "occupancy", over, lambda v, t=t: 1.0 - self.projected(v)[:, t, 0].mean()),
+                proportion(fit, "occupancy in state 2", over, lambda v, t=t: self.projected(v)[:, t, 2].mean()),
+                realised(fit, "proportion occupied", "proportion", here, share, either),
+                realised(fit, "proportion in state 2", "proportion", here, share, lambda v, g=given: g(v)[:, 2]),
+            ]
         return table(rows)
 
     def _draw(self, values, rng):
-        prior = self.form.prior(values).cumsum(axis=1)
-        state = (rng.uniform(size=(len(prior), 1)) > prior[:, :2]).sum(axis=1)[self.visits.group]
+        n, t = self.history.n_sites, self.history.n_seasons
+        states, into = np.empty((n, t), int), self._transition(values).reshape(n, t, 3, 3)
+        states[:, 0] = _one_of(self.form.prior(values), rng)
+        for s in range(1, t):
+            states[:, s] = _one_of(into[np.arange(n), s, states[:, s - 1]], rng)
+        state = states.ravel()[self.visits.group]
         rows = np.arange(len(state))
-        chance = np.stack(
-            [self.form.prob(values, np.full(len(state), y))[rows, state] for y in range(3)], axis=1
-        ).cumsum(axis=1)
-        return (rng.uniform(size=(len(state), 1)) > chance[:, :2]).sum(axis=1)
+        chance = [self.form.prob(values, np.full(len(state), y))[rows, state] for y in range(3)]
+        return _one_of(np.stack(chance, axis=1), rng)
+
+
+def _one_of(chance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """int [rows]: a state from its probabilities [rows, 3]."""
+    return (rng.uniform(size=(len(chance), 1)) > chance.cumsum(axis=1)[:, :2]).sum(axis=1)

@@ -160,7 +160,7 @@ class SeasonalOccupancy(HistoryModel):
         return self.projected(vector).mean(axis=0)
 
     def smoothed(self, vector: np.ndarray) -> np.ndarray:
-        """float [N, T]: probability of occupancy given all that was found at the site; exactly 1 where that proves it."""
+        """float [N, T]: probability of occupancy given all that was found at the site; exactly 1 where proven."""
         posterior = self._passed(self.parameters.values(vector), True)[0].posterior[:, 0]
         return np.where(self.certain, 1.0, posterior).reshape(self.history.n_sites, -1)
 
