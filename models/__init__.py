@@ -16,6 +16,7 @@ from .marked.closed import ClosedCapture
 from .marked.goodness import goodness_of_fit, m_array
 from .marked.jackknife import jackknife
 from .marked.known_fate import KnownFate, kaplan_meier
+from .marked.live_dead import Barker, Burnham
 from .marked.loglinear import LogLinear
 from .marked.misidentified import MisidentifiedCapture, identification_curve
 from .marked.multistate import Multistate
@@ -40,6 +41,8 @@ __all__ = [
     "CJS",
     "DETECTION_FUNCTIONS",
     "SCR",
+    "Barker",
+    "Burnham",
     "ClosedCapture",
     "DetectionFunction",
     "DynamicOccupancy",

@@ -18,6 +18,7 @@ from .fieldwork import fieldwork
 from .habitat import HabitatMask
 from .independence import Independence
 from .ledger import Ledger
+from .live_dead import LiveDeadHistory, read_live_dead_inp
 from .monitored import MonitoredAnimals
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
@@ -37,6 +38,7 @@ __all__ = [
     "HabitatMask",
     "Independence",
     "Ledger",
+    "LiveDeadHistory",
     "MonitoredAnimals",
     "SurveyError",
     "SurveyTables",
@@ -48,6 +50,7 @@ __all__ = [
     "read_camtrap_dp",
     "read_field_tables",
     "read_inp",
+    "read_live_dead_inp",
     "read_secr",
     "read_wildlife_insights",
     "suggest_utm",

@@ -17,6 +17,7 @@ from .errors import Problems, refuse
 from .frozen import fixed, settle
 
 MISSING = -1
+DIGITS = {".": MISSING} | {str(d): d for d in range(10)}  # characters of a written history
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +195,18 @@ class EncounterHistory:
         return cls(states, None, removed, covariates, table, intervals, interval_unit)
 
     @classmethod
-    def from_strings(cls, histories: Sequence[str], frequency: Sequence[int] | None = None, **more) -> EncounterHistory:
+    def from_strings(
+        cls,
+        histories: Sequence[str],
+        frequency: Sequence[int] | None = None,
+        codes: Mapping[str, int] | None = None,
+        **more,
+    ) -> EncounterHistory:
         """Histories written as text, "0110." with a dot for an occasion on which nobody looked.
+
+        Parameters
+        ----------
+        codes : numbers of states that are written as letters, {"A": 1, "B": 2, "u": 3}
 
         >>> EncounterHistory.from_strings(["0110", "10.1"]).n_encounters
         4
@@ -203,10 +214,14 @@ class EncounterHistory:
         lengths = {len(h) for h in histories}
         if len(lengths) != 1:
             raise refuse("histories have different lengths", "Give one character per occasion", value=sorted(lengths))
-        wrong = [h for h in histories if not re.fullmatch(r"[0-9.]+", h)]
+        known = DIGITS | dict(codes or {})
+        wrong = [h for h in histories if set(h) - set(known)]
+        if wrong and codes is None:
+            what = "a history has other characters than digits and dots"
+            raise refuse(what, 'Correct it, or say codes={"A": 1, …}', value=wrong[0])
         if wrong:
-            raise refuse("a history has other characters than digits and dots", "Correct it", value=wrong[0])
-        return cls(np.array([[_state(c) for c in h] for h in histories]), frequency, **more)
+            raise refuse("a history has characters that are not in codes", "Correct it, or add them", value=wrong[0])
+        return cls(np.array([[known[c] for c in h] for h in histories]), frequency, **more)
 
     def __repr__(self) -> str:
         size = f"{self.n_animals} animals, {self.n_occasions} occasions, {self.n_encounters} encounters"
@@ -217,27 +232,21 @@ class EncounterHistory:
         return facts_html("EncounterHistory", facts)
 
 
-def _state(character: str) -> int:
-    return MISSING if character == "." else int(character)
+@dataclass(frozen=True, eq=False)
+class InpRows:
+    """What the lines of a MARK input file say: one row for each history and group that has animals."""
+
+    history: list[str]
+    frequency: np.ndarray  # int [R]
+    removed: np.ndarray  # bool [R], negative frequencies
+    animals: pd.DataFrame  # groups and covariates
+    line: list[int]  # of the file
 
 
-def read_inp(
-    path: str | Path,
-    groups: Sequence[str] | Mapping[str, Sequence] = (),
-    covariates: Sequence[str] = (),
-    **more,
-) -> EncounterHistory:
-    """Read a MARK input file: history, one frequency per group, covariates, a semicolon; `/* comments */` anywhere.
-
-    A negative frequency says that these animals were not released after their last encounter.
-
-    Parameters
-    ----------
-    path : the .inp file
-    groups : names of the groups, in the order of the frequency columns, which become the covariate `group`; or a
-        mapping of covariates to their values by group, {"sex": ["male", "female"]}
-    covariates : names of the individual covariates after the frequencies
-    more : `occasions`, `intervals`, `interval_unit`, as for `EncounterHistory`
+def read_rows(
+    path: str | Path, groups: Sequence[str] | Mapping[str, Sequence], covariates: Sequence[str], characters: str
+) -> InpRows:
+    """The lines of a MARK input file: history, one frequency per group, covariates, a semicolon; comments anywhere.
 
     Raises
     ------
@@ -253,26 +262,61 @@ def read_inp(
         if not line.strip():
             continue
         words = line.split(";")[0].split()
-        if len(words) and re.fullmatch(r"[0-9.]+", words[0]):
+        if len(words) and not set(words[0]) - set(characters):
             length = length or len(words[0])
         if ";" not in line or len(words) != 1 + n_groups + len(covariates) or len(words[0]) != length:
             needs = f"{length} occasions, {n_groups} frequencies and {len(covariates)} covariates"
             what = f"a line needs a history of {needs}"
             bad.add(what, "Correct the line, and end it with a semicolon", file=path, row=number, value=line.strip())
             continue
+        strange = "".join(sorted(set(words[0]) - set(characters)))
+        if strange:
+            fix = "Correct it, or give codes= for the letters of states"
+            bad.add(
+                f"a history has characters that are not known: {strange}", fix, file=path, row=number, value=words[0]
+            )
+            continue
         try:
-            states = [_state(c) for c in words[0]]
             counts = [int(float(w)) for w in words[1 : 1 + n_groups]]
             values = [float(w) for w in words[1 + n_groups :]]
         except ValueError:
             bad.add("a line has something that is no number", "Correct it", file=path, row=number, value=line.strip())
             continue
-        rows += [(states, g, count, values) for g, count in enumerate(counts) if count]
+        rows += [(words[0], g, count, values, number) for g, count in enumerate(counts) if count]
     if not rows and not bad.found:
         bad.add("the file has no histories", "Check that it is a MARK input file", file=path)
     bad.raise_any()
-    animals = {name: [values[g] for _, g, _, _ in rows] for name, values in by_group.items()}
-    animals |= {name: [v[j] for *_, v in rows] for j, name in enumerate(covariates)}
+    animals = {name: [values[r[1]] for r in rows] for name, values in by_group.items()}
+    animals |= {name: [r[3][j] for r in rows] for j, name in enumerate(covariates)}
     frame = pd.DataFrame(animals, index=[str(i + 1) for i in range(len(rows))])
-    counts = np.array([count for _, _, count, _ in rows])
-    return EncounterHistory(np.array([s for s, *_ in rows]), np.abs(counts), counts < 0, frame, **more)
+    counts = np.array([r[2] for r in rows])
+    return InpRows([r[0] for r in rows], np.abs(counts), counts < 0, frame, [r[4] for r in rows])
+
+
+def read_inp(
+    path: str | Path,
+    groups: Sequence[str] | Mapping[str, Sequence] = (),
+    covariates: Sequence[str] = (),
+    codes: Mapping[str, int] | None = None,
+    **more,
+) -> EncounterHistory:
+    """Read a MARK input file: history, one frequency per group, covariates, a semicolon; `/* comments */` anywhere.
+
+    A negative frequency says that these animals were not released after their last encounter.
+
+    Parameters
+    ----------
+    path : the .inp file
+    groups : names of the groups, in the order of the frequency columns, which become the covariate `group`; or a
+        mapping of covariates to their values by group, {"sex": ["male", "female"]}
+    covariates : names of the individual covariates after the frequencies
+    codes : numbers of states that are written as letters, {"A": 1, "B": 2, "u": 3}
+    more : `occasions`, `intervals`, `interval_unit`, as for `EncounterHistory`
+
+    Raises
+    ------
+    SurveyError : lines that cannot be read, all of them with their line number
+    """
+    rows = read_rows(path, groups, covariates, "".join([*DIGITS, *(codes or {})]))
+    more = {"removed": rows.removed, "animals": rows.animals} | more
+    return EncounterHistory.from_strings(rows.history, rows.frequency, codes, **more)

@@ -167,3 +167,36 @@ def state_history(seen, phi, p, psi, lost):
         return total
 
     return onward(met[0], seen[met[0]] - 1)
+
+
+def live_dead_history(states, between, v, lost):
+    """Pr(live encounters and reports | first encounter): the sum over all lives. v[name][t], S already over intervals.
+
+    Interval t follows occasion t; p[t] is of occasion t + 1. A report of -1 could not be made, a state of -1 not be
+    met.
+    """
+    T = len(states)
+    met = [t for t, s in enumerate(states) if s > 0]
+    end = met[-1] if lost else T
+
+    def report(t, outcomes):
+        return outcomes[0] + outcomes[1] + outcomes[2] if between[t] == -1 else outcomes[between[t]]
+
+    def onward(t, here):
+        if t == end:
+            return 1.0
+        S, r, R, before = v["S"][t], v["r"][t], v["R"][t], v["R_prime"][t]
+        quiet = all(x <= 0 for x in states[t + 1 :]) and all(x <= 0 for x in between[t + 1 :])
+        total = (1.0 - S) * report(t, [(1 - r) * (1 - before), r, (1 - r) * before]) if quiet else 0.0
+        alive = S * report(t, [1 - R, 0.0, R])
+        if alive == 0.0 or t == T - 1:
+            return total + alive
+        stays = v["F"][t] if here else v["F_prime"][t]
+        p = v["p"][t]
+        look = {1: p, 0: 1 - p, -1: 1.0}[states[t + 1]]
+        total += alive * stays * look * onward(t + 1, True)
+        if states[t + 1] <= 0:
+            total += alive * (1 - stays) * onward(t + 1, False)
+        return total
+
+    return onward(met[0], True)

@@ -58,6 +58,7 @@ def lay_out(
     used = np.ones(shape, bool) if used is None else used
     index = np.zeros(shape, np.int32)
     kept, index[used] = np.unique(code[used], return_inverse=True)
+    kept = kept if len(kept) else np.zeros(1, np.int64)  # plays no part anywhere: one row, which the data leave open
     frame = pd.DataFrame(index=range(len(kept)))
     for name, different, size in zip(reversed(names), reversed(levels), reversed(sizes), strict=True):
         values = pd.Series(different.take(kept % size))
