@@ -84,6 +84,12 @@ class NMixture(HistoryModel):
         binomial_counts(at.b, at.c, at.log_p0, p, self.count, self.visits.start, self.most, *out.values())
         return out
 
+    def by_site(self, values):
+        total = self._summed(values)["total"]
+        if "zero" not in values:
+            return total
+        return mix_two(np.full(len(total), 1.0 - values["zero"][0]), total, self.empty).total
+
     def evaluate(self, values, gradient):
         out = self._summed(values)
         held, adjoints, total = 1.0, {}, out["total"]

@@ -143,6 +143,9 @@ class OpenNMixture(HistoryModel):
         chains(self._initial(values), transition, self.which, emission, gradient, total, posterior, by_transition)
         return total, posterior, (unique, g, transition, by_transition)
 
+    def by_site(self, values):
+        return self._passed(values, False)[0]
+
     def evaluate(self, values, gradient):
         total, posterior, parts = self._passed(values, gradient)
         loglik = float(total.sum())

@@ -58,6 +58,11 @@ class Removal(HistoryModel):
         first = np.append(left, 0.0)[self.visits.start[:-1]]
         return p * np.exp(left - first[self.visits.group])
 
+    def by_site(self, values):
+        expected = values["lambda"][self.visits.group] * self.taken(values["p"])
+        each = self.count * np.log(expected) - expected - gammaln(self.count + 1.0)
+        return np.bincount(self.visits.group, weights=each, minlength=self.history.n_sites)
+
     def evaluate(self, values, gradient):
         p, group, y = values["p"], self.visits.group, self.count
         taken = self.taken(p)

@@ -136,6 +136,12 @@ class HistoryModel(Model):
     def posterior(self, vector: np.ndarray) -> pd.DataFrame:
         """The latent states given the data, at coefficients [p]."""
 
+    def by_site(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float [N]: log-likelihood of what was found at each site, at natural-scale values as for `evaluate`."""
+        raise refuse(
+            "this model has no likelihood of single sites", "Use a model without random effects", value=repr(self)
+        )
+
     def simulate(self, values: Mapping[str, object], seed: int) -> Any:
         """A history from the model, with the visits that were done here.
 

@@ -61,6 +61,9 @@ class MultiMethodOccupancy(HistoryModel):
         by_site = available.total.reshape(self.history.n_sites, -1).sum(axis=1)
         return mix_two(values["psi"], by_site, self.absent), available
 
+    def by_site(self, values):
+        return self._mixed(values)[0].total
+
     def evaluate(self, values, gradient):
         sites, occasions = self._mixed(values)
         loglik = float(sites.total.sum())

@@ -103,6 +103,9 @@ class MultistateOccupancy(HistoryModel):
         emission = self.visits.loglik(prob)
         return run_chains(self.form.prior(values), self._transition(values), emission, self.starts, gradient)
 
+    def by_site(self, values):
+        return self._passed(values, self.form.prob(values, self.value), False).total
+
     def evaluate(self, values, gradient):
         prob = self.form.prob(values, self.value)
         passed = self._passed(values, prob, gradient)

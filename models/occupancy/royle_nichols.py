@@ -76,6 +76,9 @@ class RoyleNichols(HistoryModel):
         any_detection(at.b, at.c, at.log_p0, r, self.visits.seen, self.visits.start, self.most, *out.values())
         return out
 
+    def by_site(self, values):
+        return self._summed(values)["total"]
+
     def evaluate(self, values, gradient):
         out = self._summed(values)
         loglik = float(out["total"].sum())

@@ -131,6 +131,9 @@ class SeasonalOccupancy(HistoryModel):
         initial = np.stack([values["psi"], 1.0 - values["psi"]], axis=1)
         return run_chains(initial, self._transition(values), emission, self.starts, gradient), pull
 
+    def by_site(self, values):
+        return self._passed(values, False)[0].total
+
     def evaluate(self, values, gradient):
         passed, pull = self._passed(values, gradient)
         loglik = float(passed.total.sum())

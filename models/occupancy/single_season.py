@@ -81,6 +81,9 @@ class Occupancy(HistoryModel):
     def _mixed(self, values: Mapping[str, np.ndarray]) -> Mixed:
         return mix_two(values["psi"], self.visits.present(values["p"]), self.absent)
 
+    def by_site(self, values):
+        return self._mixed(values).total
+
     def evaluate(self, values, gradient):
         mixed = self._mixed(values)
         loglik = float(mixed.total.sum())

@@ -76,6 +76,9 @@ class TimeToDetection(HistoryModel):
         present = np.bincount(self.visits.group, weights=logs, minlength=self.history.n_sites)
         return mix_two(values["psi"], present, self.absent)
 
+    def by_site(self, values):
+        return self._mixed(values).total
+
     def evaluate(self, values, gradient):
         mixed = self._mixed(values)
         loglik = float(mixed.total.sum())

@@ -107,6 +107,9 @@ class TwoSpeciesOccupancy(HistoryModel):
             loglik[:, ~here] += visits.absent()[:, None]
         return mix(prior, loglik)
 
+    def by_site(self, values):
+        return self._mixed(values, self._prior(values)).total
+
     def evaluate(self, values, gradient):
         prior = self._prior(values)
         mixed = self._mixed(values, prior)
