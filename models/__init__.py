@@ -11,6 +11,7 @@ from .counts.open_n_mixture import OpenNMixture
 from .counts.removal import Removal
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
+from .inference.averaging import average
 from .inference.compare import compare
 from .marked.closed import ClosedCapture
 from .marked.goodness import goodness_of_fit, m_array
@@ -24,6 +25,7 @@ from .marked.open_population import JollySeber, Pradel
 from .marked.overdispersion import bootstrap_c_hat
 from .marked.robust_design import RobustDesign
 from .marked.survival import CJS
+from .occupancy.classified import ClassifiedOccupancy
 from .occupancy.dynamic import DynamicOccupancy
 from .occupancy.false_positive import FalsePositiveOccupancy
 from .occupancy.multi_scale import MultiMethodOccupancy
@@ -43,6 +45,7 @@ __all__ = [
     "SCR",
     "Barker",
     "Burnham",
+    "ClassifiedOccupancy",
     "ClosedCapture",
     "DetectionFunction",
     "DynamicOccupancy",
@@ -67,6 +70,7 @@ __all__ = [
     "TimeToDetection",
     "TwoSpeciesOccupancy",
     "Verdict",
+    "average",
     "bootstrap_c_hat",
     "compare",
     "goodness_of_fit",

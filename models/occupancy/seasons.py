@@ -213,7 +213,7 @@ class SeasonalOccupancy(HistoryModel):
             "trend of occupancy": lambda psi: np.exp(away @ np.log(psi) / (away @ away)),  # least squares
         }
         rows = []
-        for quantity, of in list(wanted.items())[: min(t - 1, 2)]:  # two seasons: both are the same
+        for quantity, of in list(wanted.items())[: (t > 1) + (t > 3)]:  # up to three seasons both are the same
             function = lambda v, of=of: of(self.mean_projected(v))  # noqa: E731
             se = float(np.sqrt(covariance(fit, function)[0, 0]))
             rows.append(log_normal(quantity, "per season", scope, float(function(fit.vector)), se))

@@ -195,7 +195,7 @@ def _trails(history: DetectionHistory) -> tuple[np.ndarray, np.ndarray]:
     number = pd.to_numeric(visits["visit"], errors="coerce").to_numpy(float)
     gap = np.flatnonzero(~new & (np.diff(number, prepend=np.nan) != 1.0))
     for r in gap[:20]:
-        where = ", ".join(f"{key} {visits[key].iloc[r]!r}" for key in keys)
+        where = ", ".join(f"{key} {str(visits[key].iloc[r])!r}" for key in keys)
         bad.add(
             f"the segments are not numbered one after the other at {where}",
             "Number them in walking order; give a segment that was not walked a missing value",
