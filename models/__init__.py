@@ -20,6 +20,7 @@ from .marked.known_fate import KnownFate, kaplan_meier
 from .marked.live_dead import Barker, Burnham
 from .marked.loglinear import LogLinear
 from .marked.misidentified import MisidentifiedCapture, identification_curve
+from .marked.multievent import Multievent
 from .marked.multistate import Multistate
 from .marked.open_population import JollySeber, Pradel
 from .marked.overdispersion import bootstrap_c_hat
@@ -56,6 +57,7 @@ __all__ = [
     "LogLinear",
     "MisidentifiedCapture",
     "MultiMethodOccupancy",
+    "Multievent",
     "Multistate",
     "MultistateOccupancy",
     "NMixture",

@@ -200,3 +200,38 @@ def live_dead_history(states, between, v, lost):
         return total
 
     return onward(met[0], True)
+
+
+def event_history(seen, phi, p, psi, delta, wrong, mistakes, pi, lost):
+    """Pr(events | met first on this occasion): the sum over all sequences of states and death.
+
+    seen[t] is 0, a recorded state 1..S, S + 1 (met, state unknown) or -1; phi, p, psi as for `state_history`;
+    delta[t][i], wrong[t][i] of true state i; mistakes[i] lists what i can be taken for; pi[t][i] at the first encounter.
+    """
+    T, S = len(seen), len(phi[0])
+    met = [t for t, s in enumerate(seen) if s > 0]
+    end = met[-1] if lost else T - 1
+
+    def shown(t, i):
+        if seen[t] == S + 1:
+            return 1.0 - delta[t][i]
+        if not mistakes[i]:
+            return delta[t][i] * (seen[t] == i + 1)
+        if seen[t] == i + 1:
+            return delta[t][i] * (1.0 - wrong[t][i])
+        return delta[t][i] * wrong[t][i] / len(mistakes[i]) * (seen[t] - 1 in mistakes[i])
+
+    def onward(t, state):
+        if t == end:
+            return 1.0
+        s = seen[t + 1]
+        if state is None:
+            return 0.0 if s > 0 else onward(t + 1, None)
+        total = 0.0 if s > 0 else (1.0 - phi[t][state]) * onward(t + 1, None)
+        for j in range(S):
+            look = 1.0 if s == -1 else 1.0 - p[t + 1][j] if s == 0 else p[t + 1][j] * shown(t + 1, j)
+            if look > 0:
+                total += phi[t][state] * psi[t][state][j] * look * onward(t + 1, j)
+        return total
+
+    return sum(pi[met[0]][i] * shown(met[0], i) * onward(met[0], i) for i in range(S))

@@ -19,6 +19,11 @@ from .layout import build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
 NAMES = ("t", "T", "state", "move", "origin", "target")
+MORE = {
+    "delta": ("logit", "probability per encounter", "probability that the state of an animal that is met is recorded"),
+    "wrong": ("logit", "probability per recorded state", "probability that a recorded state is not the true one"),
+    "pi": ("log", "odds", "odds of a state against the first one, of animals met for the first time"),
+}  # of `Multievent`
 
 
 class MultistateFit(Fit):
@@ -72,16 +77,17 @@ class Multistate(MarkedModel[MultistateFit]):
         moves: np.ndarray | None = None,
         states: Sequence[str] | None = None,
     ):
+        self._make(history, phi, p, psi, moves, states, {})
+
+    def _make(self, history, phi, p, psi, moves, states, more: dict[str, str | float]) -> None:
         if history.n_occasions < 2 or not (history.first < history.n_occasions - 1).any():
             raise refuse("survival needs animals met before the last occasion", "Give more occasions")
         if not np.allclose(history.intervals, history.intervals[0]):
             raise refuse(
                 "intervals differ", "Put in occasions on which nobody looked, or use CJS", value=history.intervals
             )
-        self.history, self.S = history, max(int(history.states.max()), len(states or ()))
+        self.history, self.S = history, self._count_states(history, states)
         self.states = tuple(map(str, states)) if states is not None else tuple(str(s + 1) for s in range(self.S))
-        if len(self.states) < self.S:
-            raise refuse(f"there are {self.S} states in the data", "Name all of them", value=self.states)
         self.moves = np.ones((self.S, self.S), bool) if moves is None else np.asarray(moves, bool)
         if self.moves.shape != (self.S, self.S) or not self.moves.any(axis=1).all():
             raise refuse("moves must say for every state where it can lead", f"Give {self.S} × {self.S}", value=moves)
@@ -95,8 +101,15 @@ class Multistate(MarkedModel[MultistateFit]):
             self.formulas["psi"] = psi if psi is not None else ("~ move" if self.free.sum() > 1 else "~ 1")
         elif psi is not None:
             raise refuse("no move is free, so there is no psi", "Leave psi out", value=psi)
+        self.formulas |= more
         self._arrange()
         self._check()
+
+    def _count_states(self, history, states) -> int:
+        met = int(history.states.max())
+        if states is not None and len(states) < met:
+            raise refuse(f"there are {met} states in the data", "Name all of them", value=tuple(states))
+        return max(met, len(states or ()))
 
     def _arrange(self) -> None:
         h, T, S = self.history, self.history.n_occasions, self.S
@@ -120,12 +133,13 @@ class Multistate(MarkedModel[MultistateFit]):
                 known[name] = (2, pd.Series(pd.Categorical([self.states[i] for i in which], self.states)))
             cells = np.broadcast_to(alive[:, :, None], (G, T - 1, len(words)))
             self.layouts["psi"] = lay_out(self.formulas["psi"], (G, T - 1, len(words)), known, cells)
+        self._lay_out_more()
         unit = f"probability per {h.interval_unit}"
         words = {
             "phi": ("logit", unit, "probability to survive and stay in the study"),
             "p": ("logit", "probability per occasion", "probability that a living animal is met"),
             "psi": ("log", "odds", "odds of a move against staying, given survival"),
-        }
+        } | MORE
         self.parameters = ParameterSet([build(n, f, self.layouts[n], *words[n]) for n, f in self.formulas.items()])
         useful = h.first < T - 1
         key = np.column_stack([self.profile[useful], h.removed[useful], h.states[useful]])
@@ -137,19 +151,22 @@ class Multistate(MarkedModel[MultistateFit]):
         self.last = (T - 1 - (self.seen[:, ::-1] > 0).argmax(axis=1)).astype(np.int64)
         self.end = np.where(self.lost, self.last, T - 1).astype(np.int64)
 
-    def _along(self, start: int) -> dict:
-        """Covariates of animals and of the occasions from `start` on."""
-        h, T = self.history, self.history.n_occasions
-        known = by_axis(0, self.groups) | by_axis(1, occasion_factors(np.arange(1 + start, T + start)))
+    def _lay_out_more(self) -> None:
+        """Layouts of parameters that `Multievent` has besides."""
+
+    def _along(self, start: int, stop: int | None = None) -> dict:
+        """Covariates of animals and of the occasions from `start` on, T - 1 of them by default."""
+        h, stop = self.history, self.history.n_occasions - 1 + start if stop is None else stop
+        known = by_axis(0, self.groups) | by_axis(1, occasion_factors(np.arange(1 + start, 1 + stop)))
         if len(h.occasions):
-            known |= by_axis(1, h.occasions.iloc[start : T - 1 + start].reset_index(drop=True))
+            known |= by_axis(1, h.occasions.iloc[start:stop].reset_index(drop=True))
         return known
 
     def _check(self) -> None:
         """Every encounter must be reachable from the one before."""
         steps = {1: self.moves}
         for row in self.seen:
-            met = np.flatnonzero(row > 0)
+            met = np.flatnonzero((row > 0) & (row <= self.S))
             for a, b in pairwise(met):
                 for k in range(2, b - a + 1):
                     steps.setdefault(k, steps[k - 1] @ self.moves)
@@ -186,12 +203,18 @@ class Multistate(MarkedModel[MultistateFit]):
             return loglik, None
         cells = {"phi": d_phi, "p": d_p}
         if "psi" in values:
-            by_log_odds = psi * (d_psi - (d_psi * psi).sum(axis=3, keepdims=True))
-            odds = np.maximum(values["psi"][self.layouts["psi"].index], TINY)
-            cells["psi"] = by_log_odds[:, :, *np.nonzero(self.free)] / odds
-        return loglik, {
-            n: np.bincount(self.layouts[n].index.ravel(), d.ravel(), len(values[n])) for n, d in cells.items()
-        }
+            cells["psi"] = self._pull_psi(values, psi, d_psi)
+        return loglik, self._pull(values, cells)
+
+    def _pull_psi(self, values, psi, d_psi) -> np.ndarray:
+        """Derivatives by the odds of the free moves, from those by the probabilities."""
+        by_log_odds = psi * (d_psi - (d_psi * psi).sum(axis=3, keepdims=True))
+        odds = np.maximum(values["psi"][self.layouts["psi"].index], TINY)
+        return by_log_odds[:, :, *np.nonzero(self.free)] / odds
+
+    def _pull(self, values, cells) -> dict[str, np.ndarray]:
+        """Derivatives by the rows of every parameter, from those by its cells."""
+        return {n: np.bincount(self.layouts[n].index.ravel(), d.ravel(), len(values[n])) for n, d in cells.items()}
 
     def start(self):
         returned = float(self.frequency @ (self.last > self.first)) / max(float(self.frequency.sum()), 1.0)
@@ -242,6 +265,7 @@ class Multistate(MarkedModel[MultistateFit]):
             ):
                 limits = (r.estimate, r.se, r.lower, r.upper)
                 rows.append(Estimate(quantity, p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
+        rows += self._more_rows(fit)
         moved = self.transition_table(fit)
         for words, r in zip(
             scopes(moved.drop(columns=["estimate", "se", "lower", "upper"])), moved.itertuples(), strict=True
@@ -249,6 +273,9 @@ class Multistate(MarkedModel[MultistateFit]):
             limits = (r.estimate, r.se, r.lower, r.upper)
             rows.append(Estimate("move", "probability given survival", words, *limits, "95% Wald on the logit"))
         return table(rows)
+
+    def _more_rows(self, fit) -> list[Estimate]:
+        return []
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
         """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""
