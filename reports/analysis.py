@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
-from ..models import SCR, Outcome, compare
-from ..models.spatial.fit import SpatialFit
+from ..models import Outcome, compare
+from ..models.fit import Fit
 from ..survey.errors import SurveyError, refuse
-from .config import BEST, Model
+from .parts import BEST
+from .story import Story
 from .study import Study
 
-WALD = "95% Wald on the link scale"
 COLUMNS = ("model", "quantity", "unit", "scope", "method", "estimate", "se", "rse", "lower", "upper", "interval")
 
 
@@ -23,8 +24,8 @@ COLUMNS = ("model", "quantity", "unit", "scope", "method", "estimate", "se", "rs
 class Analysis:
     """A study and the fits of its models, by name in the order of the form."""
 
-    study: Study
-    fits: dict[str, SpatialFit]
+    study: Any  # a Study of some kind, with the data of this kind
+    fits: dict[str, Fit]
 
     @cached_property
     def reported(self) -> str:
@@ -41,7 +42,7 @@ class Analysis:
         return (usable or list(self.comparison["model"]))[0]
 
     @property
-    def fit(self) -> SpatialFit:
+    def fit(self) -> Fit:
         """The fit of the reported model."""
         return self.fits[self.reported]
 
@@ -55,43 +56,25 @@ class Analysis:
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
-        """Density, abundance, sampling area and detection of every model in the mask and in every region."""
-        parts = [self._of(name, fit) for name, fit in self.fits.items()]
+        """What people are told of every model."""
+        parts = [self.study.estimates(fit).assign(model=name, method=fit.method) for name, fit in self.fits.items()]
         return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
-    def _of(self, name: str, fit: SpatialFit) -> pd.DataFrame:
-        tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.study.regions.items())]
-        tables += [detection_estimates(fit, p) for p in fit.model.detection.parameters]
-        return pd.concat(tables, ignore_index=True).assign(model=name, method=fit.method)
+    @cached_property
+    def goodness(self) -> pd.DataFrame:
+        """Tests of the reported fit; no rows where this kind of model has none."""
+        return self.study.goodness(self.fit)
+
+    @cached_property
+    def story(self) -> Story:
+        """How all this is told."""
+        return self.study.story(self)
 
     def told(self, quantity: str, scope: str | None = None) -> pd.Series:
         """One estimate of the reported model, in `scope` or in the first one that has it."""
         rows = self.estimates.query("model == @self.reported and quantity == @quantity")
         rows = rows if scope is None else rows[rows["scope"] == scope]
         return rows.iloc[0]
-
-    @property
-    def scope(self) -> str:
-        """The area of the headline: the first region, or else the habitat mask."""
-        return next(iter(self.study.regions), "habitat mask")
-
-
-def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
-    """A detection parameter as rows of estimates, one for each distinct setting of its covariates."""
-    table = fit.predict(parameter).drop_duplicates(ignore_index=True)
-    covariates = [c for c in table.columns if c not in ("estimate", "se", "lower", "upper")]
-    scopes = [", ".join(f"{c} = {row[c]}" for c in covariates) or "all detectors" for _, row in table.iterrows()]
-    known = fit.model.parameters[parameter]
-    unit = known.unit.replace("unit of effort", fit.model.captures.detectors.effort_unit.removesuffix("s"))
-    interval = WALD if known.fixed is None else "fixed"
-    rows = table[["estimate", "se", "lower", "upper"]].assign(rse=table["se"] / table["estimate"])
-    return rows.assign(quantity=parameter, unit=unit, scope=scopes, interval=interval)
-
-
-def build(study: Study, model: Model) -> SCR:
-    """The model that one part of the form describes."""
-    options = model.model_dump(exclude={"name"}, exclude_none=True)
-    return SCR(study.captures, study.mask, **options)
 
 
 def analyse(study: Study, progress: Callable[[str, int, float], None] | None = None) -> Analysis:
@@ -103,9 +86,17 @@ def analyse(study: Study, progress: Callable[[str, int, float], None] | None = N
 
     Raises
     ------
+    SurveyError : the models that the data, or their formulas, do not allow: all of them, by name
     KeyboardInterrupt : somebody stopped a fit: half an analysis is none
     """
-    built = {model.name: build(study, model) for model in study.config.models}
+    built, problems = {}, []
+    for part in study.config.models:
+        try:
+            built[part.name] = study.build(part)
+        except SurveyError as error:
+            problems += [replace(p, what=f"model {part.name!r}: {p.what}") for p in error.problems]
+    if problems:
+        raise SurveyError(problems)
     fits = {}
     for name, model in built.items():
         report = (lambda n, loglik, name=name: progress(name, n, loglik)) if progress else None

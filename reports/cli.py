@@ -90,13 +90,13 @@ def check(form: Form) -> None:
     with plain_words("Nothing was written."):
         study = _read(form)
         found = study.findings
-        out.print(repr(study.captures), markup=False)
-        out.print(repr(study.mask), markup=False)
+        for part in study.data:
+            out.print(repr(part), markup=False)
         for note in study.notes:
             out.print(f"Note: {note}", markup=False)
-        if study.captures.ledger.read:
+        if study.ledger.read:
             out.print("\nWhere the records went", style="bold")
-            out.print(str(study.captures.ledger), markup=False)
+            out.print(str(study.ledger), markup=False)
         out.print("\nFindings", style="bold")
         out.print(str(found), markup=False)
         if found.errors:
@@ -112,7 +112,7 @@ def effort(
     from ..survey.errors import refuse
 
     with plain_words("Nothing was written."):
-        tables = _read(form).captures.tables
+        tables = _read(form).tables
         if tables is None:
             raise refuse("these data have no deployments", "Effort is known by station only: see `uncia check`")
         by_deployment, lost = tables.effort(), tables.lost()

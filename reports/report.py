@@ -14,22 +14,13 @@ import jinja2
 from . import words
 from .analysis import Analysis
 from .draw import Figure, figures_of
+from .families import FAMILIES
 from .files import whole_folder
-from .maps import write_maps
 from .results import results_of, to_json, write_estimates
 from .tables import Table, provenance, tables_of
 from .texts import Texts, texts
 
-# Everything that a report may leave in its folder; what an earlier report left of these goes.
-NAMES = (
-    "report.html",
-    "results.json",
-    "estimates.csv",
-    "density.tif",
-    "captures.gpkg",
-    "mask.gpkg",
-    "figures",
-)
+PAGE = ("report.html", "results.json", "estimates.csv", "figures")
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,8 @@ class Section:
 def write_report(analysis: Analysis, folder: str | Path) -> Path:
     """Write the whole report into a folder, or nothing at all; returns the path of report.html."""
     results = results_of(analysis)
-    with whole_folder(folder, NAMES) as made:
+    left_before = {name for family in FAMILIES for name in family.leaves}  # of a report of another kind too
+    with whole_folder(folder, (*PAGE, *sorted(left_before))) as made:
         figures = figures_of(analysis, texts(analysis.study.config.report.language))
         (made / "figures").mkdir()
         for figure in figures.values():
@@ -62,7 +54,7 @@ def write_report(analysis: Analysis, folder: str | Path) -> Path:
         (made / "report.html").write_text(page(analysis, results, figures), encoding="utf-8", newline="\n")
         (made / "results.json").write_text(to_json(results), encoding="utf-8", newline="\n")
         write_estimates(analysis.estimates, made / "estimates.csv")
-        write_maps(analysis, made)
+        analysis.story.write_files(made)
     return Path(folder) / "report.html"
 
 
@@ -91,19 +83,9 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
 
 def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, Figure]) -> list[Section]:
     """The report in reading order; what the survey has no data for is left out."""
-    study, say = analysis.study, told.say
     tables = tables_of(analysis, told)
     tables["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
-    lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
-    notes = () if study.config.report.public else study.notes  # they name places
-    outline = [
-        ("short", words.in_short(analysis, told), ()),
-        ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
-        ("animals", [], ("T6", "F14 F3", "F4 F5")),
-        ("estimates", [words.detection(analysis, say)], ("T9", "T8", "F7", "F6")),
-        ("checks", [words.findings(study.findings, say), *notes], ("T15", "T16")),
-        ("lists", [], ("T5", "T2", "T14")),
-    ]
+    outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
     return [
         Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))
         for name, said, ids in outline

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..survey.errors import refuse
 from .analysis import analyse
 from .files import digest
-from .results import NUMBERS, read_results, results_of
+from .results import NUMBERS, TESTED, read_results, results_of
 from .study import study_of
 
 TOLERANCE = 1e-6  # relative
@@ -119,3 +119,6 @@ def _numbers(results: dict) -> Iterator[tuple[str, float | None]]:
         for name in NUMBERS:
             what = "" if name == "estimate" else f", {name}"
             yield f"{row['model']}: {row['quantity']} in {row['scope']}{what}", row[name]
+    for row in results.get("goodness", ()):
+        for name in TESTED:
+            yield f"{results['reported']}: {row['test']}, {name}", row[name]

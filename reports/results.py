@@ -11,25 +11,28 @@ import pandas as pd
 
 from ..survey.errors import refuse
 from .analysis import Analysis, finite
-from .config import SurveyConfig, config_from
+from .config import config_from
+from .parts import Form
 from .provenance import environment, uncia_version
 
 NUMBERS = ("estimate", "se", "rse", "lower", "upper")
+TESTED = ("statistic", "df", "p", "c_hat")
 
 
 def results_of(analysis: Analysis) -> dict:
     """What results.json says, as results.schema.json describes it."""
     config = analysis.study.config
+    tested = [_numbers(row, TESTED) for row in analysis.goodness.to_dict("records")]
     return {
         "uncia": uncia_version(),
         "inputs": [{"path": path, "sha256": sha256} for path, sha256 in analysis.study.inputs],
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", by_alias=True),
         "environment": environment(),
         "seed": config.seed,
         "reported": analysis.reported,
         "models": [_model(name, fit) for name, fit in analysis.fits.items()],
-        "estimates": [_estimate(row) for row in analysis.estimates.to_dict("records")],
-    }
+        "estimates": [_numbers(row, NUMBERS) for row in analysis.estimates.to_dict("records")],
+    } | ({"goodness": tested} if tested else {})
 
 
 def _model(name: str, fit) -> dict:
@@ -44,8 +47,8 @@ def _model(name: str, fit) -> dict:
     }
 
 
-def _estimate(row: dict) -> dict:
-    return {name: finite(value) if name in NUMBERS else str(value) for name, value in row.items()}
+def _numbers(row: dict, numbers: tuple[str, ...]) -> dict:
+    return {name: finite(value) if name in numbers else str(value) for name, value in row.items()}
 
 
 def to_json(results: dict) -> str:
@@ -64,7 +67,7 @@ def schema() -> dict:
     return json.loads(files(__package__).joinpath("results.schema.json").read_text("utf-8"))
 
 
-def read_results(path: str | Path) -> tuple[dict, SurveyConfig]:
+def read_results(path: str | Path) -> tuple[dict, Form]:
     """A results.json and the form inside it.
 
     Raises

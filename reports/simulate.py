@@ -19,7 +19,8 @@ from ..survey.errors import SurveyError, refuse
 from ..survey.habitat import HabitatMask
 from ..survey.tables import SurveyTables
 from .analysis import analyse
-from .config import SurveyConfig
+from .captures.form import CaptureForm
+from .captures.study import CaptureStudy
 from .files import whole_folder
 from .study import Study, files_at
 
@@ -132,6 +133,8 @@ def write_simulated(
     ------
     SurveyError : the folder holds something, no model of the form takes these values
     """
+    if not isinstance(study, CaptureStudy):
+        raise refuse("only surveys of spatial capture-recapture are simulated so", "Use model.simulate in Python")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refuse("the folder is not empty", "Give a new folder", value=str(folder))
     model, values = _model_for(study, values, progress)
@@ -148,7 +151,7 @@ def write_simulated(
     return made
 
 
-def _model_for(study: Study, values: Mapping[str, object], progress) -> tuple[dict, dict]:
+def _model_for(study: CaptureStudy, values: Mapping[str, object], progress) -> tuple[dict, dict]:
     """The model to simulate from, as arguments of SCR, and its true values."""
     if not values:
         fitted = analyse(study, progress)
@@ -172,7 +175,7 @@ def _model_for(study: Study, values: Mapping[str, object], progress) -> tuple[di
     raise refuse("no model of the form takes these values", "\n".join(refusals), value=dict(values))
 
 
-def _copy_maps(study: Study, folder: Path) -> dict[str, str]:
+def _copy_maps(study: CaptureStudy, folder: Path) -> dict[str, str]:
     """Copy the rasters and polygons of the form beside the simulated survey; path in the form -> name of the copy."""
     mask = study.config.mask
     named = [mask.polygon, *mask.holes, *mask.covariates.values(), *(region.file for region in study.config.regions)]
@@ -184,7 +187,7 @@ def _copy_maps(study: Study, folder: Path) -> dict[str, str]:
     return copied
 
 
-def _form(config: SurveyConfig, copied: Mapping[str, str], values: Mapping[str, object], seed: int) -> dict:
+def _form(config: CaptureForm, copied: Mapping[str, str], values: Mapping[str, object], seed: int) -> dict:
     """The form of the simulated survey: the same questions to other data."""
     form = config.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     form["survey"]["name"] += f" (simulated, seed {seed})"

@@ -1,18 +1,17 @@
-"""The tables of a report, each a function from the analysis to text in cells; their ids never change."""
+"""The tables that every report has, each a function from the analysis to text in cells; ids never change."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from ..models.summary import estimate_table, number, percent
+from ..models.summary import coefficient_table, estimate_table, number
 from .analysis import Analysis
-from .precision import smallest_change
 from .texts import Texts
 
 FEW = 12  # rows that a table of findings names
+FOLDED = frozenset({"T10", "T11"})
 
 
 @dataclass(frozen=True)
@@ -28,240 +27,85 @@ class Table:
 
 def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
     """All tables that this survey has data for, by id."""
+    story = analysis.story
     makers = {
-        "T1": survey_summary,
-        "T2": stations,
-        "T3": lost_days,
-        "T4": visits_by_species,
-        "T5": individuals,
-        "T6": recaptures,
-        "T8": models,
-        "T9": estimates,
-        "T15": findings,
-        "T16": ledger,
+        "T8": lambda: models(analysis),
+        "T9": lambda: estimates(analysis),
+        "T10": lambda: other_estimates(analysis),
+        "T11": lambda: coefficients(analysis),
+        "T12": lambda: goodness(analysis),
+        "T15": lambda: findings(analysis),
+        "T16": lambda: ledger(analysis),
     }
     made = {}
-    for name, make in makers.items():
-        frame = make(analysis)
+    for name, make in (makers | dict(story.tables())).items():
+        frame = make()
         if frame is not None and len(frame):
-            folded = name in ("T2", "T5") or (name == "T15" and len(frame) > 8)
+            folded = name in story.folded | FOLDED or (name == "T15" and len(frame) > 8)
             made[name] = Table(name, texts.heading(name), frame.astype(str), _note(name, analysis, texts), folded)
     return made
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
-    report, crs = analysis.study.config.report, analysis.study.captures.detectors.crs
-    if name == "T2" and report.public:
-        return texts.note("T2_public", grid=f"{report.public_grid / 1000:g}")
-    if name == "T2":
-        return texts.note("T2", crs="local coordinates" if crs is None else f"{crs.name} ({crs.to_string()})")
     if name == "T8":
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
         return texts.note("T8_not_compared", why=refused) if refused else texts.note("T8")
-    if name == "T9":
-        return texts.note("T9", realised=texts.note("T9_realised"))
-    return texts.note(name)
-
-
-# ---- what was done ------------------------------------------------------------------------------------------------
-
-
-def survey_summary(analysis: Analysis) -> pd.DataFrame:
-    """T1: one line per fact."""
-    study = analysis.study
-    captures, mask, tables = study.captures, study.mask, study.captures.tables
-    detectors = captures.detectors
-    facts = {"Species": study.species}
-    if study.dates:
-        first, last = study.dates
-        facts["Survey"] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {tables.timezone if tables else first.tz}"
-    length = f", each of {study.config.occasions.length}" if tables is not None else ""
-    facts["Occasions"] = f"{captures.n_occasions}{length}"
-    facts["Stations"] = f"{len(detectors)}, on average {number(detectors.spacing / 1000, 2)} km from the next"
-    facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
-    facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:g} m" + (
-        "" if mask.buffer is None else f", {mask.buffer / 1000:g} km around the stations"
-    )
-    if tables is not None:
-        effort = tables.effort()
-        facts["Deployments"] = (
-            f"{len(effort)} with {tables.deployments['camera'].replace('', np.nan).nunique()} cameras"
-        )
-        facts["Camera days set"] = f"{effort['set'].sum():,.1f}"
-        facts["Camera days lost"] = (
-            f"{effort['lost'].sum():,.1f} ({percent(effort['lost'].sum() / effort['set'].sum())})"
-        )
-        facts["Camera days worked"] = f"{effort['worked'].sum():,.1f}"
-        facts["Independence of records"] = str(tables.provenance.get("independence", ""))
-        facts["Day boundary"] = str(tables.provenance.get("day boundary", ""))
-    facts[f"Effort ({detectors.effort_unit} by station)"] = f"{np.nansum(detectors.effort):,.1f}"
-    facts["Kind of detector"] = detectors.kind
-    return pd.DataFrame({"": list(facts), " ": list(facts.values())})
-
-
-def _hull(detectors) -> float:
-    import shapely
-
-    return shapely.convex_hull(shapely.multipoints(detectors.positions)).area / 1e6
-
-
-def stations(analysis: Analysis) -> pd.DataFrame:
-    """T2: places, effort and detections of every station; places on a coarse grid in a public report."""
-    captures, report = analysis.study.captures, analysis.study.config.report
-    detectors = captures.detectors
-    grid = report.public_grid if report.public else 1.0
-    seen = captures.detections.groupby("detector")["count"].sum()
-    kinds = captures.detections.groupby("detector")["animal"].nunique()
-    frame = pd.DataFrame(
-        {
-            "station": detectors.id,
-            "x": [f"{v:.0f}" for v in np.round(detectors.x / grid) * grid],
-            "y": [f"{v:.0f}" for v in np.round(detectors.y / grid) * grid],
-            detectors.effort_unit: [f"{v:.1f}" for v in np.nansum(detectors.effort, axis=0)],
-            "detections": seen.reindex(detectors.id, fill_value=0).to_numpy(),
-            "individuals": kinds.reindex(detectors.id, fill_value=0).to_numpy(),
-        }
-    )
-    if report.public:  # how many animals pass which camera is what a poacher would like to know
-        frame = frame.groupby(["x", "y"], as_index=False, sort=True).agg(stations=("station", "size"))
-    return frame
-
-
-def lost_days(analysis: Analysis) -> pd.DataFrame | None:
-    """T3: failures and the camera days they cost, by reason."""
-    tables = analysis.study.captures.tables
-    if tables is None:
-        return None
-    lost = tables.lost()
-    return lost.assign(camera_days=[f"{v:,.1f}" for v in lost["camera_days"]]).rename(
-        columns={"camera_days": "camera days"}
-    )
-
-
-def visits_by_species(analysis: Analysis) -> pd.DataFrame | None:
-    """T4: visits of every species, the stations they came to, and visits per 100 camera days."""
-    tables = analysis.study.captures.tables
-    if tables is None:
-        return None
-    r = tables.records
-    level = "event" if (r["level"] == "event").any() else "media"
-    chosen = r[(r["level"] == level) & (r["type"] == "animal") & (r["species"] != "") & ~r["setup"]]
-    effort = tables.effort().groupby("location")["worked"].sum()
-    rows = []
-    for species, visits in chosen.groupby("species"):
-        at = visits.groupby("location").size().reindex(effort.index, fill_value=0)
-        rate, lower, upper = visit_rate(at.to_numpy(float), effort.to_numpy(float))
-        share = f"{(at > 0).sum()} ({percent(float((at > 0).mean()))})"
-        interval = f"{number(lower, 3)} – {number(upper, 3)}"
-        rows.append((species, f"{len(visits):,}", share, number(rate, 3), interval))
-    columns = ["species", "visits", "stations (share)", "visits per 100 camera days", "95 % interval"]
-    return pd.DataFrame(sorted(rows, key=lambda row: -int(str(row[1]).replace(",", ""))), columns=columns)
-
-
-def visit_rate(visits: np.ndarray, days: np.ndarray) -> tuple[float, float, float]:
-    """Visits per 100 camera days over stations, with a log-normal interval from the spread between stations.
-
-    The ratio estimator of survey sampling (Cochran 1977, section 6.5); stations are taken as drawn at random.
-    """
-    known = np.isfinite(days) & (days > 0)
-    y, x = visits[known], days[known]
-    n, rate = len(y), y.sum() / x.sum()
-    if n < 2 or rate == 0:
-        return 100.0 * rate, float("nan"), float("nan")
-    cv = np.sqrt(np.sum((y - rate * x) ** 2) / (n - 1) / n) / x.mean() / rate
-    factor = float(np.exp(1.96 * np.sqrt(np.log1p(cv**2))))
-    return 100.0 * rate, 100.0 * rate / factor, 100.0 * rate * factor
-
-
-def calendar(analysis: Analysis) -> pd.DataFrame | None:
-    """The operation calendar behind F2, if there is one to draw."""
-    tables = analysis.study.captures.tables
-    table = None if tables is None else tables.calendar()
-    return None if table is None or not len(table.columns) else table
-
-
-# ---- what was seen ------------------------------------------------------------------------------------------------
-
-
-def individuals(analysis: Analysis) -> pd.DataFrame:
-    """T5: every animal with its first and last occasion, detections and stations."""
-    captures = analysis.study.captures
-    seen = captures.detections.groupby("animal")
-    occasion = seen["occasion"]
-    frame = pd.DataFrame(
-        {"detections": seen["count"].sum(), "occasions": occasion.nunique(), "stations": seen["detector"].nunique()}
-    )
-    first, last = occasion.min(), occasion.max()
-    if len(captures.occasions):
-        start = captures.occasions["start"].dt.strftime("%Y-%m-%d").to_numpy()
-        first, last = first.map(lambda s: start[s - 1]), last.map(lambda s: start[s - 1])
-    frame = frame.assign(first=first, last=last).reindex(captures.animals.index)
-    covariates = captures.animals.fillna("").astype(str)
-    return pd.concat([covariates, frame], axis=1).rename_axis("individual").reset_index()
-
-
-def recaptures(analysis: Analysis) -> pd.DataFrame:
-    """T6: how often animals were seen, and how far apart."""
-    captures = analysis.study.captures
-    frequencies = captures.capture_frequencies()
-    far = furthest(captures)
-    facts = {
-        "Individuals (n)": f"{captures.n_animals}",
-        "Detections": f"{captures.n_detections}",
-        "Recaptures (r)": f"{captures.n_recaptures}",
-        "Spatial recaptures": f"{captures.n_spatial_recaptures}",
-        "Seen on one occasion only": f"{int(frequencies.get(1, 0))}",
-        "Seen at two stations or more": f"{len(far)}",
-        "Mean of the largest distances moved": f"{far.mean() / 1000:.2f} km" if len(far) else "–",
-        "Largest distance moved": f"{far.max() / 1000:.2f} km" if len(far) else "–",
-    }
-    return pd.DataFrame({"": list(facts), " ": list(facts.values())})
-
-
-def furthest(captures) -> np.ndarray:
-    """Metres between the two stations furthest apart, for each animal seen at two or more."""
-    from scipy.spatial.distance import pdist
-
-    places = captures.detectors.positions
-    pairs = pd.DataFrame({"animal": captures.animal_index, "k": captures.detector_index}).drop_duplicates()
-    return np.array([pdist(places[rows["k"]]).max() for _, rows in pairs.groupby("animal") if len(rows) > 1])
+    return analysis.story.note(name, texts)
 
 
 # ---- what was estimated -------------------------------------------------------------------------------------------
 
 
 def models(analysis: Analysis) -> pd.DataFrame:
-    """T8: the models by AICc, the density each gives, and what its fit says about itself."""
+    """T8: the models by AICc, what each estimates, and what its fit says about itself."""
     comparison = None if isinstance(analysis.comparison, str) else analysis.comparison
     names = list(analysis.fits) if comparison is None else list(comparison["model"])
     rows = []
     for name in names:
         fit = analysis.fits[name]
-        density = analysis.estimates.query("model == @name and quantity == 'density'").iloc[0]
-        row = {"model": name, "formulas": repr(fit.model).removeprefix("SCR(").removesuffix(")"), "K": fit.n_parameters}
+        row = {"model": name, "formulas": _formulas(analysis, fit), "K": fit.n_parameters}
         row |= {"log-likelihood": f"{fit.loglik:.2f}", "AICc": f"{fit.aicc:.2f}"}
         if comparison is not None:
             at = comparison.set_index("model").loc[name]
             row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
-        row |= {"density": number(density["estimate"], 3), "RSE": percent(density["rse"]), "verdict": str(fit.verdict)}
-        rows.append(row)
+        rows.append(row | analysis.story.model_columns(name) | {"verdict": str(fit.verdict)})
     return pd.DataFrame(rows)
 
 
+def _formulas(analysis: Analysis, fit) -> str:
+    """The model's formulas; with the name of its class where classes differ."""
+    classes = {type(f.model).__name__ for f in analysis.fits.values()}
+    return repr(fit.model) if len(classes) > 1 else repr(fit.model).removeprefix(f"{classes.pop()}(").removesuffix(")")
+
+
 def estimates(analysis: Analysis) -> pd.DataFrame:
-    """T9: every estimate of the reported model, with the smallest change two such surveys could tell from none."""
-    rows = analysis.estimates[analysis.estimates["model"] == analysis.reported].reset_index(drop=True)
-    changes = [_change(row) for row in rows.to_dict("records")]
-    told = estimate_table(rows).assign(**{"change found": changes})
+    """T9: every estimate of the reported model."""
+    return _estimates(analysis.estimates[analysis.estimates["model"] == analysis.reported])
+
+
+def other_estimates(analysis: Analysis) -> pd.DataFrame:
+    """T10: those of the other models."""
+    rows = analysis.estimates[analysis.estimates["model"] != analysis.reported]
+    return _estimates(rows).assign(model=rows["model"].to_numpy())
+
+
+def _estimates(rows: pd.DataFrame) -> pd.DataFrame:
+    told = estimate_table(rows.reset_index(drop=True))
     first = ["quantity", "scope"]
     return told[[*first, *told.columns.drop(first)]]
 
 
-def _change(row: dict) -> str:
-    if row["quantity"] not in ("density", "expected abundance"):
-        return ""
-    down, up = smallest_change(row["rse"])
-    return f"{'–' if np.isnan(down) else f'−{percent(-down)}'} / {'–' if np.isnan(up) else f'+{percent(up)}'}"
+def coefficients(analysis: Analysis) -> pd.DataFrame:
+    """T11: the coefficients of the reported model on the link scale."""
+    return coefficient_table(analysis.fit)
+
+
+def goodness(analysis: Analysis) -> pd.DataFrame:
+    """T12: tests of the reported fit."""
+    told = analysis.goodness.copy()
+    for name in ("statistic", "df", "p", "c_hat"):
+        told[name] = [number(v, 3) for v in told[name]]
+    return told.rename(columns={"c_hat": "ĉ"})
 
 
 # ---- what to know -------------------------------------------------------------------------------------------------
@@ -280,7 +124,7 @@ def findings(analysis: Analysis) -> pd.DataFrame:
 
 def ledger(analysis: Analysis) -> pd.DataFrame | None:
     """T16: the counted end of every record."""
-    book = analysis.study.captures.ledger
+    book = analysis.study.ledger
     if not book.read:
         return None
     total = pd.DataFrame({"file": list(book.read), "reason": "read", "records": list(book.read.values())})
@@ -293,3 +137,8 @@ def provenance(results: dict) -> pd.DataFrame:
     rows = [("uncia", results["uncia"]), *results["environment"].items(), ("seed", results["seed"])]
     rows += [(entry["path"], f"sha256 {entry['sha256']}") for entry in results["inputs"]]
     return pd.DataFrame(rows, columns=["what", "version or content"])
+
+
+def facts(lines: dict[str, str]) -> pd.DataFrame:
+    """A table of one line per fact, without headings."""
+    return pd.DataFrame({"": list(lines), " ": list(lines.values())})

@@ -15,13 +15,15 @@ from uncia import survey
 from uncia.models.verdict import Outcome, Remark
 from uncia.reports import report, words
 from uncia.reports.analysis import Analysis, analyse
+from uncia.reports.captures import words as of_captures
+from uncia.reports.captures.maps import coarsen
+from uncia.reports.captures.tables import visit_rate
 from uncia.reports.config import config_from
 from uncia.reports.figures import animals, estimates, places, style, work
 from uncia.reports.files import whole_folder, write_geopackage
-from uncia.reports.maps import coarsen
 from uncia.reports.precision import power_of_change, smallest_change
 from uncia.reports.study import read_study
-from uncia.reports.tables import tables_of, visit_rate
+from uncia.reports.tables import tables_of
 from uncia.reports.texts import texts
 
 IDS = ("T1", "T2", "T3", "T4", "T5", "T6", "T8", "T9", "T14", "T16", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F14")
@@ -237,7 +239,7 @@ def test_numbers_that_must_not_be_used_are_marked(analysis, tmp_path):
 
 
 def test_lost_days(analysis):
-    said = words.lost_days(analysis.study.captures.tables, texts("en").say)
+    said = of_captures.lost_days(analysis.study.captures.tables, texts("en").say)
     assert said == "Of 496 camera days 5 (1.0 %) were lost, most of them to: moved by an animal."
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .analysis import Analysis
-from .files import write_geopackage, write_geotiff
+from ..analysis import Analysis
+from ..files import write_geopackage, write_geotiff
 
 LAYERS = ("estimate", "se", "lower", "upper")
 

@@ -1,0 +1,1 @@
+"""Surveys of animals that are told apart, at places: spatial capture-recapture."""

@@ -1,0 +1,84 @@
+"""survey.toml of spatial capture-recapture."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
+
+
+class Data(Records):
+    """[data]: where the tables lie, relative to survey.toml."""
+
+    formats = RECORDS | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
+
+    format: Literal["camtrap-dp", "field-tables", "secr", "wildlife-insights"]
+    captures: str | None = None
+    traps: str | None = None
+    covariates: tuple[str, ...] | None = None
+    usage: Literal["binary", "effort"] | None = None
+    effort_unit: str | None = None
+    encoding: str | None = Field(default=None, description="of text files that are neither UTF-8 nor GB18030")
+
+
+class Mask(Part):
+    """[mask]: where activity centres can be."""
+
+    buffer: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto", description="metres around the detectors"
+    )
+    spacing: float | None = Field(default=None, gt=0, description="metres")
+    polygon: str | None = Field(default=None, description="outline outside which there is no habitat")
+    holes: tuple[str, ...] = Field(default=(), description="outlines inside which there is no habitat: lakes, glaciers")
+    covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
+
+
+class Model(Part):
+    """[[models]]: one model to fit; what is left out takes the default of models.SCR."""
+
+    name: str
+    D: str = "~ 1"
+    lambda0: Formula | None = None
+    g0: Formula | None = None
+    sigma: Formula = "~ 1"
+    z: Formula | None = None
+    w: Formula | None = None
+    detection: str = "hazard half-normal"
+    likelihood: Literal["full", "conditional"] = "full"
+    distribution: Literal["poisson", "binomial"] = "poisson"
+    counts: Literal["poisson", "binomial"] = "poisson"
+    links: dict[str, str] = Field(default={}, description="other links by parameter, e.g. D = 'identity'")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind(cls, content):
+        """`model = "SCR"` may be said, as in the other kinds of survey, and need not."""
+        if isinstance(content, dict) and content.get("model") == "SCR":
+            return {name: value for name, value in content.items() if name != "model"}
+        return content
+
+
+class Region(Part):
+    """[[regions]]: an area in which to count the animals."""
+
+    name: str
+    file: str
+
+
+class CaptureForm(Form):
+    """The whole form."""
+
+    model_names: ClassVar[tuple[str, ...]] = ("SCR",)
+    formats: ClassVar[tuple[str, ...]] = tuple(Data.formats)
+
+    survey: Survey
+    data: Data
+    occasions: Occasions = Occasions()
+    mask: Mask = Mask()
+    models: tuple[Model, ...] = (Model(name="constant"),)
+    regions: tuple[Region, ...] = ()
+    report: Report = Report()
+    simulate: dict[str, float | dict[str, float]] = Field(default={}, description="true values for `uncia simulate`")
+    seed: int = Field(default=1, ge=0)

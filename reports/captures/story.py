@@ -1,0 +1,103 @@
+"""How spatial capture-recapture is told: the report of density."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...models.summary import number, percent
+from ..figures import animals, estimates, places, work
+from ..story import Story
+from ..texts import Texts
+from ..words import findings
+from . import tables, words
+from .maps import density_surface, write_maps
+
+
+class CaptureStory(Story):
+    """Density and numbers of animals that were told apart."""
+
+    folded = frozenset({"T2", "T5"})
+    on_maps = frozenset({"F1", "F4"})
+
+    def headline(self, say) -> str:
+        return words.headline(self.analysis, say)
+
+    def in_short(self, say):
+        return [words.data(self.analysis, say), words.precision(self.analysis, say)]
+
+    def outline(self, texts: Texts):
+        study, say = self.study, texts.say
+        lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
+        notes = () if study.config.report.public else study.notes  # they name places
+        return [
+            ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
+            ("animals", [], ("T6", "F14 F3", "F4 F5")),
+            ("estimates", [words.detection(self.analysis, say)], ("T9", "T8", "F7", "F6")),
+            ("checks", [findings(study.findings, say), *notes], ("T15", "T16")),
+            ("lists", [], ("T5", "T2", "T14")),
+        ]
+
+    def tables(self):
+        makers = {
+            "T1": tables.survey_summary,
+            "T2": tables.stations,
+            "T3": tables.lost_days,
+            "T4": tables.visits_by_species,
+            "T5": tables.individuals,
+            "T6": tables.recaptures,
+            "T9": tables.estimates,
+        }
+        return {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
+
+    def figures(self):
+        captures, mask, outlines = self.study.captures, self.study.mask, self.study.outlines
+        made = {"F1": lambda: places.study_area(captures, mask, outlines)}
+        worked = tables.calendar(self.analysis)
+        if worked is not None:
+            made["F2"] = lambda: work.calendar(worked)
+        made["F3"] = lambda: animals.accumulation(captures)
+        made["F4"] = lambda: places.spider(captures, outlines)
+        visits = self.dated_visits()
+        if visits is not None and len(visits) >= 10:
+            made["F5"] = lambda: animals.activity(visits)
+        made["F6"] = lambda: estimates.detection(self.analysis.fit)
+        surface = density_surface(self.analysis)
+        layers = [layer for layer in ("estimate", "se") if surface[layer].notnull().any()]
+        made["F7"] = lambda: tuple(estimates.density(surface, layer, outlines) for layer in layers)
+        made["F14"] = lambda: animals.capture_frequencies(captures)
+        return made
+
+    def dated_visits(self):
+        """Local times of the visits of the reported species, or None without records."""
+        tables = self.study.captures.tables
+        if tables is None:
+            return None
+        r = tables.records
+        level = "event" if (r["level"] == "event").any() else "media"
+        here = (r["species"] == self.study.species) & (r["level"] == level) & r["time"].notna() & ~r["setup"]
+        return r.loc[here, "time"]
+
+    def note(self, name: str, texts: Texts) -> str:
+        report, crs = self.study.config.report, self.study.captures.detectors.crs
+        grid = f"{report.public_grid / 1000:g}"
+        if name == "T2" and report.public:
+            return texts.note("T2_public", grid=grid)
+        if name == "T2":
+            return texts.note("T2", crs="local coordinates" if crs is None else f"{crs.name} ({crs.to_string()})")
+        if name == "T9":
+            return texts.note("T9", realised=texts.note("T9_realised"))
+        if name == "F5":
+            return texts.note("F5", species=self.study.species)
+        if name != "F7":
+            return texts.note(name)
+        design = self.analysis.fit.as_full().model.parameters["D"].design
+        more = [texts.note("F7_flat")] if design is None or design.constant else []
+        more += [texts.note("F7_public", grid=grid)] if report.public else []
+        return " ".join([texts.note("F7"), *more])
+
+    def model_columns(self, name: str):
+        density = self.analysis.estimates.query("model == @name and quantity == 'density'").iloc[0]
+        return {"density": number(density["estimate"], 3), "RSE": percent(density["rse"])}
+
+    def write_files(self, folder: Path) -> None:
+        write_maps(self.analysis, folder)

@@ -1,0 +1,147 @@
+"""A survey of animals told apart: capture histories, habitat mask, regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from ... import survey
+from ...models import SCR
+from ...models.spatial.fit import SpatialFit
+from ...survey.captures import CaptureHistory
+from ...survey.errors import refuse
+from ...survey.habitat import HabitatMask
+from ...survey.vector import read_region
+from ..records import read_captures, records_named
+from ..study import Study
+from .form import CaptureForm, Model
+
+WALD = "95% Wald on the link scale"
+
+
+@dataclass(frozen=True, eq=False)
+class CaptureStudy(Study):
+    """A study with `captures` and the `mask` of where activity centres can be, with its covariates."""
+
+    form: ClassVar = CaptureForm
+    leaves: ClassVar = ("density.tif", "captures.gpkg", "mask.gpkg")
+
+    captures: CaptureHistory
+    mask: HabitatMask
+
+    @classmethod
+    def read(cls, config: CaptureForm, folder: Path) -> CaptureStudy:
+        captures = read(config, folder)
+        return cls(config, folder, captures, make_mask(config, folder, captures))
+
+    @classmethod
+    def files_named(cls, config: CaptureForm) -> list[str | None]:
+        data, mask = config.data, config.mask
+        *records, mapping = records_named(data)
+        named = [*records, data.captures, data.traps, mapping]
+        named += [mask.polygon, *mask.holes, *mask.covariates.values()]
+        return [*named, *(region.file for region in config.regions)]
+
+    def build(self, part: Model) -> SCR:
+        return SCR(self.captures, self.mask, **part.model_dump(exclude={"name"}, exclude_none=True))
+
+    def story(self, analysis):
+        from .story import CaptureStory
+
+        return CaptureStory(analysis)
+
+    @property
+    def data(self) -> tuple:
+        return self.captures, self.mask
+
+    def estimates(self, fit: SpatialFit) -> pd.DataFrame:
+        """Density, abundance, sampling area and detection in the mask and in every region."""
+        tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
+        tables += [detection_estimates(fit, p) for p in fit.model.detection.parameters]
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def findings(self):
+        """The checks of the data as a table: id, severity, what, rows, fix."""
+        return survey.verify(self.captures, self.mask)
+
+    @property
+    def ledger(self):
+        return self.captures.ledger
+
+    @property
+    def tables(self):
+        return self.captures.tables
+
+    @property
+    def species(self) -> str:
+        """What the records call the animals."""
+        tables = self.captures.tables
+        found = "" if tables is None else str(tables.provenance.get("species", ""))
+        return found or super().species
+
+    @property
+    def dates(self) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+        """When the first camera was set and the last one collected, or the ends of the occasions."""
+        tables, occasions = self.captures.tables, self.captures.occasions
+        if tables is not None and tables.deployments["end"].notna().all():
+            return tables.deployments["start"].min(), tables.deployments["end"].max()
+        return (occasions["start"].iloc[0], occasions["end"].iloc[-1]) if len(occasions) else None
+
+    @cached_property
+    def outlines(self) -> tuple:
+        """The regions as shapely polygons in metres of the mask."""
+        return tuple(read_region(file, self.mask.crs)[0] for file in self.regions.values())
+
+    @property
+    def regions(self) -> dict[str, Path]:
+        """Name and file of each area in which animals are counted."""
+        return {region.name: self.folder / region.file for region in self.config.regions}
+
+
+def read(config: CaptureForm, folder: Path) -> CaptureHistory:
+    """Capture histories by the reader of the form's format."""
+    data = config.data
+    if data.format != "secr":
+        return read_captures(config.survey, data, config.occasions, folder)
+    given = {"covariates": data.covariates, "usage": data.usage, "effort_unit": data.effort_unit}
+    options = {name: value for name, value in given.items() if value is not None}
+    found = survey.read_secr(
+        folder / str(data.captures),
+        folder / str(data.traps),
+        detector=config.occasions.kind,
+        crs=config.survey.crs or None,
+        encoding=data.encoding,
+        **options,
+    )
+    if isinstance(found, dict):
+        raise refuse("the captures hold several sessions", "Give each session files of its own", value=list(found))
+    return found
+
+
+def make_mask(config: CaptureForm, folder: Path, captures: CaptureHistory) -> HabitatMask:
+    """The habitat mask of the form: around the detectors, cut to the outline, without the holes, with covariates."""
+    mask = HabitatMask.around(captures, config.mask.buffer, config.mask.spacing)
+    if config.mask.polygon is not None:
+        mask = mask.clip(folder / config.mask.polygon)
+    for hole in config.mask.holes:
+        mask = mask.clip(folder / hole, outside=True)
+    for name, raster in config.mask.covariates.items():
+        mask = mask.with_covariate(name, folder / raster)
+    return mask
+
+
+def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
+    """A detection parameter as rows of estimates, one for each distinct setting of its covariates."""
+    table = fit.predict(parameter).drop_duplicates(ignore_index=True)
+    covariates = [c for c in table.columns if c not in ("estimate", "se", "lower", "upper")]
+    scopes = [", ".join(f"{c} = {row[c]}" for c in covariates) or "all detectors" for _, row in table.iterrows()]
+    known = fit.model.parameters[parameter]
+    unit = known.unit.replace("unit of effort", fit.model.captures.detectors.effort_unit.removesuffix("s"))
+    interval = WALD if known.fixed is None else "fixed"
+    rows = table[["estimate", "se", "lower", "upper"]].assign(rse=table["se"] / table["estimate"])
+    return rows.assign(quantity=parameter, unit=unit, scope=scopes, interval=interval)

@@ -1,0 +1,92 @@
+"""What spatial capture-recapture says, in sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ...models.summary import number, percent
+from ..analysis import Analysis
+from ..words import change, day, whole
+
+FAIR, WEAK = 0.12, 0.20  # relative standard errors from which density is told to be fair, and weak
+
+
+def headline(analysis: Analysis, say) -> str:
+    """Density, and the number of animals in the first region (or the mask)."""
+    density = analysis.told("density", scope(analysis))
+    realised = analysis.told("realised abundance", scope(analysis))
+    animals = analysis.study.config.survey.common_name
+    where = scope(analysis)
+    if not analysis.study.regions:
+        where = say("scope_mask", area=number(analysis.study.mask.area))
+    first = say(
+        "headline",
+        density=number(density["estimate"], 3),
+        density_lower=number(density["lower"], 3),
+        density_upper=number(density["upper"], 3),
+        animals=animals,
+    )
+    second = say("abundance", scope=where, N=whole(realised["estimate"]), N_lower=whole(realised["lower"]),
+                 N_upper=whole(realised["upper"]), animals=animals)  # fmt: skip
+    return f"{first} {second}"
+
+
+def data(analysis: Analysis, say) -> str:
+    """How many animals were seen, where and when."""
+    captures = analysis.study.captures
+    detectors = captures.detectors
+    told = dict(
+        animals_seen=f"{captures.n_animals:,}",
+        detections=f"{captures.n_detections:,}",
+        stations=f"{len(detectors):,}",
+        effort=number(float(np.nansum(detectors.effort))),
+        effort_unit=detectors.effort_unit,
+        spatial=f"{captures.n_spatial_recaptures:,}",
+    )
+    dates = analysis.study.dates
+    return say("data", first=day(dates[0]), last=day(dates[1]), **told) if dates else say("data_undated", **told)
+
+
+def precision(analysis: Analysis, say) -> str:
+    """How precise density is, and what change such surveys could show."""
+    rse = analysis.told("density", scope(analysis))["rse"]
+    if not np.isfinite(rse):
+        return change(rse, say)
+    level = "good" if rse < FAIR else "fair" if rse < WEAK else "weak"
+    return f"{say(f'precision_{level}', rse=percent(rse))} {change(rse, say)}"
+
+
+def lost_days(tables, say) -> str:
+    """The share of camera days lost, and the main reason."""
+    effort = tables.effort()
+    lost = tables.lost()
+    if not len(lost):
+        return say("lost_none")
+    share = effort["lost"].sum() / effort["set"].sum()
+    return say(
+        "lost",
+        set=f"{effort['set'].sum():,.0f}",
+        lost=f"{effort['lost'].sum():,.0f}",
+        share=percent(share),
+        reason=lost["reason"].iloc[0],
+    )
+
+
+def detection(analysis: Analysis, say) -> str:
+    """Detection at the centre of a range, and the distance at which it has halved; empty where it varies."""
+    fit = analysis.fit
+    values = [fit.values[name] for name in fit.model.detection.parameters]
+    if any(np.ptp(v) > 0 for v in values):
+        return ""
+    p = lambda d: float(fit.model.detection.probability_at(d, *(v[0] for v in values)))  # noqa: E731
+    far = 20.0 * float(fit.values["sigma"][0])
+    if not p(0.0) > 0 or p(far) > 0.5 * p(0.0):
+        return ""
+    half = brentq(lambda d: p(d) - 0.5 * p(0.0), 0.0, far)
+    return say("detection", p0=number(p(0.0), 2), half=number(half / 1000, 2))
+
+
+def scope(analysis: Analysis) -> str:
+    """The area of the headline: the first region, or else the habitat mask."""
+    return next(iter(analysis.study.regions), "habitat mask")

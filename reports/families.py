@@ -1,0 +1,8 @@
+"""The kinds of survey that a survey.toml can be about."""
+
+from __future__ import annotations
+
+from .captures.study import CaptureStudy
+from .study import Study
+
+FAMILIES: tuple[type[Study], ...] = (CaptureStudy,)

@@ -1,0 +1,87 @@
+"""[[models]] of the models that survey.toml asks for by name: their keys are the arguments of the model's class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from inspect import Parameter, Signature, signature
+from operator import or_
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
+
+from ..models.model import Model
+from .parts import Part
+
+
+class _Sequence:
+    """Sequences are written as lists and kept as tuples."""
+
+    def __class_getitem__(cls, item):
+        return tuple[item, ...]
+
+
+# What the annotations of the models' classes mean in a form. An array is a list of lists of true and false.
+MEANING = {
+    "Sequence": _Sequence,
+    "Mapping": dict,
+    "np": SimpleNamespace(ndarray=tuple[tuple[bool, ...], ...]),
+    "Any": Any,
+}
+
+
+def part_of(model: type[Model]) -> type[Part]:
+    """The section of the form that asks for `model`: `name`, `model`, and the arguments after the data.
+
+    A trailing underscore (lambda_) is not written in the form.
+    """
+    fields: dict[str, Any] = {"name": (str, ...), "model": (Literal[model.__name__], model.__name__)}
+    extra = "forbid"
+    for argument in arguments(model):
+        if argument.kind is Parameter.VAR_KEYWORD:
+            extra = "allow"  # the model itself refuses names that it does not know
+            continue
+        plain = argument.name.removesuffix("_")
+        alias = plain if plain != argument.name else None
+        fields[argument.name] = (_type(argument.annotation), Field(default=argument.default, alias=alias))
+    base = type("ModelPart", (Part,), {"__module__": __name__, "model_config": ConfigDict(extra=extra)})
+    return create_model(model.__name__, __base__=base, **fields)
+
+
+def arguments(model: type[Model]) -> list[Parameter]:
+    """The arguments of a model after its data, which are those without a default."""
+    return [
+        argument
+        for name, argument in signature(model.__init__).parameters.items()
+        if name != "self" and (argument.default is not Signature.empty or argument.kind is Parameter.VAR_KEYWORD)
+    ]
+
+
+def _type(annotation: object) -> Any:
+    """The type that a form can be checked against; what is not understood is passed on unchecked."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, dict(MEANING))
+    except (NameError, AttributeError, TypeError, SyntaxError):
+        return Any
+
+
+def one_of(models: Sequence[type[Model]], default: str | None = None) -> Any:
+    """The type of an entry of [[models]]: the part of the model that it names, or of the default."""
+    named = [Annotated[part_of(model), Tag(model.__name__)] for model in models]
+    chosen = Discriminator(lambda entry: _get(entry, "model") or default)
+    return Annotated[reduce(or_, named[1:], named[0]), chosen] if len(named) > 1 else part_of(models[0])
+
+
+def _get(entry: object, key: str) -> Any:
+    return entry.get(key) if isinstance(entry, dict) else getattr(entry, key, None)
+
+
+def built(model: type[Model], part: Any, *data) -> Model:
+    """The model of some data with what its part of the form says; what is left out is the model's default."""
+    said = {name: value for name, value in part if name not in ("name", "model")}
+    defaults = {name: field.default for name, field in type(part).model_fields.items()}
+    extra = part.model_extra or {}
+    return model(*data, **{name: value for name, value in said.items() if name in extra or value != defaults[name]})

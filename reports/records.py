@@ -1,0 +1,55 @@
+"""Field records read as a form says: deployments and detections of whatever format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import survey
+from ..survey.captures import CaptureHistory
+from .parts import Occasions, Records, Survey
+
+NAMED_MAPPINGS = ("camtrapR",)  # come with the readers and are no files of the survey
+
+
+def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Path) -> CaptureHistory:
+    """Capture histories by the reader of the format."""
+    how = dict(
+        timezone=about.timezone,
+        species=about.species or None,
+        crs=about.crs,
+        occasion=occasions.length,
+        kind=occasions.kind,
+        day_boundary=occasions.day_boundary,
+        independence=None if occasions.independence == "none" else occasions.independence,
+        outside=occasions.outside,
+        start=occasions.start,
+        end=occasions.end,
+        session_from=occasions.session_from,
+        session=occasions.session,
+        encoding=getattr(data, "encoding", None),
+    )
+    path, beside = files_of(data, folder)
+    readers: dict[str, Any] = {
+        "camtrap-dp": survey.read_camtrap_dp,
+        "field-tables": survey.read_field_tables,
+        "wildlife-insights": survey.read_wildlife_insights,
+    }
+    return readers[data.format](path, **beside, **how)
+
+
+def files_of(data: Records, folder: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The path to read, and the reader's other files (and the order of days and months)."""
+    place = lambda name: None if name is None else folder / name  # noqa: E731
+    beside: dict[str, Any] = {"identities": place(data.identities), "failures": place(data.failures)}
+    if data.format == "field-tables":
+        mapping = data.mapping if data.mapping in NAMED_MAPPINGS else place(data.mapping)
+        beside |= {"mapping": mapping, "deployments": place(data.deployments), "records": place(data.records)}
+        beside["dates"] = data.dates
+    return place(data.path), beside
+
+
+def records_named(data: Records) -> list[str | None]:
+    """Paths of field records in the form."""
+    mapping = data.mapping if data.mapping not in NAMED_MAPPINGS else None
+    return [data.path, data.deployments, data.records, data.identities, data.failures, mapping]
