@@ -174,3 +174,78 @@ def test_simulate_recovers():
     assert np.array_equal(data.states, model.simulate({"phi": 0.8, "p": 0.4}, 5).states)
     fit = model.on(data).fit()
     assert np.all(np.abs(fit.vector - model.at(phi=0.8, p=0.4).vector) < 4 * fit.se)
+
+
+# ---- transients, and animals that differ ---------------------------------------------------------------------------
+
+
+def test_transients_are_a_lower_survival_of_the_newly_met():
+    """Pradel et al. 1997: the first interval's survival is (1 - tau) phi."""
+    h = histories(4, n=30, losses=True, gaps=True)
+    new = CJS(h, "~ new", "~ t")
+    vector = np.array([1.0, -0.7, *point(new)[2:]])
+    phi, first = 1 / (1 + math.exp(-1.0)), 1 / (1 + math.exp(-0.3))
+    explicit = CJS(h, "~ 1", "~ t", tau="~ 1")
+    tau = 1 - first / phi
+    again = np.concatenate([[1.0], vector[2:], [math.log(tau / (1 - tau))]])
+    assert explicit.loglik(again) == pytest.approx(new.loglik(vector), rel=1e-12)
+
+
+MORE = [
+    {"tau": "~ sex"},
+    {"tau": "~ cohort", "individual": "p"},
+    {"individual": "phi"},
+    {"individual": ("phi", "p"), "tau": 0.2, "nodes": 7},
+]
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("gaps", [False, True])
+def test_gradient_of_transients_and_differences(more, gaps):
+    model = CJS(histories(3, losses=gaps, gaps=gaps), "~ sex", "~ t", **more)
+    assert_gradient(model, point(model))
+
+
+def test_differences_are_an_integral_over_animals():
+    """Against a fine sum over the normal density, animal by animal."""
+    h = histories(5, n=15, gaps=True)
+    model = CJS(h, individual="p", tau="~ 1", nodes=40)
+    values = {"phi": 0.8, "p": 0.4, "tau": 0.1, "sigma_p": 1.3}
+    z = np.linspace(-8, 8, 801)
+    w = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
+    p = 1 / (1 + np.exp(-(math.log(0.4 / 0.6) + 1.3 * z)))
+    slow = 0.0
+    for states, k in zip(h.states.tolist(), h.frequency, strict=True):
+        if np.flatnonzero(np.array(states) > 0)[0] == h.n_occasions - 1:
+            continue
+        at = [oracle.cjs_history(states, [0.8] * 4, [v] * 5, False) for v in p]
+        again = (np.array(states) > 0).sum() > 1
+        slow += k * math.log(0.9 * float(w @ at) + (0.0 if again else 0.1))
+    assert model.at(**values).loglik == pytest.approx(slow, abs=1e-6)
+    assert "use nodes=4" in str(CJS(h, individual="p", nodes=2).at(phi=0.8, p=0.4, sigma_p=3.0).verdict)
+
+
+def test_recovers_transients_and_differences():
+    h = EncounterHistory(np.eye(8, dtype=int)[:7], frequency=[120] * 7)
+    model = CJS(h, tau="~ 1", individual="p")
+    truth = {"phi": 0.85, "p": 0.4, "tau": 0.3, "sigma_p": 1.0}
+    fit = model.on(model.simulate(truth, 2)).fit()
+    assert fit.verdict.good
+    assert np.all(np.abs(fit.vector - model.at(**truth).vector) < 4 * fit.se)
+    assert CJS(fit.model.history).fit().values["phi"][0] < 0.8
+    assert fit.derive()["quantity"].tolist() == ["survival", "detection", "transients", "differences in detection"]
+
+
+def test_animals_that_do_not_differ_are_said_to():
+    h = EncounterHistory(np.eye(8, dtype=int)[:7], frequency=[60] * 7)
+    data = CJS(h).simulate({"phi": 0.8, "p": 0.5}, 0)
+    fit, plain = CJS(data, individual="p").fit(), CJS(data).fit()
+    assert "sigma_p (estimated as 0) is at a boundary" in str(fit.verdict)
+    assert fit.loglik == pytest.approx(plain.loglik, abs=1e-6)
+    np.testing.assert_allclose(fit.se[:2], plain.se, rtol=1e-3)
+
+
+def test_words_of_differences():
+    with pytest.raises(SurveyError, match="individual is not known"):
+        CJS(histories(1), individual="tau")
+    assert repr(CJS(histories(1), individual="p")) == "CJS(phi ~ 1, p ~ 1; animals differ in p)"

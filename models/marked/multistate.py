@@ -156,10 +156,10 @@ class Multistate(MarkedModel[MultistateFit]):
 
     def _along(self, start: int, stop: int | None = None) -> dict:
         """Covariates of animals and of the occasions from `start` on, T - 1 of them by default."""
-        h, stop = self.history, self.history.n_occasions - 1 + start if stop is None else stop
-        known = by_axis(0, self.groups) | by_axis(1, occasion_factors(np.arange(1 + start, 1 + stop)))
+        h, end = self.history, self.history.n_occasions - 1 + start if stop is None else stop
+        known = by_axis(0, self.groups) | by_axis(1, occasion_factors(np.arange(1 + start, 1 + end)))
         if len(h.occasions):
-            known |= by_axis(1, h.occasions.iloc[start:stop].reset_index(drop=True))
+            known |= by_axis(1, h.occasions.iloc[start:end].reset_index(drop=True))
         return known
 
     def _check(self) -> None:
@@ -192,7 +192,7 @@ class Multistate(MarkedModel[MultistateFit]):
             odds[:, :, *np.nonzero(self.free)] = values["psi"][self.layouts["psi"].index]
         return odds / odds.sum(axis=3, keepdims=True)
 
-    def evaluate(self, values, gradient):
+    def evaluate(self, values, gradient) -> tuple[float, Mapping[str, np.ndarray] | None]:
         phi, p, psi = (np.ascontiguousarray(a) for a in self.cells(values))
         log_rows = np.empty(len(self.seen))
         d_phi, d_p, d_psi = np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi)

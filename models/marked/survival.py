@@ -14,11 +14,19 @@ from ..fit import Fit
 from ..kernels.survival import cormack_jolly_seber
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, scopes, used_covariates
-from .layout import build, lay_out, occasion_factors, profiles
+from .base import MarkedModel, by_axis, one_of, scopes, used_covariates
+from .individual import ROUGH, Shift, mixed, normal_nodes, shifted
+from .layout import Layout, build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
-NAMES = ("t", "T", "age", "cohort")
+NAMES = ("t", "T", "age", "new", "cohort")
+QUANTITIES = {
+    "phi": "survival",
+    "p": "detection",
+    "tau": "transients",
+    "sigma_phi": "differences in survival",
+    "sigma_p": "differences in detection",
+}
 
 
 class CJS(MarkedModel[Fit]):
@@ -29,8 +37,15 @@ class CJS(MarkedModel[Fit]):
     history : EncounterHistory; states above 1 count as met, intervals are in `history.interval_unit`
     phi : formula of survival per unit of time from occasion t to t + 1, over animal and occasion covariates (of
         occasion t), `t` (factor), `T` (number, occasion 1 is 0), `age` (occasions since the first encounter, the first
-        interval is 0) and `cohort` (factor, occasion of the first encounter); or a number
+        interval is 0), `new` (1 in the first interval after the first encounter, else 0) and `cohort` (factor, occasion
+        of the first encounter); or a number
     p : formula of detection on occasion t + 1, over the same (covariates of occasion t + 1, `age` from 1); or a number
+    tau : formula of the proportion of transients among animals met for the first time, over animal covariates and
+        `cohort`: they leave at once and for good (Pradel et al. 1997); none by default. phi is then that of residents.
+        The same likelihood as phi "~ new", but tau cannot be below 0.
+    individual : "phi", "p" or both, which have a normal effect of each animal on the logit scale, with the standard
+        deviations sigma_phi and sigma_p (Gimenez & Choquet 2010); phi and p are then those of an animal in the middle
+    nodes : of the Gauss-Hermite quadrature over each effect; the verdict says when they are too few
 
     Notes
     -----
@@ -44,14 +59,27 @@ class CJS(MarkedModel[Fit]):
     SurveyError : fewer than two occasions, nobody met before the last occasion, a formula or name is wrong
     """
 
-    def __init__(self, history: EncounterHistory, phi: str | float = "~ 1", p: str | float = "~ 1"):
+    def __init__(
+        self,
+        history: EncounterHistory,
+        phi: str | float = "~ 1",
+        p: str | float = "~ 1",
+        *,
+        tau: str | float | None = None,
+        individual: str | Sequence[str] = (),
+        nodes: int = 20,
+    ):
+        individual = (individual,) if isinstance(individual, str) else tuple(individual)
+        for name in individual:
+            one_of("individual", name, ("phi", "p"))
         if history.n_occasions < 2 or not (history.first < history.n_occasions - 1).any():
             raise refuse("survival needs animals met before the last occasion", "Give more occasions")
         if not (history.intervals > 0).all():
             raise refuse("occasions of one primary period are 0 apart", "Use RobustDesign, or collapse them first")
         self.history = history
-        self.formulas = {"phi": phi, "p": p}
-        self.options = {}
+        self.formulas = {"phi": phi, "p": p} | ({} if tau is None else {"tau": tau})
+        self.individual, self.nodes = individual, nodes
+        self.options = {"individual": individual, "nodes": nodes} if individual else {}
         self._arrange()
 
     def _arrange(self) -> None:
@@ -69,13 +97,24 @@ class CJS(MarkedModel[Fit]):
             if len(history.occasions):
                 known |= by_axis(1, history.occasions.iloc[start : T - 1 + start].reset_index(drop=True))
             known["age"] = (None, pd.Series((age + start).ravel().astype(float)))
+            known["new"] = (None, pd.Series((age == 0).ravel().astype(float)))
             self.layouts[name] = lay_out(self.formulas[name], shape, known, alive)
+        if "tau" in self.formulas:
+            of_animals = by_axis(0, self.groups) | {"cohort": (0, cohort)}
+            released = np.asarray(first) < T - 1
+            self.layouts["tau"] = lay_out(self.formulas["tau"], shape[:1], of_animals, released)
         unit = f"probability per {history.interval_unit}"
         words = {
             "phi": ("logit", unit, "probability to survive and stay"),
             "p": ("logit", "probability per occasion", "probability that a living animal is met"),
+            "tau": ("logit", "proportion", "transients among animals met for the first time"),
         }
-        self.parameters = ParameterSet([build(n, self.formulas[n], self.layouts[n], *words[n]) for n in self.formulas])
+        made = [build(n, self.formulas[n], self.layouts[n], *words[n]) for n in self.formulas]
+        for name in self.individual:
+            one = self.layouts[f"sigma_{name}"] = Layout(pd.DataFrame(index=[0]), np.zeros(1, np.int32))
+            what = ("log", "standard deviation on the logit scale", f"how much animals differ in {name}")
+            made.append(build(f"sigma_{name}", "~ 1", one, *what))
+        self.parameters = ParameterSet(made)
         self._spread_by_interval()
         self._rows()
 
@@ -102,27 +141,74 @@ class CJS(MarkedModel[Fit]):
         self.met = np.ascontiguousarray(different[:, 2:].astype(np.int8))
         self.first = (self.met > 0).argmax(axis=1).astype(np.int64)
         self.last = (self.met.shape[1] - 1 - (self.met[:, ::-1] > 0).argmax(axis=1)).astype(np.int64)
+        self.points, self.log_weight = normal_nodes(self.nodes, len(self.individual))
 
     # ---- likelihood -------------------------------------------------------------------------------------------
 
     def evaluate(self, values, gradient):
-        survival = np.clip(values["phi"], TINY, 1.0)
-        p = np.clip(values["p"], TINY, 1.0 - 1e-16)
-        over = survival[self._phi_row] ** self._length
-        log_rows, d_over, d_p = np.empty(len(self.met)), np.zeros(len(over)), np.zeros(len(p))
-        at = (self.met, self.first, self.last, self.lost, self.row_profile, self.phi_index, self.p_index)
-        cormack_jolly_seber(*at, np.maximum(over, TINY), p, self.frequency, log_rows, d_over, d_p)
+        survival, p = np.clip(values["phi"], TINY, 1.0), np.clip(values["p"], TINY, 1.0 - 1e-16)
+        if not self.individual and "tau" not in values:
+            log_rows, d_phi, d_p = self._residents(survival, p, self.frequency)
+            return float(self.frequency @ log_rows), {"phi": d_phi, "p": d_p} if gradient else None
+        log_nodes = np.array([self._residents(*self._at(values, z), self.frequency)[0] for z in self.points])
+        log_resident, share = mixed(log_nodes, self.log_weight)
+        log_rows, stays, adjoints = self._with_transients(values, log_resident)
         loglik = float(self.frequency @ log_rows)
         if not gradient:
             return loglik, None
+        by = {"phi": Shift(survival), "p": Shift(p)}
+        for z, weight in zip(self.points, share * stays * self.frequency, strict=True):
+            moved = self._at(values, z)
+            _, *d = self._residents(*moved, weight)
+            for name, at, change in zip(by, moved, d, strict=True):
+                by[name].add(change, at, z[self.individual.index(name)] if name in self.individual else 0.0)
+        for name, shift in by.items():
+            adjoints[name] = shift.by_probability
+            if name in self.individual:
+                adjoints[f"sigma_{name}"] = np.array([shift.by_sigma])
+        return loglik, adjoints
+
+    def _residents(self, survival, p, weight) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """log Pr of the rows when all animals are alike and stay, and the derivatives of their weighted sum."""
+        over = survival[self._phi_row] ** self._length
+        log_rows, d_over, d_p = np.empty(len(self.met)), np.zeros(len(over)), np.zeros(len(p))
+        at = (self.met, self.first, self.last, self.lost, self.row_profile, self.phi_index, self.p_index)
+        cormack_jolly_seber(*at, np.maximum(over, TINY), p, weight.astype(float), log_rows, d_over, d_p)
         slope = self._length * survival[self._phi_row] ** (self._length - 1.0)
-        return loglik, {"phi": np.bincount(self._phi_row, d_over * slope, len(survival)), "p": d_p}
+        return log_rows, np.bincount(self._phi_row, d_over * slope, len(survival)), d_p
+
+    def _at(self, values, z) -> tuple[np.ndarray, np.ndarray]:
+        """phi and p of an animal whose effects are z standard deviations."""
+        found = []
+        for name, top in (("phi", 1.0), ("p", 1.0 - 1e-16)):
+            value = np.clip(values[name], TINY, top)
+            if name in self.individual:
+                value = shifted(value, float(values[f"sigma_{name}"][0]) * z[self.individual.index(name)])
+            found.append(value)
+        return found[0], found[1]
+
+    def _with_transients(self, values, log_resident):
+        """log Pr [R] of residents and transients together, the share [R] of the residents in it, derivatives by tau.
+
+        A transient is never met again: (1 - tau) Pr(history of a resident) + tau, the last only if it was not.
+        """
+        if "tau" not in values:
+            return log_resident, np.ones(len(log_resident)), {}
+        index = self.layouts["tau"].index[self.row_profile]
+        tau, resident, gone = values["tau"][index], np.exp(log_resident), self.last == self.first
+        log_rows = np.where(
+            gone, np.log(tau + (1.0 - tau) * resident), np.log1p(-np.minimum(tau, 1.0 - 1e-16)) + log_resident
+        )
+        stays = np.where(gone, (1.0 - tau) * np.exp(log_resident - log_rows), 1.0)
+        by_tau = np.where(gone, (1.0 - resident) * np.exp(-log_rows), -1.0 / np.maximum(1.0 - tau, 1e-16))
+        return log_rows, stays, {"tau": np.bincount(index, self.frequency * by_tau, len(values["tau"]))}
 
     def start(self):
         last = self.last > self.first
         returned = float(self.frequency @ last) / max(float(self.frequency.sum()), 1.0)
         length = float(self.history.intervals.mean())
-        return self.parameters.start({"phi": np.clip(returned + 0.1, 0.1, 0.9) ** (1.0 / length), "p": 0.6})
+        values = {"phi": np.clip(returned + 0.1, 0.1, 0.9) ** (1.0 / length), "p": 0.6, "tau": 0.1}
+        return self.parameters.start(values | {"sigma_phi": 0.5, "sigma_p": 0.5})
 
     @property
     def sample_size(self) -> int:
@@ -149,29 +235,35 @@ class CJS(MarkedModel[Fit]):
     # ---- what follows from a fit ------------------------------------------------------------------------------
 
     def derive(self, fit, interval):
-        """Survival and detection for every combination of their covariates."""
+        """Survival, detection and transients for every combination of their covariates, and how animals differ."""
         rows = []
-        for name in ("phi", "p"):
+        for name in self.parameters.names:
             p = self.parameters[name]
             frame = self.predict(fit, name, None)
             for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
-                quantity = "survival" if name == "phi" else "detection"
                 numbers = (r.estimate, r.se, r.lower, r.upper)
-                rows.append(Estimate(quantity, p.unit, words, *numbers, f"95% Wald on the {p.link.name}"))
+                rows.append(Estimate(QUANTITIES[name], p.unit, words, *numbers, f"95% Wald on the {p.link.name}"))
         return table(rows)
 
     def remarks(self, fit):
-        """The last survival and detection when only their product is known."""
-        found = self._last_product(fit)
-        if found is None:
-            return ()
-        value, se = found
-        words = f"Of the last phi and the last p only the product is determined: {value:.4f} (standard error {se:.4f})"
-        return (Remark(Outcome.IMPRECISE, words),)
+        """The last survival and detection when only their product is known; a quadrature that is too coarse."""
+        found, remarks = self._last_product(fit), []
+        if found is not None:
+            words = "Of the last phi and the last p only the product is determined: {:.4f} (standard error {:.4f})"
+            remarks.append(Remark(Outcome.IMPRECISE, words.format(*found)))
+        if self.individual:
+            finer = type(self)(self.history, **self.formulas, individual=self.individual, nodes=2 * self.nodes)
+            error = abs(finer.loglik(fit.vector) - fit.loglik)
+            if error > ROUGH:
+                words = (
+                    f"The integral over animals is off by {error:.2g} in the log-likelihood: use nodes={2 * self.nodes}"
+                )
+                remarks.append(Remark(Outcome.IMPRECISE, words))
+        return tuple(remarks)
 
     def _last_product(self, fit) -> tuple[float, float] | None:
         """phi p of the last interval with its standard error, when neither phi nor p has one of its own."""
-        if self.formulas_fixed or fit.determined is None or not fit.determined.directions.size:
+        if self.formulas_fixed or self.individual or fit.determined is None or not fit.determined.directions.size:
             return None
         g = int(self.row_profile[self.first.argmax()])
         J, product = np.zeros((3, self.parameters.size)), 1.0
@@ -187,6 +279,10 @@ class CJS(MarkedModel[Fit]):
         confounded = np.isnan(variance[:2]).all() and np.isfinite(variance[2])
         return (float(product), float(product * np.sqrt(variance[2]))) if confounded else None
 
+    def __repr__(self) -> str:
+        differ = f"; animals differ in {' and '.join(self.individual)})" if self.individual else ")"
+        return super().__repr__()[:-1] + differ
+
     @property
     def formulas_fixed(self) -> bool:
         """True when phi or p is fixed at a number."""
@@ -199,14 +295,17 @@ class CJS(MarkedModel[Fit]):
         history, T = self.history, self.history.n_occasions
         animal = np.repeat(np.arange(len(history.states)), history.frequency)
         profile, first = self.profile[animal], history.first[animal]
-        over = (at["phi"][self._phi_row] ** self._length)[self.phi_index]
+        effect = {n: float(at[f"sigma_{n}"][0]) * rng.normal(size=len(animal)) for n in self.individual}
+        tau = at["tau"][self.layouts["tau"].index[profile]] if "tau" in at else 0.0
         states = np.where(history.states[animal] < 0, -1, 0).astype(np.int8)
         states[np.arange(len(animal)), first] = 1
-        alive = np.ones(len(animal), bool)
+        alive = rng.random(len(animal)) >= tau
         for t in range(T - 1):
             since = first <= t
-            alive &= ~since | (rng.random(len(animal)) < over[profile, t])
-            seen = since & alive & (rng.random(len(animal)) < at["p"][self.p_index[profile, t]])
+            phi, p = at["phi"][self.layouts["phi"].index[profile, t]], at["p"][self.p_index[profile, t]]
+            phi, p = (shifted(v, effect[n]) if n in effect else v for n, v in (("phi", phi), ("p", p)))
+            alive &= ~since | (rng.random(len(animal)) < phi ** history.intervals[t])
+            seen = since & alive & (rng.random(len(animal)) < p)
             states[:, t + 1] = np.where(seen & (states[:, t + 1] == 0), 1, states[:, t + 1])
         animals = history.animals.iloc[animal].set_axis([str(i + 1) for i in range(len(animal))], axis=0)
         return EncounterHistory(
