@@ -20,9 +20,11 @@ from .independence import Independence
 from .ledger import Ledger
 from .live_dead import LiveDeadHistory, read_live_dead_inp
 from .monitored import MonitoredAnimals
+from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.secr_text import read_secr
+from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .tables import SurveyTables
 from .verify import Findings, verify
@@ -48,10 +50,15 @@ __all__ = [
     "fieldwork",
     "lay_out",
     "read_camtrap_dp",
+    "read_encounters",
+    "read_fates",
     "read_field_tables",
+    "read_histories",
     "read_inp",
     "read_live_dead_inp",
+    "read_matrix",
     "read_secr",
+    "read_visits",
     "read_wildlife_insights",
     "suggest_utm",
     "tables_from_camtrap_dp",

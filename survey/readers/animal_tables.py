@@ -1,0 +1,196 @@
+"""Marked animals from plain tables: encounters, histories, and the fates of collared animals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from ..encounters import MISSING, EncounterHistory
+from ..errors import Problems, refuse
+from ..monitored import MonitoredAnimals
+from .plain import covariates, in_file, labels, only_once, open_table
+
+
+def read_encounters(
+    path: str | Path,
+    *,
+    occasions: str | Path | None = None,
+    animals: str | Path | None = None,
+    encoding: str | None = None,
+    **more,
+) -> EncounterHistory:
+    """Encounter histories from a table with one row per encounter.
+
+    Parameters
+    ----------
+    path : CSV or Excel file with `animal` and `occasion`, and where there are such `state` (1, 2, …) and `removed`
+    occasions : table with `occasion`, all of them in order, also those without encounters, and covariates; those met,
+        sorted, by default
+    animals : table with `animal` and covariates
+    more : `intervals`, `interval_unit`, as for `EncounterHistory`
+
+    Raises
+    ------
+    SurveyError : missing columns, encounters on occasions that are not listed, two states of one animal on one
+        occasion, …; all bad rows at once
+    """
+    bad = Problems()
+    table = open_table(path, bad, None, encoding)
+    if not table.require("animal", "occasion"):
+        bad.raise_any()
+    frame: dict = {"animal": table.text("animal", required=True), "occasion": labels(table, "occasion")}
+    if table.has("state"):
+        frame["state"] = table.number("state", required=True, low=1, high=99, whole=True)
+        unlike = pd.DataFrame(frame).groupby(["animal", "occasion"])["state"].transform("nunique").to_numpy() > 1
+        for i in np.flatnonzero(unlike):
+            what = f"{frame['animal'][i]!r} was met in two states on occasion {frame['occasion'][i]}"
+            table.fault(i, what, "Keep one", int(frame["state"][i]))
+    if table.has("removed"):
+        frame["removed"] = table.flag("removed")
+    known = read_occasions(occasions, bad, encoding)
+    if known is not None:
+        for i in [i for i, occasion in enumerate(frame["occasion"]) if occasion not in set(known.index)]:
+            fix = f"Add it to {Path(str(occasions)).name}, or correct it"
+            table.fault(i, "the occasion is not in the table of occasions", fix, frame["occasion"][i])
+    who = read_animals(animals, bad, encoding)
+    bad.raise_any()
+    rows = pd.DataFrame(frame)
+    rows = rows.astype({"state": int}) if "state" in rows else rows
+    with in_file(path):
+        return EncounterHistory.from_table(rows, known, who, **more)
+
+
+def read_histories(
+    path: str | Path,
+    *,
+    occasions: Sequence[str] | None = None,
+    encoding: str | None = None,
+    **more,
+) -> EncounterHistory:
+    """Encounter histories from a table with one row per animal.
+
+    Parameters
+    ----------
+    path : CSV or Excel file with `animal` (it may be missing), optionally `frequency` and `removed`, a column for each
+        occasion (0 not met, 1 met, 2, 3, … met in other states; empty or a dot: nobody looked), and covariates
+    occasions : headings of the occasions in order; by default all headings that are whole numbers, such as years
+    more : `intervals`, `interval_unit`, as for `EncounterHistory`
+
+    Raises
+    ------
+    SurveyError : no columns of occasions, values that are no states, animals given twice; all bad rows at once
+    """
+    bad = Problems()
+    table = open_table(path, bad, None, encoding)
+    headings = table.sheet.headings
+    chosen = list(occasions) if occasions is not None else [h for h in headings if h.isdigit()]
+    if not chosen:
+        fix = "Name them with occasions, or call them by whole numbers such as years"
+        raise refuse("there are no columns of occasions", fix, file=path, row=1, value=headings[:12])
+    if not table.require(*chosen):
+        bad.raise_any()
+    states = np.column_stack([_states(table, heading) for heading in chosen])
+    names = table.text("animal") if table.has("animal") else np.array([str(i + 1) for i in range(len(table))], object)
+    table.unique("animal", names) if table.has("animal") else None
+    for i in np.flatnonzero(~(states > 0).any(axis=1)):
+        table.fault(i, "the animal was never met", "Leave its row out", names[i])
+    frequency = table.number("frequency", required=True, low=0, whole=True) if table.has("frequency") else None
+    removed = table.flag("removed") if table.has("removed") else None
+    who = covariates(table, "animal", "frequency", "removed", *chosen).set_axis(pd.Index(names), axis=0)
+    bad.raise_any()
+    with in_file(path):
+        return EncounterHistory(states, frequency, removed, who, **more)
+
+
+def _states(table, heading: str) -> np.ndarray:
+    text = np.where(table.text(heading) == ".", "", table.text(heading))
+    number = pd.to_numeric(pd.Series(np.where(text == "", MISSING, text)), errors="coerce").to_numpy(float)
+    wrong = ~((number >= MISSING) & (number < 100) & (number == np.floor(number)))
+    for i in np.flatnonzero(wrong):
+        table.fault(i, f"occasion {heading} must be 0, 1, a state or empty", "Correct the value", text[i])
+    return np.where(wrong, 0, number).astype(int)
+
+
+def read_fates(
+    path: str | Path,
+    length: float | str,
+    *,
+    begin: str | float | None = None,
+    encoding: str | None = None,
+    period: str = "period",
+) -> MonitoredAnimals:
+    """Fates of collared or released animals from a table with one row per animal.
+
+    Parameters
+    ----------
+    path : CSV or Excel file with `animal`, `entry`, `exit` (local dates, or numbers such as weeks since release) and
+        `died` (yes or no: at `exit`; no means that monitoring ended), and covariates
+    length : of a period: a number, or for dates such as "7 days"
+    begin : of the first period; the first entry by default
+    period : what a period is, such as "week"
+
+    Raises
+    ------
+    SurveyError : missing columns, dates that cannot be read, an exit before the entry, animals given twice; all bad
+        rows at once
+    """
+    bad = Problems()
+    table = open_table(path, bad, None, encoding)
+    if not table.require("animal", "entry", "exit", "died"):
+        bad.raise_any()
+    names = table.text("animal", required=True)
+    table.unique("animal", names)
+    dated = isinstance(length, str)
+    zone = ZoneInfo("UTC")
+    read = (lambda name: table.time(name, zone, required=True)) if dated else lambda n: table.number(n, required=True)
+    entry, exit = read("entry"), read("exit")
+    table.text("died", required=True)
+    died = table.flag("died")
+    for i in np.flatnonzero(np.asarray(exit < entry)):
+        table.fault(i, "the exit is before the entry", "Correct one of the two", table.text("exit")[i])
+    try:
+        step = pd.Timedelta(length) if dated else float(length)
+        positive = step > (pd.Timedelta(0) if dated else 0)
+    except ValueError:
+        positive = False
+    if not positive:
+        bad.add(
+            "this is no length of a period", "Write e.g. '7 days', or a number when entries are numbers", value=length
+        )
+    bad.raise_any()
+    frame = pd.DataFrame({"animal": names, "entry": entry, "exit": exit, "died": died})
+    who = covariates(table, "animal", "entry", "exit", "died")
+    start = pd.Timestamp(begin, tz="UTC") if dated and begin is not None else begin
+    with in_file(path):
+        return MonitoredAnimals.from_table(pd.concat([frame, who], axis=1), length, begin=start, period=period)
+
+
+# ---- the tables beside --------------------------------------------------------------------------------------------
+
+
+def read_occasions(path: str | Path | None, bad: Problems, encoding: str | None = None) -> pd.DataFrame | None:
+    """Covariates of occasions, indexed by their names in order; None without a table."""
+    if path is None:
+        return None
+    table = open_table(path, bad, None, encoding)
+    if not table.require("occasion"):
+        return None
+    names = labels(table, "occasion")
+    only_once(table, {"occasion": names}, "this occasion")
+    return covariates(table, "occasion").set_axis(pd.Index(names, name="occasion"), axis=0)
+
+
+def read_animals(path: str | Path | None, bad: Problems, encoding: str | None = None) -> pd.DataFrame | None:
+    """Covariates of animals, indexed by their names; None without a table."""
+    if path is None:
+        return None
+    table = open_table(path, bad, None, encoding)
+    if not table.require("animal"):
+        return None
+    names = table.text("animal", required=True)
+    table.unique("animal", names)
+    return covariates(table, "animal").set_axis(pd.Index(names, name="animal"), axis=0)
