@@ -31,8 +31,9 @@ class CaptureHistory:
         (True: the animal did not return to the population after this detection). Repeated rows are summed.
         `file` and `row` say where a detection was read; they are used in messages and not kept.
     detectors : Detectors
-    animals : DataFrame indexed by animal name with covariates such as `sex`, optional
-    occasions : DataFrame of S rows with `start` and `end`, optional
+    animals : DataFrame indexed by animal name with covariates such as `sex` (any columns), optional; an animal that
+        is not in it, and an empty cell, are not known
+    occasions : DataFrame of S rows with `start` and `end` and covariates of the occasions, optional
     session : name of the survey
     ledger : where each record of the source went
     tables : the tables that these histories were made from, for reports

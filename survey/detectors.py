@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,11 +38,14 @@ class Detectors:
     crs : projected coordinate reference system (anything pyproj understands); None for local metres, e.g. a
         simulated or a classic data set whose projection was never recorded
     covariates : DataFrame of K rows, optional: in the order of `id`, or indexed by these names in any order
+    varying : covariates that change between occasions, optional: name -> values [S, K]; an array with its columns in
+        the order of `id`, or a DataFrame with the names of the detectors as columns, in any order. Missing values are
+        allowed where a detector was not used.
 
     Raises
     ------
     SurveyError : duplicate names, coordinates that are not finite or look like degrees, negative effort,
-        effort of another shape, an unknown kind. All faults at once.
+        effort or covariates of another shape, an unknown kind. All faults at once.
     """
 
     id: tuple[str, ...]
@@ -52,6 +56,7 @@ class Detectors:
     crs: CRS | Any = None  # whatever pyproj understands goes in; a CRS or None is kept
     effort_unit: str = "camera days"
     covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    varying: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         settle(
@@ -67,6 +72,7 @@ class Detectors:
         bad.raise_any()
         self._check_effort(bad)
         settle(self, covariates=_covariates(self.covariates, self.id, bad))
+        settle(self, varying={str(name): self._varying(str(name), v, bad) for name, v in self.varying.items()})
         bad.raise_any()
 
     def _check_names_and_places(self, bad: Problems) -> None:
@@ -108,6 +114,27 @@ class Detectors:
             )
         if not np.any(self.effort > 0):
             bad.add("no detector has any effort", "Check the dates of the deployments and their failures")
+
+    def _varying(self, name: str, values: Any, bad: Problems) -> np.ndarray:
+        """[S, K] in the order of the detectors: float, or object for words."""
+        what = f"the covariate {name!r} that changes between occasions"
+        if name in self.covariates:
+            bad.add(f"{what} is also one that does not", "Give one of them another name", value=name)
+        if isinstance(values, pd.DataFrame) and not values.columns.equals(pd.RangeIndex(len(self))):
+            values = values.set_axis(values.columns.astype(str), axis=1)
+            missing = sorted(set(self.id) - set(values.columns))
+            if missing or values.columns.has_duplicates:
+                bad.add(f"{what} needs one column per detector, by its name", "Give each one column", value=missing[:5])
+                return fixed(np.empty((0, 0)), float)
+            values = values[list(self.id)]
+        array = np.asarray(values)
+        if array.shape != self.effort.shape:
+            bad.add(
+                f"{what} does not have one row per occasion and one column per detector",
+                value=array.shape,
+                fix=f"Give values[{self.effort.shape[0]}, {self.effort.shape[1]}]",
+            )
+        return fixed(array, float if array.dtype.kind in "biuf" else object)
 
     def __len__(self) -> int:
         return len(self.id)
@@ -153,6 +180,8 @@ class Detectors:
             and (self.id, self.kind, self.crs, self.effort_unit) == (other.id, other.kind, other.crs, other.effort_unit)
             and all(same(getattr(self, name), getattr(other, name)) for name in ("x", "y", "effort"))
             and self.covariates.equals(other.covariates)
+            and self.varying.keys() == other.varying.keys()
+            and all(pd.DataFrame(v).equals(pd.DataFrame(other.varying[name])) for name, v in self.varying.items())
         )
 
     def __repr__(self) -> str:
@@ -168,7 +197,7 @@ class Detectors:
                 "effort": f"{np.nansum(self.effort):,.4g} {self.effort_unit}",
                 "mean distance to the nearest detector": f"{self.spacing:,.4g} m",
                 "CRS": "local metres" if self.crs is None else self.crs.to_string(),
-                "covariates": ", ".join(map(str, self.covariates.columns)) or "none",
+                "covariates": ", ".join([*map(str, self.covariates.columns), *self.varying]) or "none",
             },
         )
 

@@ -1,13 +1,17 @@
 """Captures, mask and formulas to the arrays of a `SpatialProblem`.
 
-The detection parameters are formulas on the dims occasion and detector. Their distinct design rows are found once;
-a detector carries one pass per distinct row and not one per occasion; occasions that are alike in effort and rows are
-one field. Collapsing never changes the log-likelihood, which is that of the data by occasion.
+The detection parameters are formulas on the dims occasion, detector and learned state. Their distinct design rows are
+found once; a detector carries one pass per distinct row and not one per occasion; occasions that are alike in effort
+and rows are one field. Collapsing never changes the log-likelihood, which is that of the data by occasion.
+
+An animal that has learned everywhere (`b`, `B`) divides its occasions between the fields of the naive and of the
+learned rows. One that has learned of single detectors (`bk`, `Bk`) has personal exposure: less of the naive pass there,
+more of the learned one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +20,8 @@ from scipy.special import gammaln
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
-from .problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
+from .learned import LEARNED, Learned
+from .problem import BINARY, COUNT, MULTI, Personal, Raster, SpatialProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,11 @@ class Arranged:
 
     problem: SpatialProblem
     rows: pd.DataFrame  # R rows: covariates of each distinct parameter row
-    row_of: np.ndarray  # int [S, K]: the parameter row of each occasion and detector
+    code: (
+        np.ndarray
+    )  # int [S, K]: the distinct set of covariates, learned responses aside, at each occasion and detector
+    covariates: pd.DataFrame  # one row per code
+    learned: Learned
     constant: float  # terms that depend on the data alone
 
 
@@ -52,43 +61,102 @@ def arrange(
     """
     detectors = captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)  # [S, K]
-    row_of, rows = _distinct_rows(captures, variables)
-    kind = _event_kind(detectors.kind, counts)
-    summed = kind != MULTI and not captures.detections["removed"].any()
-    classes, members = _fields(effort, row_of, summed)
-    void = np.ones(1) if summed else np.bincount(classes).astype(float)
-    passes, pass_of = _passes(row_of, effort)
-    entries = _entries(classes, members, effort, pass_of)
-    events, constant = _events(captures, effort, pass_of, classes, kind)
+    code, covariates = _distinct(captures, variables)
+    learned = Learned.of(captures, variables)
+    grid = _Grid(captures, effort, code, learned, _event_kind(detectors.kind, counts))
+    fields, entries = grid.fields(), grid.entries()
+    deviations = grid.deviations()
+    rows = np.unique(np.concatenate([entries["row"], deviations["naive"], deviations["row"]]))
+    passes = _Passes.of(entries, deviations)
+    events, captured_alone, constant = _events(grid, passes, deviations, counts)
     problem = SpatialProblem(
         raster=raster_of(mask),
         detection=detection,
-        pass_x=detectors.x[passes[:, 0]],
-        pass_y=detectors.y[passes[:, 0]],
-        pass_row=passes[:, 1],
+        pass_x=detectors.x[passes.detector],
+        pass_y=detectors.y[passes.detector],
+        pass_row=np.searchsorted(rows, passes.row),
         n_rows=len(rows),
         entry_field=entries["field"].to_numpy(),
-        entry_pass=entries["pass"].to_numpy(),
+        entry_pass=passes.find(entries["detector"], entries["row"]),
         entry_exposure=entries["exposure"].to_numpy(),
-        void_weight=void,
-        weight=_weights(captures, classes, void),
+        void_weight=fields.void,
+        weight=fields.weight,
+        personal=_personal(grid, passes, deviations, captured_alone),
         **events,
     )
-    return Arranged(problem, rows, row_of, constant - _log_multiplicities(captures))
+    frame = covariates.iloc[rows // learned.states].reset_index(drop=True)
+    frame = pd.concat([frame, learned.frame(rows % learned.states)], axis=1)
+    return Arranged(problem, frame, code, covariates, learned, constant - _log_multiplicities(captures))
 
 
-def detection_frame(captures: CaptureHistory) -> pd.DataFrame:
+def subset(problem: SpatialProblem, animals: np.ndarray) -> SpatialProblem:
+    """The same problem with some of its animals (ascending positions) and nobody else."""
+    start, events = _part(problem.event_start, animals)
+    columns = ("event_pass", "event_kind", "event_count", "event_exposure", "event_field")
+    personal = problem.personal
+    if personal is not None:
+        own, entries = _part(personal.start, animals)
+        kept = np.flatnonzero(np.isin(personal.event, events))
+        own_event, own_entries = _part(personal.event_start, kept)
+        personal = Personal(
+            start=own,
+            passes=personal.passes[entries],
+            exposure=personal.exposure[entries],
+            event=np.searchsorted(events, personal.event[kept]),
+            event_start=own_event,
+            event_pass=personal.event_pass[own_entries],
+            event_exposure=personal.event_exposure[own_entries],
+        )
+    return replace(
+        problem,
+        weight=problem.weight[animals],
+        event_start=start,
+        personal=personal,
+        **{name: getattr(problem, name)[events] for name in columns},
+    )
+
+
+def _part(start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """CSR starts of some rows, and the positions of their entries."""
+    length = start[rows + 1] - start[rows]
+    inner = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    return inner, np.arange(inner[-1]) + np.repeat(start[rows] - inner[:-1], length)
+
+
+# ---- covariates --------------------------------------------------------------------------------------------------
+
+
+def detection_frame(captures: CaptureHistory, variables: set[str] | None = None) -> pd.DataFrame:
     """Covariates that detection formulas can use, one row per occasion × detector (occasion-major).
 
-    `t` is the occasion as a factor, `T` its number from 0, `detector` the name; then the covariates of the detectors.
+    `t` is the occasion as a factor, `T` its number from 0, `detector` the name; then the covariates of the detectors,
+    of the occasions, and those of both.
+
+    Raises
+    ------
+    SurveyError : one of `variables` is the name of two different things
     """
     detectors, S, K = captures.detectors, captures.n_occasions, len(captures.detectors)
+    of_occasion = captures.occasions.drop(columns=["start", "end"], errors="ignore")
+    builtin = {"t", "T", "detector", "session", "Session", *LEARNED}
+    given = [*map(str, detectors.covariates.columns), *detectors.varying, *map(str, of_occasion.columns)]
+    for name in sorted(variables or ()):
+        if given.count(name) + (name in builtin) > 1:
+            raise refuse(
+                f"{name!r} in a detection formula has two meanings",
+                "Rename the covariate of the detectors or occasions",
+                value=name,
+            )
     frame = pd.DataFrame(
         {"t": pd.Categorical(np.repeat(np.arange(1, S + 1), K)), "T": np.repeat(np.arange(S, dtype=float), K)}
     )
     frame["detector"] = np.tile(np.asarray(detectors.id, object), S)
     for name in detectors.covariates.columns:
         frame[str(name)] = pd.concat([detectors.covariates[name]] * S, ignore_index=True)
+    for name in of_occasion.columns:
+        frame[str(name)] = of_occasion[name].repeat(K).reset_index(drop=True)
+    for name, values in detectors.varying.items():
+        frame[name] = values.ravel()
     return frame
 
 
@@ -98,98 +166,186 @@ def _event_kind(kind: str, counts: str) -> int:
     return MULTI if kind == "multi" else BINARY
 
 
-def _distinct_rows(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """row_of [S, K] and the covariates of the R distinct rows."""
+def _distinct(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """code [S, K] and the covariates of each code, learned responses aside."""
     S, K = captures.n_occasions, len(captures.detectors)
-    frame = detection_frame(captures)
-    known = [name for name in frame.columns if name in variables]
+    frame = detection_frame(captures, variables)
+    known = [name for name in frame.columns if name in variables and name not in LEARNED]
     if not known:
-        return np.zeros((S, K), int), frame.iloc[:1].reset_index(drop=True)
+        return np.zeros((S, K), np.int64), frame.iloc[:1].reset_index(drop=True)
     used = captures.detectors.used.ravel()
     for name in known:
-        if frame.loc[used, name].isna().any():
-            where = frame.loc[used & frame[name].isna(), "detector"].iloc[0]
-            raise refuse(f"the covariate {name!r} is missing at detector {where!r}", "Fill it in or drop the covariate")
+        gaps = np.flatnonzero(used & frame[name].isna().to_numpy())
+        if len(gaps):
+            where, occasion = frame["detector"].iloc[gaps[0]], gaps[0] // K + 1
+            always = len(gaps) % np.count_nonzero(used.reshape(S, K)[:, gaps[0] % K]) == 0
+            raise refuse(
+                f"the covariate {name!r} is missing at detector {where!r}"
+                + ("" if always else f", occasion {occasion}"),
+                "Fill it in or drop the covariate",
+            )
     used_frame = frame.loc[used, known]
-    code = np.zeros(S * K, int)
+    code = np.zeros(S * K, np.int64)
     code[used] = used_frame.groupby(known, sort=True, observed=True).ngroup()
     first = used_frame.index[np.unique(code[used], return_index=True)[1]]
     return code.reshape(S, K), frame.loc[first].reset_index(drop=True)
 
 
-def _fields(effort, row_of, summed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """classes [S]: the field of each occasion; members: the occasions whose effort makes up the fields.
+# ---- exposure ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Fields:
+    """F fields: the distinct exposures of animals to occasions."""
+
+    key: np.ndarray  # int [F], ascending: class of occasions × states + state
+    void: np.ndarray  # float [F], how often an animal that is never caught is exposed to each
+    weight: np.ndarray  # float [n, F]: the same for each animal; fewer after its removal
+
+
+class _Grid:
+    """Occasions × detectors × states of one session.
 
     When everybody is exposed to all occasions alike, one field is the sum of them all. Otherwise occasions that are
     alike share a field that holds one of them, and animals count how often they were exposed to it.
     """
-    S = effort.shape[0]
-    if summed:
-        return np.zeros(S, int), np.arange(S)
-    alike = np.hstack([effort, np.where(effort > 0, row_of, -1)])
-    _, first, classes = np.unique(alike, axis=0, return_index=True, return_inverse=True)
-    return classes.ravel(), first
+
+    def __init__(self, captures: CaptureHistory, effort: np.ndarray, code: np.ndarray, learned: Learned, kind: int):
+        self.captures, self.effort, self.learned, self.kind = captures, effort, learned, kind
+        self.row = code * learned.states + learned.detector  # [S, K], of animals that have learned nothing
+        S = len(effort)
+        frame = captures.detections
+        self.last = np.full(captures.n_animals, S)  # the occasion from 1 after which an animal is not exposed
+        gone = np.flatnonzero(frame["removed"])
+        self.last[captures.animal_index[gone]] = frame["occasion"].to_numpy()[gone]
+        self.summed = kind != MULTI and not len(gone) and not learned.of_animals
+        self.classes, self.first = np.zeros(S, np.int64), np.arange(S)
+        if not self.summed:
+            alike = np.hstack([effort, np.where(effort > 0, self.row, -1)])
+            _, self.first, classes = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+            self.classes = classes.ravel()
+
+    def fields(self) -> _Fields:
+        """The fields with the exposure of the void and of each animal."""
+        n, S = self.captures.n_animals, len(self.effort)
+        if self.summed:
+            return _Fields(np.zeros(1, np.int64), np.ones(1), np.ones((n, 1)))
+        void = self.classes * self.learned.states
+        key = void + self.learned.animal  # [n, S]
+        alive = np.arange(S) < self.last[:, None]
+        found = np.unique(np.concatenate([void, key[alive]]))
+        weight = np.zeros((n, len(found)))
+        np.add.at(weight, (np.nonzero(alive)[0], np.searchsorted(found, key[alive])), 1.0)
+        return _Fields(found, np.bincount(np.searchsorted(found, void), minlength=len(found)).astype(float), weight)
+
+    def entries(self) -> pd.DataFrame:
+        """field, detector, row and exposure: what the fields are made of."""
+        key, W = self.fields().key, self.learned.states
+        if self.summed:
+            s, k = np.nonzero(self.effort > 0)
+            field, state = np.zeros(len(s), np.int64), 0
+        else:
+            occasion = self.first[key // W]
+            field, k = np.nonzero(self.effort[occasion] > 0)
+            s, state = occasion[field], (key % W)[field]
+        columns = {"field": field, "detector": k, "row": self.row[s, k] | state, "exposure": self.effort[s, k]}
+        return pd.DataFrame(columns).groupby(["field", "detector", "row"], sort=True)["exposure"].sum().reset_index()
+
+    def deviations(self) -> pd.DataFrame:
+        """Where single animals have learned of single detectors: `row` instead of the field's row, `naive`."""
+        place = self.learned.place
+        i, s, k = (place[name].to_numpy() for name in ("animal", "occasion", "detector"))
+        kept = (self.effort[s, k] > 0) & (s < self.last[i])
+        i, s, k, bits = i[kept], s[kept], k[kept], place["bits"].to_numpy()[kept]
+        naive = self.row[s, k] | self.learned.animal[i, s]
+        columns = {"animal": i, "occasion": s, "detector": k, "naive": naive, "row": naive | bits}
+        return pd.DataFrame(columns | {"exposure": self.effort[s, k]})
 
 
-def _passes(row_of, effort) -> tuple[np.ndarray, np.ndarray]:
-    """passes [G, 2] of (detector, row) in use, and pass_of [S, K] (-1 where unused)."""
-    n_rows = int(row_of.max()) + 1
-    key = np.where(effort > 0, np.arange(effort.shape[1])[None, :] * n_rows + row_of, -1)
-    found, inverse = np.unique(key, return_inverse=True)
-    inverse = inverse.reshape(effort.shape) - int(found[0] == -1)
-    found = found[found >= 0]
-    return np.column_stack([found // n_rows, found % n_rows]), inverse
+@dataclass(frozen=True, eq=False)
+class _Passes:
+    """G passes: the distinct pairs of detector and row, ascending."""
+
+    detector: np.ndarray
+    row: np.ndarray
+    width: int
+
+    @classmethod
+    def of(cls, entries: pd.DataFrame, deviations: pd.DataFrame) -> _Passes:
+        detector = np.concatenate([entries["detector"], deviations["detector"], deviations["detector"]])
+        row = np.concatenate([entries["row"], deviations["naive"], deviations["row"]])
+        width = int(row.max()) + 1
+        key = np.unique(detector * width + row)
+        return cls(key // width, key % width, width)
+
+    def find(self, detector, row) -> np.ndarray:
+        """The pass of each pair."""
+        return np.searchsorted(self.detector * self.width + self.row, np.asarray(detector) * self.width + row)
 
 
-def _entries(classes, members, effort, pass_of) -> pd.DataFrame:
-    """Field entries: the exposure of each pass in each field."""
-    s, k = np.nonzero(effort[members] > 0)
-    s = members[s]
-    frame = pd.DataFrame({"field": classes[s], "pass": pass_of[s, k], "exposure": effort[s, k]})
-    return frame.groupby(["field", "pass"], sort=True)["exposure"].sum().reset_index()
+def _personal(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, alone: pd.DataFrame) -> Personal | None:
+    """Personal exposure, and the fields of captures while something was learned; `alone`: animal, occasion, event."""
+    if deviations.empty:
+        return None
+    d = deviations
+    both = [d.assign(row=d["naive"], exposure=-d["exposure"]), d]
+    whole = pd.concat(both, ignore_index=True)
+    whole["pass"] = passes.find(whole["detector"], whole["row"])
+    own = whole.groupby(["animal", "pass"], sort=True)["exposure"].sum().reset_index()
+    then = alone.merge(whole, on=["animal", "occasion"]).sort_values("event", kind="stable")
+    event = alone["event"].to_numpy()
+    return Personal(
+        start=np.searchsorted(own["animal"], np.arange(grid.captures.n_animals + 1)),
+        passes=own["pass"].to_numpy(),
+        exposure=own["exposure"].to_numpy(),
+        event=event,
+        event_start=np.searchsorted(then["event"], np.append(event, np.iinfo(np.int64).max)),
+        event_pass=then["pass"].to_numpy(np.int64),
+        event_exposure=then["exposure"].to_numpy(float),
+    )
 
 
-def _weights(captures: CaptureHistory, classes, void) -> np.ndarray:
-    """[n, F]: how often each animal was exposed to each field; fewer after its removal."""
-    weight = np.tile(void, (captures.n_animals, 1))
+# ---- detections --------------------------------------------------------------------------------------------------
+
+
+def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str) -> tuple[dict, pd.DataFrame, float]:
+    """The animals' detections as CSR events, those in a field of their own, and the factorial constants."""
+    captures, kind, learned = grid.captures, grid.kind, grid.learned
     frame = captures.detections
-    for position in np.flatnonzero(frame["removed"]):
-        animal, last = captures.animal_index[position], int(frame["occasion"].iloc[position])
-        weight[animal] = np.bincount(classes[:last], minlength=len(void))
-    return weight
-
-
-def _events(captures: CaptureHistory, effort, pass_of, classes, kind: int) -> tuple[dict, float]:
-    """The animals' detections as CSR events, and the factorial constants."""
-    frame = captures.detections
-    s, k = frame["occasion"].to_numpy() - 1, captures.detector_index
+    i, s, k = captures.animal_index, frame["occasion"].to_numpy() - 1, captures.detector_index
     count = frame["count"].to_numpy(float)
-    exposure, constant = effort[s, k], 0.0
+    exposure, constant = grid.effort[s, k], 0.0
     if captures.detectors.kind == "count" and kind == COUNT:
         constant = -float(gammaln(count + 1.0).sum())
     elif captures.detectors.kind == "count":
-        _check_sizes(captures, effort, exposure, count)
+        _check_sizes(captures, grid.effort, exposure, count)
         constant = float((gammaln(exposure + 1) - gammaln(count + 1) - gammaln(exposure - count + 1)).sum())
         exposure = np.ones_like(exposure)  # each of the `effort` trials has the hazard of one unit
-    table = pd.DataFrame(
-        {
-            "animal": captures.animal_index,
-            "pass": pass_of[s, k],
-            "exposure": exposure,
-            "field": classes[s] if kind == MULTI else -1,
-            "count": count,
-        }
-    )
-    table = table.groupby(["animal", "pass", "exposure", "field"], sort=True)["count"].sum().reset_index()
+    table = pd.DataFrame({"animal": i, "occasion": s, "detector": k, "exposure": exposure, "count": count})
+    here = table.merge(learned.place, how="left", on=["animal", "occasion", "detector"])["bits"].fillna(0)
+    row = grid.row[s, k] | learned.animal[i, s] | here.to_numpy(np.int64)
+    table["pass"], table["field"], table["alone"] = passes.find(k, row), -1, -1
+    if kind == MULTI:
+        table["field"] = np.searchsorted(grid.fields().key, grid.classes[s] * learned.states + learned.animal[i, s])
+        pairs = pd.MultiIndex.from_frame(deviations[["animal", "occasion"]])
+        alone = pd.MultiIndex.from_arrays([i, s]).isin(pairs)
+        table.loc[alone, "alone"] = s[alone]
+    alike = ["animal", "pass", "exposure", "field", "alone"]
+    table = table.groupby(alike, sort=True)["count"].sum().reset_index()
     start = np.searchsorted(table["animal"], np.arange(captures.n_animals + 1))
-    return {
-        "event_start": start.astype(np.int64),
-        "event_pass": table["pass"].to_numpy(np.int64),
-        "event_kind": np.full(len(table), kind, np.int64),
-        "event_count": table["count"].to_numpy(float),
-        "event_exposure": table["exposure"].to_numpy(float),
-        "event_field": table["field"].to_numpy(np.int64),
-    }, constant
+    alone = table.loc[table["alone"] >= 0, ["animal", "alone"]].rename(columns={"alone": "occasion"})
+    return (
+        {
+            "event_start": start.astype(np.int64),
+            "event_pass": table["pass"].to_numpy(np.int64),
+            "event_kind": np.full(len(table), kind, np.int64),
+            "event_count": table["count"].to_numpy(float),
+            "event_exposure": table["exposure"].to_numpy(float),
+            "event_field": table["field"].to_numpy(np.int64),
+        },
+        alone.assign(event=alone.index),
+        constant,
+    )
 
 
 def _check_sizes(captures, effort, size, count) -> None:

@@ -219,12 +219,12 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
         over_fields -= model.weight[step.animals].T @ q
     if model.encounters.caught is not None:
         over_fields += (model.encounters.caught[step.animals].T @ q) * step.field_phi[1]
+    over_h = np.zeros_like(step.h)
     if step.own is not None:
         over_own = (step.own.caught.T @ q) * step.own.phi[1]
         np.add.at(over_fields, step.own.base, over_own)
-    over_h = model.exposure[step.passes] @ over_fields
-    if step.own is not None:
-        over_h += step.own.field.T @ over_own - step.own.exposure.T @ q
+        over_h = step.own.field.T @ over_own - step.own.exposure.T @ q
+    over_h += model.exposure[step.passes] @ over_fields
     over_log_h = step.linear.T @ q
     over_trials = None
     if step.trials is not None:

@@ -24,9 +24,12 @@ from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
+from .arrange import detection_frame
+from .classes import LATENT, Classes
 from .fit import SpatialFit
+from .learned import LEARNED
 from .session import Session
-from .starts import starting_values
+from .starts import starting_values, told_apart
 
 MANY = 8  # coefficients from which the exact Hessian pays on the separable path
 
@@ -49,14 +52,21 @@ class SCR(Model[SpatialFit]):
     mask : HabitatMask, where activity centres can be; or one per session
     D : formula of density over the mask's covariates, `x`, `y` (coordinates standardised over the mask) and, with
         several sessions, `session` (factor), `Session` (0, 1, …) and the columns of `session_covariates`
-    lambda0, g0, sigma, z, w : formula over detector covariates, `t` (occasion factor), `T` (occasion from 0) and those
-        of the sessions; or a number, which fixes the parameter. Which exist follows from the detection function.
+    lambda0, g0, sigma, z, w : formula over covariates of detectors, occasions and both; `t` (occasion factor), `T`
+        (occasion from 0); learned responses `b`, `bk`, `B`, `Bk`, `k`, `K` (see `spatial.learned`); covariates of the
+        sessions; the variable of `classes`; under the conditional likelihood covariates of the animals. Or a number,
+        which fixes the parameter. Which exist follows from the detection function.
     detection : name of a detection function, see `models.DETECTION_FUNCTIONS`
     distribution : "poisson" (default) or "binomial" number of animals in the mask
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
     counts : for count detectors, "poisson" or "binomial" with the effort as number of trials
     links : other links by parameter, e.g. {"D": "identity"}
     session_covariates : DataFrame indexed by session name
+    classes : name of a covariate of the animals with few values, such as "sex": animals of each are a class, with a
+        proportion `pmix` that is estimated, and animals of which it is not known may be of any; or "h2", "h3": two or
+        three classes that nobody knows (finite mixture; implied where a formula uses them)
+    pmix : formula over the covariates of sessions, of the proportion of the second class (logit); with three classes
+        or more, of the number in each class relative to the first (log), `classes` by name being in the formula
     threads : threads of the likelihood, by default as many as the work deserves
 
     Raises
@@ -83,6 +93,8 @@ class SCR(Model[SpatialFit]):
         counts: str = "poisson",
         links: Mapping[str, str] | None = None,
         session_covariates: pd.DataFrame | None = None,
+        classes: str | Classes | None = None,
+        pmix: str | float | None = None,
         threads: int | None = None,
     ):
         _one_of("detection", detection, DETECTION_FUNCTIONS)
@@ -93,17 +105,62 @@ class SCR(Model[SpatialFit]):
         self.distribution, self.likelihood, self.counts = distribution, likelihood, counts
         self.links, self.threads = dict(links or {}), threads
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
-        self.formulas = _formulas(self.detection, D, {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w})
-        self.sessions = self._arrange(*_paired(captures, mask))
+        given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
+        self.formulas = _formulas(self.detection, D, given)
+        captures, masks = _paired(captures, mask)
+        self.classes = self._classes(classes, captures)
+        if self.classes is not None:
+            self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
+        elif pmix is not None:
+            raise refuse("pmix is the proportion of a class, and there are no classes", "Give classes=", value=pmix)
+        self.sessions = self._arrange(captures, masks)
         self.parameters = self._parameters(self.links)
         self._cells = _slices([len(s.mask) for s in self.sessions])
         self._rows = _slices([len(s.rows) for s in self.sessions])
+        others = 0 if self.classes is None else len(self.classes.labels) - 1
+        self._others = _slices([others] * len(self.sessions))
+
+    @property
+    def _variables(self) -> set[str]:
+        """Names in the detection formulas."""
+        detecting = [self.formulas[name] for name in self.detection.parameters]
+        return set().union(*(formula_variables(f) for f in detecting if isinstance(f, str)))
+
+    def _classes(self, classes: str | Classes | None, captures) -> Classes | None:
+        implied = sorted(self._variables & set(LATENT))
+        if classes is None and not implied:
+            return None
+        found = Classes.of(classes or implied[0], captures)
+        for name in implied:
+            if name != found.name:
+                raise refuse("a formula has latent classes that are not those of the model", "Use one", value=name)
+        if found.latent and found.name not in self._variables:
+            raise refuse(
+                "classes that nobody knows must differ in detection", f"Use {found.name} in a formula", value=found.name
+            )
+        return found
+
+    def _of_animals(self, captures) -> list[str]:
+        """Covariates of the animals in the detection formulas."""
+        own = set() if self.classes is None else {self.classes.name}
+        of_animals = {str(name) for c in captures for name in c.animals.columns} - own
+        variables, found = self._variables, sorted(self._variables & of_animals)
+        elsewhere = {name for c in captures for name in detection_frame(c, variables)} | set(LEARNED)
+        for name in sorted(variables & elsewhere & (set(found) | own)):
+            raise refuse(f"{name!r} is a covariate of animals and something else", "Rename one of them", value=name)
+        if found and self.likelihood != "conditional":
+            raise refuse(
+                f"{found[0]!r} is a covariate of animals, and of those never detected it is not known",
+                f"Use classes={found[0]!r} if it has few values, or likelihood='conditional'",
+                value=found[0],
+            )
+        return found
 
     def _arrange(self, captures, masks) -> tuple[Session, ...]:
-        detecting = [f for name, f in self.formulas.items() if name != "D" and isinstance(f, str)]
-        variables = set().union(*map(formula_variables, detecting))
+        variables = self._variables
         composition = self.likelihood if self.likelihood == "conditional" else self.distribution
-        how = {"composition": composition, "counts": self.counts, "threads": self.threads}
+        how = {"composition": composition, "counts": self.counts, "threads": self.threads, "classes": self.classes}
+        how["of_animals"] = self._of_animals(captures)
         names = [c.session for c in captures]
         return tuple(
             Session.of(c, m, self.detection, variables, **how, extra=self._of_session(names, c.session))
@@ -151,7 +208,21 @@ class SCR(Model[SpatialFit]):
         whole = whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
         if "session" in whole:  # with the levels in the order given, as for D
             whole = whole.assign(session=pd.Categorical(whole["session"], [s.name for s in self.sessions]))
+        if self.classes is not None:
+            name = self.classes.name
+            whole = whole.assign(**{name: pd.Categorical(whole[name], self.classes.labels)})
         return whole
+
+    @property
+    def class_rows(self) -> pd.DataFrame:
+        """Covariates of pmix: one row per session and class but the first."""
+        assert self.classes is not None
+        names, others = [s.name for s in self.sessions], list(self.classes.labels[1:])
+        rows = [{self.classes.name: c} | self._of_session(names, name) for name in names for c in others]
+        frame = pd.DataFrame(rows)
+        if "session" in frame:
+            frame["session"] = pd.Categorical(frame["session"], names)
+        return frame.assign(**{self.classes.name: pd.Categorical(frame[self.classes.name], others)})
 
     # ---- parameters -----------------------------------------------------------------------------------------
 
@@ -160,10 +231,13 @@ class SCR(Model[SpatialFit]):
             _one_of("links: parameter", name, self.formulas)
             _one_of(f"links: link of {name}", link, LINKS)
         cells = pd.concat([self.density_frame(s.mask, s.name) for s in self.sessions], ignore_index=True)
-        return ParameterSet([self._parameter(name, cells if name == "D" else self.rows) for name in self.formulas])
+        frames = dict.fromkeys(self.detection.parameters, self.rows) | {"D": cells}
+        if self.classes is not None:
+            frames["pmix"] = self.class_rows
+        return ParameterSet([self._parameter(name, frames[name]) for name in self.formulas])
 
     def _parameter(self, name: str, frame: pd.DataFrame) -> Parameter:
-        standard, unit, meaning = MEANING[name]
+        standard, unit, meaning = self.classes.meaning if name == "pmix" and self.classes else MEANING[name]
         formula, link = self.formulas[name], LINKS[self.links.get(name, standard)]
         relative = name == "D" and self.likelihood == "conditional"
         if relative:
@@ -216,7 +290,8 @@ class SCR(Model[SpatialFit]):
     def values_of(self, values: Mapping[str, np.ndarray], session: Session) -> dict[str, np.ndarray]:
         """The part of the natural-scale arrays that belongs to one session."""
         j = self.sessions.index(session)
-        return {name: v[self._cells[j] if name == "D" else self._rows[j]] for name, v in values.items()}
+        where = {"D": self._cells[j], "pmix": self._others[j]}
+        return {name: v[where.get(name, self._rows[j])] for name, v in values.items()}
 
     def evaluate(self, values, gradient):
         parts = [s.evaluate(self.values_of(values, s), gradient) for s in self.sessions]
@@ -233,13 +308,12 @@ class SCR(Model[SpatialFit]):
         Measured: on the separable path (hazard half-normal) the curvature costs 8 to 50 gradients, differences 2p;
         on the other path it costs about 4 gradients.
         """
-        separable = self.detection.name == "hazard half-normal"
+        separable = self.detection.name == "hazard half-normal" and not self.sessions[0].arranged.learned.names
         return None if separable and self.parameters.size < MANY else super().hessian(vector)
 
     def start(self) -> np.ndarray:
         fixed = {p.name: p.fixed for p in self.parameters if p.fixed is not None}
-        values = starting_values(self, fixed)
-        return self.parameters.start(values)
+        return told_apart(self, self.parameters.start(starting_values(self, fixed)))
 
     @property
     def sample_size(self) -> int:
@@ -258,6 +332,8 @@ class SCR(Model[SpatialFit]):
             return "one has the full and the other the conditional likelihood"
         if self.counts != other.counts or self.distribution != other.distribution:
             return "they treat counts or the number of animals differently"
+        if _seen_classes(self) != _seen_classes(other):
+            return "the classes of the animals are data of one and not of the other"
         return ""
 
     # ---- what follows from a fit ----------------------------------------------------------------------------
@@ -320,7 +396,7 @@ class SCR(Model[SpatialFit]):
         return _rebuild(data, masks, formulas or self.formulas, self._options() | changes)
 
     def _options(self) -> dict:
-        names = ("distribution", "likelihood", "counts", "links", "session_covariates", "threads")
+        names = ("distribution", "likelihood", "counts", "links", "session_covariates", "classes", "threads")
         return {"detection": self.detection.name} | {name: getattr(self, name) for name in names}
 
     def __reduce__(self):
@@ -360,6 +436,11 @@ def _paired(captures, mask) -> tuple[list[CaptureHistory], list[HabitatMask]]:
             "no animal was detected, so there is nothing to fit", "Check the species, the dates and the identities"
         )
     return captures, masks
+
+
+def _seen_classes(model: SCR) -> str | None:
+    """The covariate of the animals whose proportions are part of the likelihood."""
+    return None if model.classes is None or model.classes.latent else model.classes.name
 
 
 def _slices(lengths: list[int]) -> list[slice]:

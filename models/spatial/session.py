@@ -1,28 +1,60 @@
 """One session of spatial capture-recapture: its log-likelihood as a function of natural-scale arrays.
 
 A session knows nothing of formulas: density comes as one value per cell of its mask, detection as one value per
-distinct row. A model of several sessions adds them up, so that its cost is the sum of its parts.
+distinct row, class proportions as they are. A model of several sessions adds them up, so that its cost is the sum of
+its parts. A session itself has one *part*, an evaluation of the engine, for each class of animals; and under the
+conditional likelihood one for each distinct set of the animals' covariates in the detection formulas, its *stratum*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.units import density_to_animals_per_cell
 from ..detection import DetectionFunction
-from .arrange import arrange
+from .arrange import Arranged, arrange, raster_of, subset
+from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .engine import SpatialLikelihood
 from .problem import SpatialProblem
 
 COMPOSE = {"poisson": poisson, "binomial": binomial, "conditional": conditional}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The animals of one stratum as if they were of one class, those that may be of it."""
+
+    stratum: int
+    of_class: int
+    animals: np.ndarray  # int, positions among the session's animals
+    problem: SpatialProblem
+    engine: SpatialLikelihood
+    rows: slice  # among the session's rows
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The integrals of all parts put together."""
+
+    proportions: Proportions
+    log_a: np.ndarray  # float [n]
+    share: list[np.ndarray]  # by part, probability that each of its animals is of its class
+    detected: np.ndarray  # float [strata]
+    composed: list[Composed]  # by stratum
+
+    @property
+    def loglik(self) -> float:
+        return float(sum(c.loglik for c in self.composed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +66,63 @@ class Session:
     mask: HabitatMask
     detection: DetectionFunction
     composition: str  # key of COMPOSE
-    problem: SpatialProblem
-    engine: SpatialLikelihood
-    rows: pd.DataFrame  # covariates of the R distinct rows of detection parameters
-    row_of: np.ndarray  # int [S, K]: row of each occasion and detector
+    parts: tuple[Part, ...]
+    rows: pd.DataFrame  # covariates of the R distinct rows of detection parameters, part after part
+    arranged: Arranged  # of one part, its problem with all animals
+    classes: Classes | None
+    strata: pd.DataFrame  # covariates of the animals in the detection formulas, one row per stratum
+    extra: Mapping[str, object]  # covariates of the session
     constant: float  # of the log-likelihood
 
     @classmethod
-    def of(cls, captures, mask, detection, variables, *, composition, counts, threads, extra) -> Session:
-        """Arrange the data; `extra` are covariates of the session for detection formulas (name: value)."""
+    def of(
+        cls, captures, mask, detection, variables, *, composition, counts, threads, extra, classes=None, of_animals=()
+    ) -> Session:
+        """Arrange the data; `extra` are covariates of the session for detection formulas (name: value).
+
+        classes : of animals, or None
+        of_animals : names of the covariates of animals in the detection formulas
+        """
         check_data(captures, mask)
         arranged = arrange(captures, mask, detection.name, variables, counts)
-        rows = arranged.rows.assign(**extra)
-        engine = SpatialLikelihood(arranged.problem, threads)
-        made = (arranged.problem, engine, rows, arranged.row_of, arranged.constant)
+        stratum, strata = _strata(captures, of_animals)
+        member = np.zeros(captures.n_animals, int) if classes is None else classes.member(captures)
+        labels = (None,) if classes is None else classes.labels
+        parts, rows, size = [], [], len(arranged.rows)
+        for j, (g, c) in enumerate(product(range(len(strata)), range(len(labels)))):
+            animals = np.flatnonzero((stratum == g) & ((member == c) | (member < 0)))
+            problem = subset(arranged.problem, animals)
+            where = slice(j * size, (j + 1) * size)
+            parts.append(Part(g, c, animals, problem, SpatialLikelihood(problem, threads), where))
+            more = dict(strata.iloc[g]) | extra
+            if classes is not None:
+                more[classes.name] = classes.column(labels[c], size)
+            rows.append(arranged.rows.assign(**more))
+        n = np.bincount(stratum, minlength=len(strata))
+        constant = arranged.constant
+        if len(strata) > 1:
+            constant += float(gammaln(n.sum() + 1.0) - gammaln(n + 1.0).sum())
+        whole = pd.concat(rows or [arranged.rows.iloc[:0].assign(**extra)], ignore_index=True)
+        made = (tuple(parts), whole, arranged, classes, strata, extra, constant)
         return cls(captures.session, captures, mask, detection, composition, *made)
+
+    @property
+    def problem(self) -> SpatialProblem:
+        """The problem of a session with one part."""
+        return self._only.problem
+
+    @property
+    def engine(self) -> SpatialLikelihood:
+        """The engine of a session with one part."""
+        return self._only.engine
+
+    @property
+    def _only(self) -> Part:
+        if len(self.parts) != 1:
+            raise AttributeError("this session has an engine for every class or stratum: see its parts")
+        return self.parts[0]
+
+    # ---- natural-scale arrays -------------------------------------------------------------------------------
 
     def kernel_input(
         self, values: Mapping[str, np.ndarray], cell_area: float | None = None
@@ -57,17 +131,68 @@ class Session:
         D = np.maximum(values["D"], 0.0)
         with np.errstate(divide="ignore"):
             log_mu = np.log(density_to_animals_per_cell(D, cell_area or self.mask.cell_area))
-        rows = np.ones((self.problem.n_rows, 3))
+        return log_mu, self.detection_rows(values)
+
+    def detection_rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """rows [R, 3]: the detection parameters, 1 for a third that the detection function does not have."""
+        rows = np.ones((len(self.rows), 3))
         for j, name in enumerate(self.detection.parameters):
             rows[:, j] = values[name]
-        return log_mu, rows
+        return rows
+
+    def proportions(self, values: Mapping[str, np.ndarray]) -> Proportions:
+        """Of the classes; of one class where there are none."""
+        return NO_CLASSES if self.classes is None else self.classes.proportions(values["pmix"])
+
+    # ---- likelihood -----------------------------------------------------------------------------------------
 
     def evaluate(self, values, gradient: bool):
         """Log-likelihood, and its derivatives with respect to each array of `values`."""
         log_mu, rows = self.kernel_input(values)
-        at = self.engine.evaluate(log_mu, rows, gradient)
-        whole = self._composed(at)
-        return whole.loglik, self._adjoints(values["D"], log_mu, at, whole)[0] if gradient else None
+        ats = [part.engine.evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
+        mixed = self._mixed(ats, values)
+        return mixed.loglik, self._adjoints(values, log_mu, ats, mixed)[0] if gradient else None
+
+    def _mixed(self, ats: Sequence, values) -> Mixed:
+        proportions = self.proportions(values)
+        n, strata = self.captures.n_animals, len(self.strata)
+        with np.errstate(divide="ignore"):
+            log_share = np.log(proportions.value)
+        terms = np.full((n, max(1, len(proportions.value))), -np.inf)
+        detected = np.zeros(strata)
+        for part, at in zip(self.parts, ats, strict=True):
+            terms[part.animals, part.of_class] = at.log_a + log_share[part.of_class]
+            detected[part.stratum] += proportions.value[part.of_class] * at.detected
+        log_a = terms[:, 0] if terms.shape[1] == 1 else np.logaddexp.reduce(terms, axis=1)
+        known = np.where(np.isneginf(log_a), np.inf, log_a)
+        share = [np.exp(terms[p.animals, p.of_class] - known[p.animals]) for p in self.parts]
+        if terms.shape[1] == 1:  # animals that are impossible have a say in the engine alone
+            share = [np.ones(len(p.animals)) for p in self.parts]
+        compose, composed = COMPOSE[self.composition], []
+        for g in range(strata):
+            mine = np.concatenate([p.animals for p in self.parts if p.stratum == g])
+            mine = np.unique(mine)
+            constant = self.constant if g == 0 else 0.0
+            composed.append(compose(float(np.sum(log_a[mine])) + constant, detected[g], ats[0].total, len(mine)))
+        return Mixed(proportions, log_a, share, detected, composed)
+
+    def _adjoints(self, values, log_mu, ats, mixed: Mixed):
+        """Derivatives by the values, and by log_mu with everything that depends on it."""
+        D, share = values["D"], mixed.proportions
+        d_log_mu = np.exp(log_mu) * sum(c.by_total for c in mixed.composed)
+        d_rows, d_share = np.zeros((len(self.rows), 3)), np.zeros(len(share.value))
+        for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
+            c, by_detected = part.of_class, mixed.composed[part.stratum].by_detected
+            over_mu, over_rows = part.engine.pullback(at, mine, by_detected * share.value[c])
+            d_log_mu += over_mu
+            d_rows[part.rows] += over_rows
+            if self.classes is not None:
+                d_share[c] += mine.sum() / max(share.value[c], 1e-300) + by_detected * at.detected
+        adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(D, float), where=D > 0)}
+        adjoints |= {name: d_rows[:, j] for j, name in enumerate(self.detection.parameters)}
+        if self.classes is not None:
+            adjoints["pmix"] = d_share @ share.first
+        return adjoints, d_log_mu
 
     def curvature(self, values, along: Mapping[str, np.ndarray]):
         """Second derivatives [P, P] along straight directions of the values, and the adjoints.
@@ -75,35 +200,99 @@ class Session:
         along : for each parameter [its rows, P], how its values move per unit of each of the P directions
         """
         log_mu, rows = self.kernel_input(values)
-        at = self.engine.evaluate(log_mu, rows)
-        whole = self._composed(at)
-        adjoints, d_log_mu = self._adjoints(values["D"], log_mu, at, whole)
-        mu = np.exp(log_mu)
+        ats = [part.engine.evaluate(log_mu, rows[part.rows]) for part in self.parts]
+        mixed = self._mixed(ats, values)
+        adjoints, d_log_mu = self._adjoints(values, log_mu, ats, mixed)
+        mu, size = np.exp(log_mu), along["D"].shape[1]
         D = np.where(values["D"] > 0, values["D"], np.inf)[:, None]
         along_mu = along["D"] / D  # of log D
-        along_rows = np.zeros((*rows.shape, along_mu.shape[1]))
+        along_rows = np.zeros((*rows.shape, size))
         for j, name in enumerate(self.detection.parameters):
             along_rows[:, j] = along[name]
-        ones = np.ones(self.captures.n_animals)
-        found = self.engine.curvature(at, ones, whole.by_detected, along_mu, along_rows)
-        second = found.second - along_mu.T @ (d_log_mu[:, None] * along_mu)  # log D bends as D moves straight
+        second = -along_mu.T @ (d_log_mu[:, None] * along_mu)  # log D bends as D moves straight
+        mean, detected = np.zeros((len(mixed.log_a), size)), np.zeros((len(self.strata), size))
+        for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
+            g, c, share = part.stratum, part.of_class, mixed.proportions.value[part.of_class]
+            by_detected = mixed.composed[g].by_detected
+            found = part.engine.curvature(at, mine, by_detected * share, along_mu, along_rows[part.rows])
+            moved, bent = self._along_share(mixed.proportions, c, along, size)
+            cross = np.outer(moved, found.detected)
+            second += found.second + by_detected * (cross + cross.T + at.detected * bent)
+            detected[g] += share * found.detected + at.detected * moved
+            if self.classes is not None:
+                score = found.log_a + moved / max(share, 1e-300)
+                second += (score * mine[:, None]).T @ score
+                second += mine.sum() * (bent / max(share, 1e-300) - np.outer(moved, moved) / max(share, 1e-300) ** 2)
+                mean[part.animals] += score * mine[:, None]
+        second -= mean.T @ mean
         d_total = mu @ along_mu
-        detected2, both, total2 = whole.second
-        cross = np.outer(found.detected, d_total)
-        second += detected2 * np.outer(found.detected, found.detected) + both * (cross + cross.T)
-        second += total2 * np.outer(d_total, d_total) + whole.by_total * (along_mu.T @ (mu[:, None] * along_mu))
+        for g, whole in enumerate(mixed.composed):
+            detected2, both, total2 = whole.second
+            cross = np.outer(detected[g], d_total)
+            second += detected2 * np.outer(detected[g], detected[g]) + both * (cross + cross.T)
+            second += total2 * np.outer(d_total, d_total) + whole.by_total * (along_mu.T @ (mu[:, None] * along_mu))
         return second, adjoints
 
-    def _composed(self, at) -> Composed:
-        compose = COMPOSE[self.composition]
-        return compose(float(np.sum(at.log_a)) + self.constant, at.detected, at.total, self.captures.n_animals)
+    def _along_share(self, share: Proportions, c: int, along, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """First [P] and second [P, P] derivatives of the proportion of class c along the directions."""
+        if self.classes is None:
+            return np.zeros(size), np.zeros((size, size))
+        return share.first[c] @ along["pmix"], along["pmix"].T @ share.second[c] @ along["pmix"]
 
-    def _adjoints(self, D, log_mu, at, whole: Composed):
-        """Derivatives by the values, and by log_mu with everything that depends on it."""
-        d_log_mu, d_rows = self.engine.pullback(at, np.ones(self.captures.n_animals), whole.by_detected)
-        d_log_mu = d_log_mu + whole.by_total * np.exp(log_mu)
-        adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(D, float), where=D > 0)}
-        return adjoints | {name: d_rows[:, j] for j, name in enumerate(self.detection.parameters)}, d_log_mu
+    # ---- views ----------------------------------------------------------------------------------------------
+
+    def engines_on(self, mask: HabitatMask) -> list[tuple[Part, SpatialLikelihood]]:
+        """The detectors' side of the likelihood on another mask, class by class: p.(x), E(n) and their gradients."""
+        return [(p, _without_animals(p.problem, mask)) for p in self.parts if p.stratum == 0]
+
+    def detection_probability(self, values, mask: HabitatMask | None = None) -> np.ndarray:
+        """p.(x) [M] of an animal of unknown class."""
+        rows, share = self.detection_rows(values), self.proportions(values).value
+        engines = [(p, p.engine) for p in self.parts if p.stratum == 0] if mask is None else self.engines_on(mask)
+        return np.sum([share[p.of_class] * e.detection_probability(rows[p.rows]) for p, e in engines], axis=0)
+
+    def activity_centre(self, values, animal: int) -> np.ndarray:
+        """Posterior [M] of one animal's activity centre, over its classes."""
+        log_mu, rows = self.kernel_input(values)
+        mine = [(p, np.flatnonzero(p.animals == animal)) for p in self.parts]
+        mine = [(p, int(at[0])) for p, at in mine if len(at)]
+        surfaces = [p.engine.activity_centre(at, log_mu, rows[p.rows]) for p, at in mine]
+        if len(mine) == 1:
+            return surfaces[0]
+        share = self.class_shares(values)[animal]
+        return np.sum([share[p.of_class] * one for (p, _), one in zip(mine, surfaces, strict=True)], axis=0)
+
+    def class_shares(self, values) -> np.ndarray:
+        """[n, C]: probability that each animal is of each class, given its history."""
+        log_mu, rows = self.kernel_input(values)
+        ats = [part.engine.evaluate(log_mu, rows[part.rows], False) for part in self.parts]
+        mixed = self._mixed(ats, values)
+        shares = np.zeros((self.captures.n_animals, len(mixed.proportions.value)))
+        for part, mine in zip(self.parts, mixed.share, strict=True):
+            shares[part.animals, part.of_class] = mine
+        return shares
+
+
+def _without_animals(problem: SpatialProblem, mask: HabitatMask) -> SpatialLikelihood:
+    return SpatialLikelihood(replace(subset(problem, np.empty(0, np.int64)), raster=raster_of(mask), personal=None))
+
+
+def _strata(captures: CaptureHistory, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """stratum [n] of each animal, and the covariates of each stratum; one stratum where there are no covariates."""
+    if not names:
+        return np.zeros(captures.n_animals, int), pd.DataFrame(index=range(1))
+    frame = captures.animals[list(names)]
+    for name in names:
+        unknown = frame.index[frame[name].isna()]
+        if len(unknown):
+            raise refuse(
+                f"the covariate {name!r} is not known of {len(unknown)} animal{'s' if len(unknown) > 1 else ''}",
+                f"Fill it in, or for a covariate of few values use classes={name!r}, which allows for it",
+                value=", ".join(map(str, unknown[:5])),
+            )
+    stratum = frame.groupby(list(names), sort=True, observed=True).ngroup().to_numpy()
+    first = np.unique(stratum, return_index=True)[1]
+    return stratum, frame.iloc[first].reset_index(drop=True)
 
 
 def check_data(captures: CaptureHistory, mask: HabitatMask) -> None:

@@ -42,23 +42,33 @@ def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: st
 
 def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None):
     """See `SCR.simulate`. Animals that are never detected are not in the data."""
+    for name in model.sessions[0].strata.columns:
+        raise refuse(
+            "detection depends on a covariate of animals, and the model does not say how it is distributed",
+            "Use classes= for a covariate of few values",
+            value=name,
+        )
     rng = np.random.default_rng(seed)
-    natural = model.parameters.values(model.parameters.vector_from(values))
-    made = [_simulate(model, s, model.values_of(natural, s), rng, centres) for s in model.sessions]
+    vector = model.parameters.vector_from(values)
+    natural = model.parameters.values(vector)
+    made = [_simulate(model, s, vector, model.values_of(natural, s), rng, centres) for s in model.sessions]
     return made[0] if len(made) == 1 else made
 
 
-def _simulate(model, session, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
+def _simulate(model, session, vector, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
     at = _population(session.mask, values["D"], rng, model.distribution) if centres is None else centres
     detectors = session.captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)
-    rows = session.kernel_input(values)[1]
+    table, of_class = detection_table(model, session, vector), _classes(model, session, values, at, rng)
     found = []
     step = max(1, CHUNK // max(1, effort.size))
+    if {"k", "K"} & set(session.arranged.learned.names):  # what detectors have become is common to all animals
+        step = max(1, len(at))
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
         distance = np.hypot(part["x"].to_numpy()[:, None] - detectors.x, part["y"].to_numpy()[:, None] - detectors.y)
-        animal, s, k, count = _draw(rng, model, session, distance, effort, rows)
+        drawn = _draw(rng, model, session, distance, effort, table, of_class[begin : begin + step])
+        animal, s, k, count = drawn
         found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
     frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
     seen = np.unique(frame["animal"])
@@ -66,16 +76,86 @@ def _simulate(model, session, values, rng: np.random.Generator, centres: pd.Data
     names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
     frame["animal"] = frame["animal"].map(names)
     frame["detector"] = np.asarray(detectors.id, object)[frame["detector"].to_numpy(int)]
-    return CaptureHistory(frame, detectors, occasions=session.captures.occasions, session=session.name)
+    animals = _covariates(model, session, of_class[seen.astype(int)], list(names.values()), rng)
+    return CaptureHistory(frame, detectors, animals=animals, occasions=session.captures.occasions, session=session.name)
 
 
-def _draw(rng, model, session, distance, effort, rows):
+def _classes(model, session, values, at: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """int [N]: the class of each animal; that of `at` where it has a column with the name of the classes."""
+    if model.classes is None:
+        return np.zeros(len(at), int)
+    if model.classes.name in at:
+        known = pd.Index(model.classes.labels).get_indexer(pd.Index(at[model.classes.name].astype(str)))
+        if (known < 0).any():
+            raise refuse("centres have a class that the model does not know", f"Use {model.classes.labels}")
+        return known
+    share = session.proportions(values).value
+    return rng.choice(len(share), len(at), p=share / share.sum())
+
+
+def _covariates(model, session, of_class: np.ndarray, names: list[str], rng: np.random.Generator) -> pd.DataFrame:
+    """The class of each detected animal, unknown as often as in the data."""
+    if model.classes is None or model.classes.latent:
+        return pd.DataFrame()
+    label = np.asarray(model.classes.labels, object)[of_class]
+    known = model.classes.member(session.captures) >= 0
+    if len(known) and not known.all():
+        label[rng.random(len(label)) >= known.mean()] = None
+    return pd.DataFrame({model.classes.name: label}, index=names)
+
+
+def detection_table(model, session, vector: np.ndarray) -> np.ndarray:
+    """[classes, codes, states, 3]: detection parameters of every class, set of covariates and learned state.
+
+    The data need not hold all of them: an animal of a simulation may learn what none has learned.
+    """
+    arranged, labels = session.arranged, (None,) if model.classes is None else model.classes.labels
+    W, codes = arranged.learned.states, len(arranged.covariates)
+    frame = arranged.covariates.iloc[np.repeat(np.arange(codes), W)].reset_index(drop=True)
+    frame = pd.concat([frame, arranged.learned.frame(np.tile(np.arange(W), codes))], axis=1)
+    frame = frame.assign(**session.extra)
+    table = np.ones((len(labels), codes, W, 3))
+    for c, label in enumerate(labels):
+        here = frame if model.classes is None else frame.assign(**{model.classes.name: label})
+        for j, name in enumerate(model.detection.parameters):
+            p = model.parameters[name]
+            where = model.parameters.slice_of(name)
+            value = p.fixed if p.design is None else p.link.inverse(p.design.at(here) @ vector[where])
+            table[c, :, :, j] = np.reshape(np.broadcast_to(value, (codes * W,)), (codes, W))
+    return table
+
+
+class _States:
+    """What animals and detectors have learned, from occasion to occasion."""
+
+    def __init__(self, names: tuple[str, ...], n: int, K: int):
+        self.bit = {name: 1 << j for j, name in enumerate(names)}
+        shapes = {"b": (n, 1), "B": (n, 1), "bk": (n, K), "Bk": (n, K), "k": (1, K), "K": (1, K)}
+        self.learned = {name: np.zeros(shapes[name], bool) for name in names}
+
+    def now(self) -> np.ndarray:
+        """int, broadcasts to [n, K]."""
+        return sum((self.bit[name] * state for name, state in self.learned.items()), np.zeros((1, 1), int))
+
+    def learn(self, animal: np.ndarray, detector: np.ndarray) -> None:
+        """Detections of this occasion make the states of the next."""
+        for name, state in self.learned.items():
+            if name[0].isupper():
+                state[:] = False
+            row = np.zeros_like(animal) if state.shape[0] == 1 and name in ("k", "K") else animal
+            state[row, detector if name not in ("b", "B") else np.zeros_like(detector)] = True
+
+
+def _draw(rng, model, session, distance, effort, table, of_class):
     """Detections (animal, occasion, detector, count) of animals at `distance` [n, K] from the detectors."""
-    shape, kind = model.detection, session.captures.detectors.kind
+    shape, kind, arranged = model.detection, session.captures.detectors.kind, session.arranged
     n, (S, K) = len(distance), effort.shape
+    states = _States(arranged.learned.names, n, K)
+    whose = of_class[:, None] if len(table) > 1 else np.zeros((1, 1), int)
     animals, occasions, places, counts = [], [], [], []
     for s in range(S):
-        unit = shape.hazard_at(distance, *rows[session.row_of[s]].T)  # one row of parameters per detector
+        parameters = table[whose, arranged.code[s], states.now()]  # [n or 1, K, 3]
+        unit = shape.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
         hazard = unit * effort[s]
         if kind == "multi":
             a, k, c = _one_trap(rng, hazard)
@@ -90,6 +170,7 @@ def _draw(rng, model, session, distance, effort, rows):
             )
             a, k = np.nonzero(drawn)
             c = drawn[a, k]
+        states.learn(a, k)
         for whole, part in ((animals, a), (occasions, np.full(len(a), s)), (places, k), (counts, c)):
             whole.append(part)
     return tuple(np.concatenate(part).astype(int) for part in (animals, occasions, places, counts))

@@ -29,9 +29,34 @@ def starting_values(model, fixed: Mapping[str, float]) -> dict[str, float]:
     intercept = float(np.median([_intercept(s.captures, detection, *shape) for s in parts]))
     intercept = float(np.clip(intercept, 1e-6, 20.0))
     values.setdefault(detection.scale, intercept if detection.hazard else -np.expm1(-min(intercept, 2.0)))
+    if model.classes is not None:
+        values.setdefault("pmix", model.classes.start([s.captures for s in model.sessions]))
     if "D" not in values:
         values["D"] = 1.0 if model.likelihood == "conditional" else _density(model, values)
     return values
+
+
+def told_apart(model, vector: np.ndarray) -> np.ndarray:
+    """Starting coefficients at which classes that nobody knows differ, so that the likelihood is not level there.
+
+    Of a few ways to differ in the first parameter with such a term, the one of the greatest likelihood.
+    """
+    if model.classes is None or not model.classes.latent:
+        return vector
+    labels, name = model.parameters.labels, model.classes.name
+    main = [j for j, (p, term) in enumerate(labels) if p != "pmix" and name in term and ":" not in term]
+    first = [j for j in main if labels[j][0] == labels[main[0]][0]] if main else []
+    if not first:
+        return vector
+    intercept = [j for j, label in enumerate(labels) if label == (labels[first[0]][0], "Intercept")]
+    size = 1.2 if labels[first[0]][0] in ("lambda0", "g0") else 0.6
+    tries = []
+    for way in (size, -size):
+        moved = vector.copy()
+        moved[first] += way * np.linspace(1.0, 2.0, len(first))
+        moved[intercept] -= 0.5 * way
+        tries.append((model.loglik(moved), -way, moved))
+    return max(tries, key=lambda t: t[:2])[2]
 
 
 def _density(model, values) -> float:
@@ -39,8 +64,9 @@ def _density(model, values) -> float:
     row[: len(model.detection.parameters)] = [values[name] for name in model.detection.parameters]
     esa = area = 0.0
     for s in model.sessions:
-        rows = np.tile(row, (s.problem.n_rows, 1))
-        esa += float(s.engine.detection_probability(rows).sum()) * s.mask.cell_area
+        if s.parts:
+            rows = np.tile(row, (s.parts[0].problem.n_rows, 1))
+            esa += float(s.parts[0].engine.detection_probability(rows).sum()) * s.mask.cell_area
         area += s.mask.area
     n = model.sample_size
     return 100.0 * max(n / max(esa, 1e-12), 1.2 * n / area)
