@@ -23,6 +23,8 @@ BUILD = {
     "autoregressive": {"gamma": "~ w", "omega": "~ x"},
     "no trend": {"omega": "~ w"},
     "trend": {"gamma": "~ w", "immigration": "~ x", "mixture": "negative binomial"},
+    "ricker": {"gamma": "~ w", "capacity": "~ x"},
+    "gompertz": {"gamma": "~ x", "capacity": "~ w", "immigration": "~ 1"},
 }
 
 
@@ -38,10 +40,14 @@ def binomial(n: int, k: int, p: float) -> float:
     return math.comb(n, k) * p**k * (1 - p) ** (n - k)
 
 
-def left(name: str, gamma: float, omega: float, most: int):
+def left(name: str, gamma: float, omega: float, most: int, capacity: float = 1.0):
     """Distribution of what n animals leave, over 0 … most."""
+    crowding = {"ricker": lambda n: n / capacity, "gompertz": lambda n: math.log(n + 1) / math.log(capacity + 1)}
 
     def each(n):
+        if name in crowding:
+            mean = n * math.exp(gamma * (1 - crowding[name](n)))
+            return [oracle.poisson(k, mean) if mean > 0 else float(k == 0) for k in range(most + 1)]
         stay = [binomial(n, k, omega) if k <= n else 0.0 for k in range(most + 1)]
         young = [oracle.poisson(k, n * gamma) if n * gamma > 0 else float(k == 0) for k in range(most + 1)]
         if name == "trend":
@@ -64,7 +70,8 @@ def test_it_equals_its_slow_twin(name):
         omega = v["omega"][0] if "omega" in v else 0.0
         gamma = (1 - omega) * v["lambda"][i] if name == "no trend" else v["gamma"][0]
         newcomers = gamma if name in ("constant", "no trend") else 0.0
-        matrices.append([oracle.branching(most, newcomers, left(name, gamma, omega, most))] * 3)
+        capacity = v["capacity"][0] if "capacity" in v else 1.0
+        matrices.append([oracle.branching(most, newcomers, left(name, gamma, omega, most, capacity))] * 3)
     slow = oracle.open_n_mixture(h, v["lambda"], v["p"], matrices, most)
     assert model.loglik(at) == pytest.approx(slow, abs=1e-9)
 
@@ -138,13 +145,75 @@ def test_forty_sites_reference(which, dynamics):
 def test_the_largest_number_grows_until_it_cannot_matter():
     h = forty()
     short = OpenNMixture(h, most=int(h.value[h.done].max()) + 1)
-    assert "abundance depends on that limit" in str(short.at(**{"lambda": 4.0, "gamma": 1.5, "omega": 0.5, "p": 0.3}))
+    at = short.at(**{"lambda": 4.0, "gamma": 1.5, "omega": 0.5, "p": 0.3})
+    assert "abundance depends on that limit" in str(at.verdict)
     fit = OpenNMixture(h, dynamics="trend").fit()
-    assert fit.model.edge(fit.vector) < 1e-8
+    assert fit.model.missing(fit.vector) < 1e-6
     assert fit.posterior()["abundance"].notna().all()
     assert fit.derive().set_index("quantity").loc["growth of abundance", "estimate"] == pytest.approx(
         np.exp(fit.vector[1])
     )
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_what_larger_numbers_add_is_bounded(name):
+    """Never less than what they do add, and not absurdly more where it matters little."""
+    h = counts(5)
+    long = OpenNMixture(h, "~ x", p="~ v", dynamics=name, most=120, **BUILD[name])
+    at = some_vector(long, 2, 0.2)
+    for most in (8, 14, 22):
+        short = OpenNMixture(h, "~ x", p="~ v", dynamics=name, most=most, **BUILD[name])
+        added = long.loglik(at) - short.loglik(at)
+        assert added <= short.missing(at) + 1e-11
+    assert long.missing(at) < 1e-9
+
+
+def test_sites_in_blocks_are_the_same_sites(monkeypatch):
+    h = counts()
+    whole = build("trend", h)
+    monkeypatch.setattr("uncia.models.counts.open_n_mixture.BUDGET", 500)
+    parts = build("trend", h)
+    assert len(whole.blocks) == 1
+    assert len(parts.blocks) > 2
+    at = some_vector(whole)
+    assert parts.loglik(at) == pytest.approx(whole.loglik(at), abs=1e-12)
+    np.testing.assert_allclose(parts.loglik_and_gradient(at)[1], whole.loglik_and_gradient(at)[1], atol=1e-10)
+
+
+def test_numbers_far_out_of_the_way_cost_and_change_nothing():
+    """Rows are kept only where they matter."""
+    h = forty()
+    at = {"lambda": 4.0, "gamma": 1.5, "omega": 0.5, "p": 0.3}
+    small, large = (OpenNMixture(h, most=most).at(**at) for most in (60, 400))
+    assert large.loglik == pytest.approx(small.loglik, abs=1e-10)
+    changes = {"gamma": np.array([1.5]), "omega": np.array([0.5])}
+    made = large.model.kind.transitions(changes, 400)
+    assert (made.high - made.low).max() < 300
+    assert made.matrix[0, 400, made.low[0, 400] :].sum() + made.lost[0, 400] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_density_brings_numbers_back_to_the_capacity():
+    h = DetectionHistory.from_wide(np.ones((300, 12, 1)))
+    for dynamics in ("ricker", "gompertz"):
+        template = OpenNMixture(h, dynamics=dynamics, most=60)
+        truth = {"lambda": 25.0, "gamma": 0.6, "capacity": 12.0, "p": 0.5}
+        fit = template.at(**truth)
+        numbers = fit.model.expected(fit.vector)[0]
+        assert numbers[0] == pytest.approx(25.0)
+        assert 10.0 < numbers[-1] < 13.0
+        drawn = template.simulate(truth, seed=1)
+        means = [drawn.value[drawn.season_of == t].mean() / 0.5 for t in range(12)]
+        np.testing.assert_allclose(means, numbers, atol=1.2)
+
+
+@pytest.mark.parametrize("dynamics", ["ricker", "gompertz"])
+def test_density_dependence_comes_back(dynamics):
+    h = DetectionHistory.from_wide(np.ones((100, 8, 2)))
+    truth = {"lambda": 2.0, "gamma": 0.8, "capacity": 8.0, "p": 0.6}
+    template = OpenNMixture(h, dynamics=dynamics, most=40)
+    fit = OpenNMixture(template.simulate(truth, seed=3), dynamics=dynamics, most=40).fit()
+    assert fit.verdict.good
+    np.testing.assert_array_less(np.abs(fit.vector - template.parameters.vector_from(truth)), 3.3 * fit.se)
 
 
 def test_simulations_have_the_right_moments():
@@ -158,7 +227,10 @@ def test_simulations_have_the_right_moments():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OpenNMixture(counts(), dynamics="ricker"), "dynamics are not known"),
+        (lambda: OpenNMixture(counts(), dynamics="chaos"), "dynamics are not known"),
+        (lambda: OpenNMixture(counts(), omega="~ x", dynamics="ricker"), "'ricker' dynamics have no omega"),
+        (lambda: OpenNMixture(counts(), capacity="~ x"), "'constant' dynamics have no capacity"),
+        (lambda: OpenNMixture(counts(), gamma="~ x", dynamics="no trend"), "have no gamma"),
         (lambda: OpenNMixture(counts(), immigration="~ 1"), "newcomers already"),
         (lambda: OpenNMixture(counts(), most=2), "above `most`"),
         (lambda: OpenNMixture(ragged(most=3)), "one season"),

@@ -84,6 +84,10 @@ class NMixture(HistoryModel):
         binomial_counts(at.b, at.c, at.log_p0, p, self.count, self.visits.start, self.most, *out.values())
         return out
 
+    def fitted(self, values):
+        held = 1.0 - values["zero"][0] if "zero" in values else 1.0
+        return held * values["lambda"][self.visits.group] * values["p"]
+
     def by_site(self, values):
         total = self._summed(values)["total"]
         if "zero" not in values:

@@ -58,6 +58,9 @@ class Removal(HistoryModel):
         first = np.append(left, 0.0)[self.visits.start[:-1]]
         return p * np.exp(left - first[self.visits.group])
 
+    def fitted(self, values):
+        return values["lambda"][self.visits.group] * self.taken(values["p"])
+
     def by_site(self, values):
         expected = values["lambda"][self.visits.group] * self.taken(values["p"])
         each = self.count * np.log(expected) - expected - gammaln(self.count + 1.0)

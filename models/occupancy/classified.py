@@ -232,7 +232,7 @@ class ClassifiedOccupancy(SeasonalOccupancy):
         done = self.history.done
         scores, words = np.full(len(done), np.nan), np.full(len(done), None, object)
         scores[done] = np.where(candidate, score, np.nan)
-        words[done] = np.where(looked, np.where(true, "true", "false"), None)
+        words[np.flatnonzero(done)[looked]] = np.where(true[looked], "true", "false")
         value = np.where(done, spread(done, candidate), np.nan)
         visits = self.history.visits.assign(value=value, **dict(zip(self.names, (scores, words), strict=True)))
         return replace(self.history, visits=visits, seasons=self.history._season_table())
