@@ -154,6 +154,15 @@ class Fit:
 
         return bootstrap(self, n, seed, **how)
 
+    def goodness(self, n: int = 200, seed: int = 1, **how):
+        """Goodness of fit: statistics of the data beside those of `n` data sets simulated from the fit and refitted.
+
+        c-hat and p-value of each statistic of the model's kind; see `inference.goodness`. `how` as for `bootstrap`.
+        """
+        from .inference.goodness import goodness
+
+        return goodness(self, n, seed, **how)
+
     def summary(self) -> str:
         """The fit on one screen."""
         from .summary import fit_text

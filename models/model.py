@@ -61,6 +61,10 @@ class Model(ABC, Generic[F]):
         """What this kind of model says about a fit beyond convergence."""
         return ()
 
+    def discrepancies(self, vector: np.ndarray) -> dict[str, float]:
+        """Statistics of how far the data are from the model at coefficients [p], larger for a worse fit, by name."""
+        raise refuse("there is no test of fit for this kind of model", "Look at its residuals", value=repr(self))
+
     @abstractmethod
     def not_comparable(self, other: Model) -> str:
         """Why the log-likelihoods of two models cannot be compared, in words; empty when they can."""

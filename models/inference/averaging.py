@@ -82,9 +82,9 @@ def average(
     keys, tables = _tables(named, quantity, newdata)
     rows = []
     for r in range(len(keys)):
-        numbers = [np.array([t[name].iloc[r] for t in tables], float) for name in NUMBERS]
+        numbers = {name: np.array([t[name].iloc[r] for t in tables], float) for name in NUMBERS}
         words = [str(t["interval"].iloc[r]) if "interval" in t else "" for t in tables]
-        row = _Row(*numbers, _scale(words, weight, scale))
+        row = _Row(**numbers, scale=_scale(words, weight, scale))
         rows.append(_averaged(row, weight, list(named), interval, level))
     found = pd.concat([keys.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
     if set(COLUMNS) <= set(found.columns) | {"rse"}:

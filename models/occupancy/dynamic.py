@@ -68,6 +68,14 @@ class DynamicOccupancy(SeasonalOccupancy):
         naive = naive_start(self.visits, visited)
         return naive | state_start(self.history, naive["psi"])
 
+    def occupied_and_found(self, values):
+        """Occupancy from the rates alone [N·T], and the probability [V] that a visit to an occupied site detects."""
+        return self.projected_at(values).ravel(), self.visits.probability(values["p"])
+
+    def fitted(self, values):
+        psi, p = self.occupied_and_found(values)
+        return psi[self.visits.group] * p
+
     def more_rows(self, fit, interval):
         return [mean_of(fit, "detection", f"mean over {len(self.visits.seen)} visits", "p", interval)]
 

@@ -1,104 +1,163 @@
-"""Goodness of fit of single-season occupancy: MacKenzie & Bailey 2004, J. Agric. Biol. Environ. Stat. 9:300.
+"""How far detections and counts at sites are from their model: what `Fit.goodness` simulates the distribution of.
 
-Sites with the same visits done are a cohort. Observed numbers of each detection history are compared with the expected
-ones within cohorts; the distribution of the statistic comes from data simulated from the fit, each fitted again.
+Detection histories (MacKenzie & Bailey 2004, J. Agric. Biol. Environ. Stat. 9:300): sites with the same visits done in
+a season are a cohort; numbers of each history are compared with the expected ones within cohorts, season by season.
+Findings of visits and of sites in a season: Pearson's chi-square and Freeman & Tukey's statistic of totals.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import SurveyError, refuse
-from ..inference.parallel import run_tasks
+from ...survey.errors import refuse
+
+MOST = 64  # different histories in a cohort up to which their numbers are compared
 
 
-@dataclass(frozen=True, eq=False)
-class Goodness:
-    """The chi-square of the data beside those of simulated data."""
+def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
+    """The statistics of a model of one history at coefficients [p], by name."""
+    if hasattr(model, "second"):
+        raise refuse("there is no test for two species at once", "Test each of them with Occupancy", value=repr(model))
+    if np.any(getattr(model, "known", False)):
+        raise refuse("there is no test with sites known to be occupied", "Fit without known_occupied")
+    found = {}
+    values = model.parameters.values(vector)
+    if has_histories(model):
+        found["MacKenzie-Bailey"] = mackenzie_bailey(model, vector)[1]
+    return found | totals(model, values)
 
-    table: pd.DataFrame  # cohort (visits done), history, observed, expected
-    chi_square: float
-    simulated: np.ndarray  # [done]
-    failed: int  # simulated data sets that could not be fitted
 
-    @property
-    def p_value(self) -> float:
-        """Share of data sets, the observed one among them, with a statistic at least as large."""
-        return float((1 + np.sum(self.simulated >= self.chi_square)) / (1 + len(self.simulated)))
+def totals(model, values) -> dict[str, float]:
+    """Freeman-Tukey and Pearson's chi-square of the findings of sites in a season, and of single visits."""
+    y, expected = findings(model), model.fitted(values)
+    group = place_of(model)
+    n = int(group.max()) + 1 if len(group) else 0
+    site, site_expected = (np.bincount(group, weights=v, minlength=n) for v in (y, expected))
+    found = {}
+    for words, seen, mean in (("sites", site, site_expected), ("visits", y, expected)):
+        here = mean > 0
+        found[f"Freeman-Tukey, {words}"] = float(np.sum((np.sqrt(seen) - np.sqrt(mean)) ** 2))
+        found[f"chi-square, {words}"] = float(np.sum((seen[here] - mean[here]) ** 2 / mean[here]))
+    return found
 
-    @property
-    def c_hat(self) -> float:
-        """Overdispersion: the statistic over its mean under the model; above 1, intervals are too narrow."""
-        return float(self.chi_square / self.simulated.mean())
 
-    def __str__(self) -> str:
-        return (
-            f"MacKenzie-Bailey chi-square {self.chi_square:.4g}, c-hat {self.c_hat:.3g}, p = {self.p_value:.3g} "
-            f"from {len(self.simulated)} simulated data sets"
-        )
+def findings(model) -> np.ndarray:
+    """float [V]: what the visits that were done found."""
+    return model.history.value[model.history.done]
+
+
+def place_of(model) -> np.ndarray:
+    """int [V]: site and season (season fastest) of the visits that were done."""
+    h = model.history
+    return (h.site_of * h.n_seasons + h.season_of)[h.done]
+
+
+# ---- histories -----------------------------------------------------------------------------------------------------
+
+
+def has_histories(model) -> bool:
+    """True where whole histories can be compared: findings of 0 and 1, a short list of histories in a season."""
+    one_season = model.data_kind == "detections" and model.history.n_seasons == 1
+    if not hasattr(model, "occupied_and_found") and not one_season:
+        return False
+    return max((len(h) for _, _, h, _ in _cohorts(model)), default=0) <= MOST
 
 
 def mackenzie_bailey(model, vector: np.ndarray) -> tuple[pd.DataFrame, float]:
-    """Observed and expected numbers of each history, and their chi-square."""
+    """Observed and expected numbers of each history, and their chi-square (summed over cohorts and seasons)."""
     values = model.parameters.values(vector)
-    p, psi = model.visits.probability(values["p"]), values["psi"]
-    found = model.visits.seen.astype(int)
+    cohorts = _cohorts(model)
+    expected = _expected(model, values, cohorts)
     frames, total = [], 0.0
-    for label, sites in _cohorts(model).items():
-        rows = model.visits.start[sites][:, None] + np.arange(len(label))  # [sites, visits] of the cohort
-        histories, observed = np.unique(found[rows], axis=0, return_counts=True)
-        expected = np.array([_expected(h, psi[sites], p[rows]) for h in histories])
-        unseen = len(sites) - expected.sum()  # expected number of all histories that nobody had
-        total += float(np.sum((observed - expected) ** 2 / expected)) + max(float(unseen), 0.0)
+    for (label, places, histories, observed), numbers in zip(cohorts, expected, strict=True):
+        unseen = len(places) - numbers.sum()  # expected number of all histories that nobody had
+        total += float(np.sum((observed - numbers) ** 2 / numbers)) + max(float(unseen), 0.0)
         words = ["".join(map(str, h)) for h in histories]
-        cohort = ", ".join(map(str, label))
-        frames.append(pd.DataFrame({"cohort": cohort, "history": words, "observed": observed, "expected": expected}))
+        frames.append(pd.DataFrame({"cohort": label, "history": words, "observed": observed, "expected": numbers}))
     return pd.concat(frames, ignore_index=True), total
 
 
-def _cohorts(model) -> dict[tuple, np.ndarray]:
-    """Which visits were done → positions of the sites; sites never visited are in none."""
-    visit = model.history.visits["visit"].to_numpy(object)[model.history.done]
+def _cohorts(model) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Label, places [n] (site and season), different histories [h, visits] and their numbers [h], of each cohort."""
+    h, place, y = model.history, place_of(model), findings(model).astype(int)
+    keys = [name for name in ("visit", "trail", "method") if name in h.visits]
+    visit = h.visits[keys].astype(str).agg("/".join, axis=1).to_numpy(object)[h.done]
+    begins = np.flatnonzero(np.diff(place, prepend=-1))
     found: dict[tuple, list[int]] = {}
-    for i in np.flatnonzero(model.history.visited):
-        found.setdefault(tuple(visit[model.visits.start[i] : model.visits.start[i + 1]]), []).append(i)
-    return {label: np.array(sites) for label, sites in found.items()}
+    for k, (begin, end) in enumerate(zip(begins, np.append(begins[1:], len(place)), strict=True)):
+        found.setdefault((place[begin] % h.n_seasons, *visit[begin:end]), []).append(k)
+    result = []
+    for label, which in found.items():
+        rows = begins[which][:, None] + np.arange(len(label) - 1)
+        histories, observed = np.unique(y[rows], axis=0, return_counts=True)
+        words = ", ".join(label[1:])
+        season = "" if h.n_seasons == 1 else f"season {h.season_labels[label[0]]}: "
+        result.append((season + words, place[begins[which]], histories, observed))
+    return result
 
 
-def _expected(history: np.ndarray, psi: np.ndarray, p: np.ndarray) -> float:
+def _expected(model, values, cohorts) -> list[np.ndarray]:
+    """Expected numbers [h] of the histories of each cohort."""
+    if hasattr(model, "occupied_and_found"):
+        psi, p = model.occupied_and_found(values)
+        starts = np.searchsorted(place_of(model), np.arange(len(psi) + 1))
+        found = []
+        for _, places, histories, _ in cohorts:
+            prob = p[starts[places][:, None] + np.arange(histories.shape[1])]
+            found.append(np.array([_number(h, psi[places], prob) for h in histories]))
+        return found
+    return _by_other_data(model, values, cohorts)
+
+
+def _number(history: np.ndarray, psi: np.ndarray, p: np.ndarray) -> float:
     """Expected number of sites with a history [visits], from psi [sites] and p [sites, visits]."""
     present = np.prod(np.where(history > 0, p, 1.0 - p), axis=1)
     return float(np.sum(psi * present + (1.0 - psi) * (not history.any())))
 
 
-def goodness(fit, n: int, seed: int, **how) -> Goodness:
-    """`n` data sets simulated from the fit and fitted again; `how` as in `inference.parallel.run_tasks`.
+def _by_other_data(model, values, cohorts) -> list[np.ndarray]:
+    """From the likelihood of each site with another history put onto it, one history of every cohort at a time."""
+    place, silence = place_of(model), None
+    found = [np.zeros(len(histories)) for _, _, histories, _ in cohorts]
+    for k in range(max(len(f) for f in found)):
+        y = findings(model).copy()
+        turn = [c for c, (_, _, histories, _) in enumerate(cohorts) if k < len(histories) and histories[k].any()]
+        for c in turn:
+            here = np.isin(place, cohorts[c][1])
+            y[here] = np.tile(cohorts[c][2][k], len(cohorts[c][1]))
+        total = with_findings(model, y).by_site(values) if turn else np.zeros(0)
+        for c in turn:
+            found[c][k] = np.exp(total[cohorts[c][1]]).sum()
+    for c, (_, places, histories, _) in enumerate(cohorts):
+        for k in np.flatnonzero(~histories.any(axis=1)):
+            silence = log_silence(model, values) if silence is None else silence
+            found[c][k] = np.exp(silence[places]).sum()
+    return found
 
-    Raises
-    ------
-    SurveyError : n below 1, sites known to be occupied, or no simulated data set could be fitted
+
+def with_findings(model, y: np.ndarray):
+    """The model of the same visits with other findings [V]."""
+    whole = np.zeros(len(model.history.value))
+    whole[model.history.done] = y
+    return model.on(model.history.with_values(whole))
+
+
+def log_silence(model, values) -> np.ndarray:
+    """float [N]: log-probability that nothing is found at a site.
+
+    A model needs a finding somewhere, so that two models are asked, each with one site at which something was found.
     """
-    if n < 1:
-        raise refuse("goodness of fit needs at least one simulated data set", "Use e.g. n=200", value=n)
-    if np.any(np.isneginf(fit.model.absent) & ~fit.model.visits.any):
-        raise refuse("there is no test with sites known to be occupied", "Fit without known_occupied")
-    table, chi_square = mackenzie_bailey(fit.model, fit.vector)
-    seeds = [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(seed).spawn(n)]
-    results = run_tasks(_replicate, [(fit.model, fit.vector, s) for s in seeds], **how)
-    done = np.array([r for r in results if r is not None])
-    if not len(done):
-        raise refuse("no simulated data set could be fitted", "Look at fit.verdict: the estimates may be at a boundary")
-    return Goodness(table, chi_square, done, n - len(done))
-
-
-def _replicate(task) -> float | None:
-    """The statistic of one simulated data set; None when nothing was found in it."""
-    model, vector, seed = task
-    try:
-        fit = model.on(model.simulate(model.parameters.given(vector), seed)).fit(start=vector)
-    except SurveyError:
-        return None
-    return mackenzie_bailey(fit.model, fit.vector)[1] if np.isfinite(fit.loglik) else None
+    site = model.history.site_of[model.history.done]
+    sites = np.unique(site)
+    if len(sites) < 2:
+        raise refuse("the chance to find nothing needs two sites with visits", "Give more sites", value=len(sites))
+    found = []
+    for only in (sites[0], sites[-1]):
+        y = np.zeros(len(site))
+        y[np.flatnonzero(site == only)[0]] = 1.0
+        found.append((only, with_findings(model, y).by_site(values)))
+    (first, total), (_, other) = found
+    total = total.copy()
+    total[first] = other[first]
+    return total

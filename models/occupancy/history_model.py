@@ -142,6 +142,17 @@ class HistoryModel(Model):
             "this model has no likelihood of single sites", "Use a model without random effects", value=repr(self)
         )
 
+    def fitted(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float [V]: expected findings of the visits that were done; by 1,000 draws where a model has no formula."""
+        rng = np.random.default_rng(1)
+        return np.mean([np.asarray(self._draw(values, rng), float) for _ in range(1000)], axis=0)
+
+    def discrepancies(self, vector: np.ndarray) -> dict[str, float]:
+        """See `Model.discrepancies`: of detection histories, and of findings at sites and on visits."""
+        from .goodness import discrepancies
+
+        return discrepancies(self, vector)
+
     def simulate(self, values: Mapping[str, object], seed: int) -> Any:
         """A history from the model, with the visits that were done here.
 

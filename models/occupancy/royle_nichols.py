@@ -76,6 +76,11 @@ class RoyleNichols(HistoryModel):
         any_detection(at.b, at.c, at.log_p0, r, self.visits.seen, self.visits.start, self.most, *out.values())
         return out
 
+    def fitted(self, values):
+        at, r = prior(self.mixture, values), self.visits.probability(values["r"])
+        mean = at.mean[self.visits.group] * r  # 1 minus the generating function of N at 1 - r
+        return -np.expm1(-mean if at.size is None else -at.size * np.log1p(mean / at.size))
+
     def by_site(self, values):
         return self._summed(values)["total"]
 

@@ -149,7 +149,11 @@ class SeasonalOccupancy(HistoryModel):
 
     def projected(self, vector: np.ndarray) -> np.ndarray:
         """float [N, T]: probability of occupancy by season from the rates alone."""
-        values, (n, t) = self.parameters.values(vector), (self.history.n_sites, self.history.n_seasons)
+        return self.projected_at(self.parameters.values(vector))
+
+    def projected_at(self, values: Values) -> np.ndarray:
+        """float [N, T]: `projected` at natural-scale values."""
+        n, t = self.history.n_sites, self.history.n_seasons
         psi = np.empty((n, t))
         psi[:, 0] = values["psi"]
         if t > 1:

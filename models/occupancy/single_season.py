@@ -11,22 +11,10 @@ from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import table
 from .delta import mean_of, realised
-from .goodness import Goodness, goodness
-from .history_model import HistoryFit, HistoryModel, Symbol, check_detections
+from .history_model import HistoryModel, Symbol, check_detections
 from .mixing import Mixed, mix_two
 from .one_pass import OnePass
 from .visits import detections_by_site
-
-
-class OccupancyFit(HistoryFit):
-    """A fit of single-season occupancy: adds goodness of fit."""
-
-    def goodness(self, n: int = 200, seed: int = 1, **how) -> Goodness:
-        """MacKenzie-Bailey chi-square with its p-value and c-hat from `n` simulated data sets (see `goodness`).
-
-        `how` takes `executor`, `workers`, `store` (a folder that lets it be interrupted and resumed) and `progress`.
-        """
-        return goodness(self, n, seed, **how)
 
 
 class Occupancy(HistoryModel):
@@ -51,7 +39,6 @@ class Occupancy(HistoryModel):
         Symbol("psi", "site", "probability that a site is occupied"),
         Symbol("p", "visit", "probability of detection on a visit to an occupied site"),
     )
-    fit_class = OccupancyFit
 
     def __init__(
         self,
@@ -68,7 +55,9 @@ class Occupancy(HistoryModel):
         self.exposure = exposure
         self.visits = detections_by_site(history, exposure)
         self.absent = self.visits.absent()
-        self.absent[_positions(history, known_occupied)] = -np.inf
+        self.known = np.zeros(history.n_sites, bool)
+        self.known[_positions(history, known_occupied)] = True
+        self.absent[self.known] = -np.inf
         super().__init__(history, {"psi": psi, "p": p}, links)
         self.one_pass = OnePass.of(self.parameters, self.visits, bool(len(known_occupied)))
 
@@ -80,6 +69,14 @@ class Occupancy(HistoryModel):
 
     def _mixed(self, values: Mapping[str, np.ndarray]) -> Mixed:
         return mix_two(values["psi"], self.visits.present(values["p"]), self.absent)
+
+    def occupied_and_found(self, values):
+        """psi [N], and the probability [V] that a visit to an occupied site detects."""
+        return np.where(self.known, 1.0, values["psi"]), self.visits.probability(values["p"])
+
+    def fitted(self, values):
+        psi, p = self.occupied_and_found(values)
+        return psi[self.visits.group] * p
 
     def by_site(self, values):
         return self._mixed(values).total

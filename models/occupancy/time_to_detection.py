@@ -76,6 +76,9 @@ class TimeToDetection(HistoryModel):
         present = np.bincount(self.visits.group, weights=logs, minlength=self.history.n_sites)
         return mix_two(values["psi"], present, self.absent)
 
+    def fitted(self, values):
+        return values["psi"][self.visits.group] * -np.expm1(-values["rate"] * self.limit)
+
     def by_site(self, values):
         return self._mixed(values).total
 
