@@ -1,4 +1,7 @@
-"""Formulas to design matrices, by formulaic; kept so that predictions use the same coding and scaling."""
+"""Formulas to design matrices, by formulaic; kept so that predictions use the same coding and scaling.
+
+Random effects and smooths are read off a formula before formulaic sees it: `random_terms`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import difflib
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,21 +18,28 @@ from formulaic import Formula, ModelSpec, SimpleFormula
 from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from ..survey.errors import refuse
+from .random_terms import Term, build_terms, split_formula, variables_of
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """The design of one parameter: `matrix` [rows, terms] with the names of its `terms`."""
+    """The design of one parameter: `matrix` [rows, terms] with the names of its `terms`.
+
+    The columns of `random` terms stand after those of the `fixed` part.
+    """
 
     formula: str
-    matrix: np.ndarray
-    terms: tuple[str, ...]
+    fixed: np.ndarray  # [rows, fixed terms]
+    names: tuple[str, ...]  # of the fixed terms
     spec: ModelSpec
     intercept: bool = True
+    random: tuple[Term, ...] = ()
 
     @classmethod
     def of(cls, formula: str, frame: pd.DataFrame, parameter: str, *, intercept: bool = True) -> Design:
         """Evaluate `formula` (right-hand side, with or without ~) on the rows of `frame`.
+
+        Beside what formulaic knows a formula may have random effects and smooths, see `random_terms`.
 
         With `intercept=False` the column "Intercept" is left out: relative values are modelled, such as relative
         density under the conditional likelihood.
@@ -38,8 +49,8 @@ class Design:
         SurveyError : a name in the formula is not a covariate (with the nearest one), the formula cannot be read,
             a covariate has missing values, or the columns are linearly dependent.
         """
-        text = formula.split("~", 1)[-1].strip()
-        _check_names(text, frame, parameter)
+        text, written = split_formula(formula)
+        _check_names(formula, frame, parameter)
         try:
             matrix = _parsed(text).get_model_matrix(frame, na_action="raise")
         except (FormulaicError, ValueError, SyntaxError) as error:
@@ -54,7 +65,39 @@ class Design:
         if not intercept:
             keep = [j for j, name in enumerate(names) if name != "Intercept"]
             values, names = values[:, keep], tuple(names[j] for j in keep)
-        return cls(f"~ {text}", np.ascontiguousarray(values), names, matrix.model_spec, intercept)
+        random = build_terms(written, frame, parameter, cls.of) if written else ()
+        whole = f"~ {formula.split('~', 1)[-1].strip()}"
+        return cls(whole, np.ascontiguousarray(values), names, matrix.model_spec, intercept, random)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """One name per coefficient."""
+        return self.names + tuple(name for term in self.random for name in term.names)
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """[rows, terms], dense; `times` and `pull` do without it."""
+        if not self.random:
+            return self.fixed
+        dense = [t.Z if isinstance(t.Z, np.ndarray) else t.Z.toarray() for t in self.random]
+        return np.hstack([self.fixed, *dense])
+
+    def times(self, coefficients: np.ndarray) -> np.ndarray:
+        """matrix @ coefficients [rows]."""
+        if not self.random:
+            return self.fixed @ coefficients
+        begin = len(self.names)
+        eta = self.fixed @ coefficients[:begin]
+        for term in self.random:
+            eta += term.Z @ coefficients[begin : begin + term.size]
+            begin += term.size
+        return eta
+
+    def pull(self, adjoint: np.ndarray) -> np.ndarray:
+        """matrix' @ adjoint [terms]."""
+        if not self.random:
+            return self.fixed.T @ adjoint
+        return np.concatenate([self.fixed.T @ adjoint, *(term.Z.T @ adjoint for term in self.random)])
 
     def at(self, frame: pd.DataFrame) -> np.ndarray:
         """The matrix [rows of frame, terms] for new values of the covariates, coded and scaled as in the fit.
@@ -79,12 +122,18 @@ class Design:
                 "Give values of the covariates within the levels and the range that the model was fitted to",
                 value=self.formula,
             ) from error
-        return np.asarray(matrix[list(self.terms)], float)
+        fixed = np.asarray(matrix[list(self.names)], float)
+        return np.hstack([fixed, *(term.at(frame) for term in self.random)]) if self.random else fixed
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the covariates in use."""
-        return tuple(sorted(formula_variables(self.formula)))
+        """Names of the covariates in use, without columns that only group."""
+        return tuple(sorted(formula_variables(self.formula) - set(self.groupings)))
+
+    @property
+    def groupings(self) -> tuple[str, ...]:
+        """Names of columns that only group random effects: predictions can do without them."""
+        return tuple(sorted(variables_of(split_formula(self.formula)[1], formula_variables)[1]))
 
     @property
     def constant(self) -> bool:
@@ -96,17 +145,21 @@ def _parsed(text: str) -> SimpleFormula:
     """The right side of a formula; it has one part, not several between bars."""
     parsed = Formula.from_spec(text)
     if not isinstance(parsed, SimpleFormula):
-        raise refuse("a formula has one part here", "Write + instead of |, e.g. '~ ruggedness + forest'", value=text)
+        raise refuse("a formula has one part here", "Write + instead of |, or a random effect in brackets: '~ ruggedness + (1 | year)'", value=text)
     return parsed
 
 
 def formula_variables(formula: str) -> set[str]:
-    """Names of the covariates that a formula uses, those inside functions such as bs(x, df=4) and scale(x) too."""
+    """Names of the covariates that a formula uses, those inside functions such as bs(x, df=4) and scale(x) too.
+
+    Columns that group random effects are among them.
+    """
+    text, written = split_formula(formula)
     try:
-        parsed = _parsed(formula.split("~", 1)[-1].strip())
+        parsed = _parsed(text)
         names = {str(v) for v in parsed.required_variables}  # lacks what stateful functions are given
         calls = {factor.expr for term in parsed for factor in term.factors if "(" in factor.expr}
-        return names.union(*map(_arguments, calls))
+        return names.union(*map(_arguments, calls), *variables_of(written, formula_variables))
     except (FormulaicError, SyntaxError) as error:
         raise refuse(f"the formula cannot be read: {error}", "Write e.g. '~ ruggedness'", value=formula) from error
 
@@ -125,8 +178,8 @@ def _arguments(call: str) -> set[str]:
     return set(quoted) | names - {node.id for node in (*functions, *modules) if isinstance(node, ast.Name)}
 
 
-def _check_names(text: str, frame: pd.DataFrame, parameter: str) -> None:
-    for name in sorted(formula_variables(text) - set(map(str, frame.columns))):
+def _check_names(formula: str, frame: pd.DataFrame, parameter: str) -> None:
+    for name in sorted(formula_variables(formula) - set(map(str, frame.columns))):
         near = difflib.get_close_matches(name, map(str, frame.columns), n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(map(str, frame.columns)) or 'none'}"
         raise refuse(f"the formula of {parameter} uses a covariate that is not there", hint, value=name)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ..survey.errors import refuse
 from .derived import z_of
 from .inference.criteria import check_c_hat, information_criterion
 from .inference.maximum_likelihood import Covariance
 from .verdict import Outcome, Remark, Verdict
+
+if TYPE_CHECKING:
+    from .random_fit import RandomPart
 
 INFLATED = "Standard errors are inflated by"
 
@@ -34,11 +38,12 @@ class Fit:
     interval: str = "wald"
     determined: Covariance | None = None  # what the data determine, and what not
     c_hat: float = 1.0  # overdispersion that the covariance has in it, see `inflated`
+    random: RandomPart | None = None  # of a model with random effects: `vector` then holds their conditional modes too
 
     @property
     def n_parameters(self) -> int:
-        """Coefficients; c-hat is not one of them."""
-        return len(self.vector)
+        """Coefficients, and of random effects their standard deviations but not they; c-hat is not one of them."""
+        return len(self.vector) if self.random is None else self.random.n_parameters
 
     @property
     def aic(self) -> float:
@@ -117,10 +122,45 @@ class Fit:
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        """Link-scale coefficients: parameter, term, link, estimate, se, lower, upper (95 % Wald)."""
+        """Link-scale coefficients: parameter, term, link, estimate, se, lower, upper (95 % Wald).
+
+        Random effects are not among them: see `random_effects`.
+        """
         z = z_of()
         frame = self.model.parameters.frame(self.vector)
-        return frame.assign(se=self.se, lower=frame["estimate"] - z * self.se, upper=frame["estimate"] + z * self.se)
+        frame = frame.assign(se=self.se, lower=frame["estimate"] - z * self.se, upper=frame["estimate"] + z * self.se)
+        return frame if self.random is None else frame.iloc[self.random.marginal.at_beta].reset_index(drop=True)
+
+    def variation(self) -> pd.DataFrame:
+        """Standard deviations of random effects, their correlations, and lengths of smooths.
+
+        Returns
+        -------
+        DataFrame with parameter, term, kind ("sd", "correlation", "length"), groups (their number), estimate, se, and
+        95 % Wald limits (of standard deviations on the log scale); no limits at a boundary
+        """
+        return self._of_random().variation()
+
+    def random_effects(self) -> pd.DataFrame:
+        """Conditional modes of random effects, on the link scale.
+
+        Returns
+        -------
+        DataFrame with parameter, effect, group, level, estimate and se, the standard error of the prediction, which
+        has the uncertainty of the fixed coefficients and of the standard deviations in it
+        """
+        return self._of_random().modes(self.vector, self.covariance)
+
+    def _of_random(self) -> RandomPart:
+        if self.random is None:
+            raise refuse("the model has no random effects", "Add one to a formula, e.g. '~ 1 + (1 | site)'")
+        return self.random
+
+    def truth(self, seed: int) -> np.ndarray:
+        """Coefficients [p] to simulate a data set from: the estimates, with random effects drawn anew."""
+        if self.random is None:
+            return self.vector
+        return self.random.redrawn(self.vector, np.random.default_rng([seed, 1]))
 
     def derive(self, interval: str | None = None) -> pd.DataFrame:
         """What people are told: density, abundance and the like with SE, RSE and 95 % interval.

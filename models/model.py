@@ -118,12 +118,17 @@ class Model(ABC, Generic[F]):
 
     # ---- ways to run it -------------------------------------------------------------------------------------
 
-    def at(self, **values) -> F:
+    def at(self, *, variation: Mapping[str, float] | None = None, **values) -> F:
         """Results at given values, without fitting.
 
         A number is the natural-scale value of a parameter without covariates; a mapping {term: coefficient} gives
-        link-scale coefficients.
+        link-scale coefficients. With random effects these are the fixed ones, and `variation` has the standard
+        deviations of the random ones by name, as in {"p: 1 | site": 0.5}.
         """
+        if self.parameters.random:
+            from .random_fit import at_random
+
+            return at_random(self, values, variation)
         vector = self.parameters.vector_from(values)
         p = len(vector)
         loglik = self.loglik(vector)
@@ -144,7 +149,7 @@ class Model(ABC, Generic[F]):
         interval: str = "wald",
         max_iterations: int = 200,
     ) -> F:
-        """Maximum likelihood.
+        """Maximum likelihood; with random effects or smooths in a formula, of the marginal likelihood.
 
         Parameters
         ----------
@@ -164,6 +169,10 @@ class Model(ABC, Generic[F]):
         begin = self.start() if start is None else np.asarray(start, float)
         if begin.shape != (self.parameters.size,):
             raise refuse("start has the wrong length", f"Give {self.parameters.size} coefficients", value=begin.shape)
+        if self.parameters.random:
+            from .random_fit import fit_random
+
+            return fit_random(self, begin, progress, interval, max_iterations)
         optimum = maximise(self, begin, max_iterations=max_iterations, report=progress)
         covariance = covariance_of(optimum)
         return self.fit_class(
@@ -177,6 +186,19 @@ class Model(ABC, Generic[F]):
             interval=interval,
             determined=covariance,
         )
+
+    def draw(self, values: Mapping[str, object], variation: Mapping[str, float], seed: int) -> dict[str, dict]:
+        """Values for `simulate` whose random coefficients are drawn from their distribution.
+
+        Parameters
+        ----------
+        values : of the fixed part, as for `at`
+        variation : standard deviations by name, as for `at`
+        seed : of NumPy's default generator
+        """
+        from .random_fit import draw_random
+
+        return draw_random(self, values, variation, seed)
 
     def name_rows(self, name: str, rows: np.ndarray) -> str:
         """The parameter `name` over some of its rows, in words for a verdict."""

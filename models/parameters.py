@@ -13,6 +13,7 @@ import pandas as pd
 from ..survey.errors import refuse
 from .design import Design
 from .links import Link
+from .random_terms import Term
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +38,14 @@ class Parameter:
     def eta(self, coefficients: np.ndarray) -> np.ndarray:
         """Linear predictor [rows]."""
         assert self.design is not None
-        return self.design.matrix @ coefficients
+        return self.design.times(coefficients)
 
     def values(self, coefficients: np.ndarray) -> np.ndarray:
         """Natural-scale values [rows]."""
         if self.design is None:
             return np.full(self.n_rows, float(self.fixed or 0.0))
         if self.design.constant:  # one number, not the same one for millions of rows
-            return np.full(self.design.matrix.shape[0], self.link.inverse(coefficients[0]))
+            return np.full(len(self.design.fixed), self.link.inverse(coefficients[0]))
         return self.link.inverse(self.eta(coefficients))
 
     def pull(self, coefficients: np.ndarray, adjoint: np.ndarray) -> np.ndarray:
@@ -53,17 +54,18 @@ class Parameter:
             return np.empty(0)
         if self.design.constant:
             return np.array([adjoint.sum() * self.link.slope(coefficients[0])])
-        return self.design.matrix.T @ (adjoint * self.link.slope(self.eta(coefficients)))
+        return self.design.pull(adjoint * self.link.slope(self.eta(coefficients)))
 
     def start(self, value: float) -> np.ndarray:
         """Coefficients [terms] that give every row `value` as nearly as the design can."""
         if self.design is None:
             return np.empty(0)
         eta = float(self.link.forward(np.asarray(value, float)))
-        if self.design.terms[0] == "Intercept":
+        if self.design.names[:1] == ("Intercept",):
             return np.concatenate([[eta], np.zeros(len(self.terms) - 1)])
-        target = np.full(self.design.matrix.shape[0], eta)
-        return np.linalg.lstsq(self.design.matrix, target, rcond=None)[0]
+        target = np.full(len(self.design.fixed), eta)
+        fixed = np.linalg.lstsq(self.design.fixed, target, rcond=None)[0]
+        return np.concatenate([fixed, np.zeros(len(self.terms) - len(fixed))])
 
 
 class ParameterSet:
@@ -93,6 +95,17 @@ class ParameterSet:
         """(parameter, term) of each coefficient."""
         return tuple((p.name, term) for p in self for term in p.terms)
 
+    @property
+    def random(self) -> tuple[tuple[Parameter, Term, slice], ...]:
+        """The random terms: their parameter, and where their coefficients stand in the vector."""
+        found = []
+        for p in self:
+            begin = self._slices[p.name].start + len(p.design.names if p.design is not None else ())
+            for term in p.design.random if p.design is not None else ():
+                found.append((p, term, slice(begin, begin + term.size)))
+                begin += term.size
+        return tuple(found)
+
     def slice_of(self, name: str) -> slice:
         return self._slices[self._known(name)]
 
@@ -117,15 +130,19 @@ class ParameterSet:
         """T [size, size] such that one unit of gamma, beta = T gamma, means the same for every coefficient.
 
         The columns of each design·T are orthonormal times √rows, so that a covariate in metres and an intercept are
-        alike; a unit is one unit of the logarithm or logit, or the value at `vector` for the identity link.
+        alike; a unit is one unit of the logarithm or logit, or the value at `vector` for the identity link. Random
+        coefficients keep their units.
         """
         T = np.eye(self.size)
         for p in self:
             if p.design is None or not p.terms:
                 continue
-            where = self._slices[p.name]
-            r = np.linalg.qr(p.design.matrix, mode="r") / np.sqrt(p.design.matrix.shape[0])
-            unit = np.abs(p.eta(vector[where])).max() if p.link.name == "identity" else 1.0
+            begin = self._slices[p.name].start
+            where = slice(begin, begin + len(p.design.names))
+            if where.stop == begin:
+                continue
+            r = np.linalg.qr(p.design.fixed, mode="r") / np.sqrt(len(p.design.fixed))
+            unit = np.abs(p.eta(vector[self._slices[p.name]])).max() if p.link.name == "identity" else 1.0
             T[where, where] = np.linalg.inv(r) * (unit or 1.0)
         return T
 
@@ -188,14 +205,15 @@ def check_fixed(name: str, value: Any, link: Link) -> float:
 
 def _coefficients(p: Parameter, given: object) -> np.ndarray:
     if isinstance(given, Mapping):
-        unknown, lacking = set(given) - set(p.terms), set(p.terms) - set(given)
+        names = p.terms if p.design is None else p.design.names  # random coefficients are 0 when they are left out
+        unknown, lacking = set(given) - set(p.terms), set(names) - set(given)
         if unknown or lacking:
             raise refuse(
-                f"{p.name} needs one coefficient per term", f"Its terms are {', '.join(p.terms)}", value=dict(given)
+                f"{p.name} needs one coefficient per term", f"Its terms are {', '.join(names)}", value=dict(given)
             )
-        return np.array([float(given[term]) for term in p.terms])
+        return np.array([float(given.get(term, 0.0)) for term in p.terms])
     value = np.asarray(given, float)
-    if value.ndim != 0 or (p.design is not None and not p.design.constant):
+    if value.ndim != 0 or (p.design is not None and p.design.names != ("Intercept",)):
         raise refuse(
             f"{p.name} depends on covariates",
             f"Give its link-scale coefficients as a mapping with the terms {', '.join(p.terms)}",
@@ -205,4 +223,4 @@ def _coefficients(p: Parameter, given: object) -> np.ndarray:
         eta = p.link.forward(value)
     if not np.isfinite(eta):
         raise refuse(f"{p.name} must be {p.link.domain}", "Correct the value", value=float(value))
-    return np.array([float(eta)])
+    return np.concatenate([[float(eta)], np.zeros(len(p.terms) - 1)])

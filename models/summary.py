@@ -33,6 +33,15 @@ def coefficient_table(fit) -> pd.DataFrame:
     return frame
 
 
+def variation_table(fit) -> pd.DataFrame:
+    """Standard deviations of random effects as text."""
+    frame = fit.variation()
+    for name in ("estimate", "se", "lower", "upper"):
+        frame[name] = [number(v) for v in frame[name]]
+    frame["groups"] = ["–" if pd.isna(n) else f"{n:,}" for n in frame["groups"]]
+    return frame
+
+
 def estimate_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Derived estimates as text: quantity, estimate, se, RSE and interval."""
     return pd.DataFrame(
@@ -65,7 +74,7 @@ def _numbers(fit) -> str:
 
 def _align(frame: pd.DataFrame) -> str:
     """Columns aligned; numbers to the right, words to the left."""
-    words = {"parameter", "term", "link", "quantity", "unit", "scope"}
+    words = {"parameter", "term", "link", "quantity", "unit", "scope", "kind"}
     widths = {
         c: max(len(str(c)), *(len(str(v)) for v in frame[c])) if len(frame) else len(str(c)) for c in frame.columns
     }
@@ -81,6 +90,8 @@ def fit_text(fit) -> str:
     """A fit on one screen."""
     parts = ["\n".join(_heading(fit)), "\n".join(map(str, fit.verdict.remarks)), _numbers(fit)]
     parts.append("Coefficients (link scale)\n" + _align(coefficient_table(fit)))
+    if fit.random is not None:
+        parts.append("Variation (link scale)\n" + _align(variation_table(fit)))
     parts.append("Estimates\n" + _align(estimate_table(fit.derive())))
     return "\n\n".join(parts)
 
@@ -92,6 +103,8 @@ def fit_html(fit) -> str:
     remarks = "".join(f"<li>{escape(str(r))}</li>" for r in fit.verdict.remarks)
     estimates = estimate_table(fit.derive()).to_html(index=False, border=0)
     coefficients = coefficient_table(fit).to_html(index=False, border=0)
+    if fit.random is not None:
+        coefficients += variation_table(fit).to_html(index=False, border=0)
     return (
         f"<div class='uncia-fit'><p><code>{head}</code></p><ul>{remarks}</ul>{estimates}"
         f"<details><summary>{escape(_numbers(fit))}</summary>{coefficients}</details></div>"

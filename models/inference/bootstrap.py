@@ -51,7 +51,7 @@ def bootstrap(fit, n: int, seed: int, **how) -> Bootstrap:
         raise refuse("a bootstrap needs at least one replicate", "Use e.g. n=200", value=n)
     seeds = [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(seed).spawn(n)]
     full = fit.as_full()
-    results = run_tasks(_replicate, [(fit.model, fit.vector, full.model, full.vector, s) for s in seeds], **how)
+    results = run_tasks(_replicate, [(fit.model, fit.vector, full.model, full.truth(s), s) for s in seeds], **how)
     good = [(i, r) for i, r in enumerate(results) if r is not None]
     if not good:
         raise refuse("no simulated data set could be fitted", "Look at fit.verdict: the estimates may be at a boundary")

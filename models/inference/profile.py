@@ -39,7 +39,7 @@ class _Held:
 
 
 def profile_intervals(fit, names=(), level: float = LEVEL) -> pd.DataFrame:
-    """Profile limits of coefficients.
+    """Profile limits of coefficients; with random effects, of the marginal likelihood, standard deviations among them.
 
     Parameters
     ----------
@@ -51,6 +51,8 @@ def profile_intervals(fit, names=(), level: float = LEVEL) -> pd.DataFrame:
     DataFrame with parameter, term, scale, estimate, lower, upper. A parameter without covariates is on its natural
     scale, others on the link scale. A limit is 0, infinite or 1 where the likelihood never drops enough.
     """
+    if getattr(fit, "random", None) is not None:
+        fit = fit.random.plain(fit.loglik, fit.c_hat)
     parameters = fit.model.parameters
     wanted = [parameters[name].name for name in names] or list(parameters.names)
     rows = []

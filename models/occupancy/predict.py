@@ -18,7 +18,8 @@ def predict(fit, name: str, newdata=None):
     Parameters
     ----------
     newdata : None for the distinct covariates in the data; a DataFrame of covariates; a HabitatMask with covariates; or
-        an xarray Dataset of covariates on any dims. Over space the result is a Dataset, NaN where a covariate is.
+        an xarray Dataset of covariates on any dims. Over space the result is a Dataset, NaN where a covariate is, and
+        random effects that group are 0: the middle of the population of groups.
     """
     parameter = fit.model.parameters[name]
     if isinstance(newdata, (HabitatMask, xr.Dataset)):
@@ -27,6 +28,7 @@ def predict(fit, name: str, newdata=None):
         value = parameter.fixed
         return pd.DataFrame({"estimate": [value], "se": [0.0], "lower": [value], "upper": [value]})
     variables = list(parameter.design.variables)
+    variables += [v for v in parameter.design.groupings if newdata is None or v in newdata]
     if newdata is None:
         symbol = next(s for s in fit.model.symbols if s.name == name)
         newdata = fit.model.frame(symbol)[variables].drop_duplicates().reset_index(drop=True)

@@ -1,0 +1,507 @@
+"""Fits of models with random effects and smooths: from the marginal likelihood to the one shape of answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import CubicSpline
+from scipy.special import logsumexp
+
+from ..survey.errors import refuse
+from .derived import z_of
+from .inference.laplace import Marginal, Mode
+from .inference.maximum_likelihood import Covariance, Optimum, covariance_of, maximise
+from .links import LINKS
+from .random_terms import Smooth
+from .verdict import Outcome, Remark, Verdict
+
+NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
+NO_GAIN = 1e-4  # log-likelihood that a standard deviation above 0 must gain
+ENDS = 4.5  # a length within 1 % of its range on the logit scale is at an end
+CORRELATED = 25.0  # free correlation parameter beyond which a correlation is ±1 (0.9992)
+NODES = np.linspace(-7.0, 7.0, 57)  # of the quadrature, in standard deviations of a group's coefficient
+
+
+@dataclass(frozen=True, eq=False)
+class RandomPart:
+    """What a fit knows beyond its coefficients: variance parameters, and the marginal likelihood behind them."""
+
+    marginal: Marginal
+    mode: Mode
+    psi: np.ndarray  # fixed coefficients, then the variance parameters that are not at a boundary
+    covariance: np.ndarray  # [psi, psi]
+
+    @property
+    def n_parameters(self) -> int:
+        """Fixed coefficients and variance parameters, those at a boundary too."""
+        return len(self.marginal.at_beta) + self.marginal.n_theta
+
+    @property
+    def labels(self) -> list[tuple[str, str, str]]:
+        """(kind, parameter, label) of each variance parameter."""
+        return [(kind, p.name, label) for p, term, _ in self.marginal.terms for kind, label in term.theta]
+
+    def variation(self) -> pd.DataFrame:
+        """Standard deviations, correlations and lengths; see `Fit.variation`."""
+        rows, z = [], z_of()
+        for (p, term, where), at in zip(self.marginal.terms, self.marginal.theta_of, strict=True):
+            theta = self.mode.theta[at]
+            se = self._se_of(at)
+            natural = term.natural(theta)
+            for k, (kind, label) in enumerate(term.theta):
+                ends = [_moved(term, theta, k, side * z * se[k])[k] for side in (-1.0, 1.0)]
+                at_edge = at.start + k in self.marginal.held
+                if kind == "correlation" and len(term.columns) > 2:
+                    ends = self._fisher(term, theta, at, k)
+                own_se = float(np.abs(_slope(term, theta, k)) * se[k]) if not at_edge else np.nan
+                lower, upper = (np.nan, np.nan) if at_edge else ends
+                groups = len(term.levels) or np.nan
+                rows.append((p.name, label, kind, groups, natural[k], own_se, lower, upper))
+        columns = ["parameter", "term", "kind", "groups", "estimate", "se", "lower", "upper"]
+        return pd.DataFrame(rows, columns=columns).astype({"groups": "Int64"})
+
+    def _se_of(self, at: slice) -> np.ndarray:
+        """Standard errors of some of theta; NaN at a boundary."""
+        se, free = np.full(at.stop - at.start, np.nan), list(self.marginal.free)
+        with np.errstate(invalid="ignore"):
+            all_se = np.sqrt(np.diag(self.covariance))
+        for k in range(at.start, at.stop):
+            if k in free:
+                se[k - at.start] = all_se[len(self.marginal.at_beta) + free.index(k)]
+        return se
+
+    def _fisher(self, term, theta, at, k) -> list[float]:
+        """Limits of a correlation that depends on several parameters, on the scale of its inverse tanh."""
+        J = np.array([_slope_of_all(term, theta, j)[k] for j in range(len(theta))])
+        free = [len(self.marginal.at_beta) + list(self.marginal.free).index(j) for j in range(at.start, at.stop)]
+        rho = term.natural(theta)[k]
+        se = np.sqrt(J @ self.covariance[np.ix_(free, free)] @ J) / (1.0 - rho**2)
+        return [float(np.tanh(np.arctanh(rho) + side * z_of() * se)) for side in (-1.0, 1.0)]
+
+    def modes(self, vector: np.ndarray, covariance: np.ndarray) -> pd.DataFrame:
+        """Conditional modes with their standard errors; see `Fit.random_effects`."""
+        rows = []
+        for p, term, where in self.marginal.terms:
+            with np.errstate(invalid="ignore"):
+                se = np.sqrt(np.diag(covariance))[where]
+            levels = np.repeat(term.levels, len(term.columns)) if not isinstance(term, Smooth) else range(1, term.size + 1)
+            effects = term.columns * len(term.levels) if not isinstance(term, Smooth) else [term.text] * term.size
+            for level, effect, value, s in zip(levels, effects, vector[where], se, strict=True):
+                effect = "1" if effect == "Intercept" else effect
+                rows.append((p.name, effect, term.group, str(level), float(value), float(s)))
+        return pd.DataFrame(rows, columns=["parameter", "effect", "group", "level", "estimate", "se"])
+
+    def redrawn(self, vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The model's coefficients with random ones drawn anew from their distribution."""
+        again = vector.copy()
+        again[self.marginal.at_b] = self.marginal.b(
+            self.marginal.factors(self.mode.theta), rng.normal(size=self.marginal.size)
+        )
+        return again
+
+    def plain(self, loglik: float, c_hat: float = 1.0) -> Any:
+        """The marginal likelihood dressed as a fit of a model without random effects, for profile intervals."""
+        labels = [self.marginal.model.parameters.labels[j] for j in self.marginal.at_beta]
+        parameters = self.marginal.model.parameters
+        free = [self.labels[k] for k in self.marginal.free]
+        known = {name: parameters[name] for name in parameters.names}
+        for kind, name, label in free:
+            known[f"{kind} {name}"] = SimpleNamespace(
+                name=f"{kind} {name}", design=SimpleNamespace(constant=kind == "sd"), link=LINKS["log"], unit=""
+            )
+        dressed = _Dressed(self.marginal, known, (*labels, *((f"{kind} {name}", label) for kind, name, label in free)))
+        with np.errstate(invalid="ignore"):
+            se = np.sqrt(np.diag(self.covariance))
+        return SimpleNamespace(model=dressed, vector=self.psi, se=se, loglik=loglik, c_hat=c_hat)
+
+    @cached_property
+    def quadrature(self) -> tuple[float, np.ndarray] | None:
+        """Error of Laplace's approximation against quadrature, and the theta that quadrature would lead to.
+
+        None where it cannot be told: the terms must leave one coefficient to each of the separate groups. The error is
+        that of the log-likelihood at the estimates; theta is moved by one Newton step.
+        """
+        marginal, mode = self.marginal, self.mode
+        if len(marginal.at_core) or marginal.at_leaf.shape[1] != 1 or marginal.held:
+            return None
+        error = _quadrature_error(marginal, mode)
+        if not np.isfinite(self.covariance).all():
+            return error, np.full(marginal.n_theta, np.nan)
+        gradient = []
+        with np.errstate(invalid="ignore"):
+            steps = 0.02 * np.sqrt(np.diag(self.covariance))
+        for j, h in enumerate(steps):
+            ends = []
+            for side in (1.0, -1.0):
+                psi = self.psi.copy()
+                psi[j] += side * h
+                at = marginal.mode(*marginal.split(psi))
+                ends.append(np.nan if at is None else _quadrature_error(marginal, at))
+            gradient.append((ends[0] - ends[1]) / (2.0 * h))
+        return error, mode.theta + (self.covariance @ np.array(gradient))[len(marginal.at_beta) :]
+
+
+@dataclass(frozen=True)
+class _Dressed:
+    """A marginal likelihood with names."""
+
+    marginal: Marginal
+    known: Mapping[str, Any]
+    labels: tuple[tuple[str, str], ...]
+
+    @property
+    def parameters(self) -> Any:
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.known)
+
+    def __getitem__(self, name: str):
+        if name not in self.known:
+            raise refuse("the model has no such parameter", f"It has {', '.join(self.known)}", value=name)
+        return self.known[name]
+
+    def loglik_and_gradient(self, psi):
+        return self.marginal.loglik_and_gradient(psi)
+
+    def hessian(self, psi):
+        return None
+
+    def scaling(self, psi):
+        return self.marginal.scaling(psi)
+
+
+# ---- fitting -------------------------------------------------------------------------------------------------
+
+
+def fit_random(model: Any, begin: np.ndarray, progress, interval: str, max_iterations: int) -> Any:
+    """`Model.fit` for a model with random terms: maximum of the marginal likelihood.
+
+    Parameters
+    ----------
+    begin : coefficients [p] of the model; random ones are not used
+    """
+    marginal = Marginal(model)
+    alone = maximise(_Without(marginal), begin[marginal.at_beta], max_iterations=max_iterations)
+    psi = np.concatenate([alone.vector, marginal.start_theta()])
+    how = {"max_iterations": max_iterations, "report": progress}
+    optimum, evaluations = maximise(marginal, psi, **how), alone.evaluations
+    for _ in range(marginal.n_theta + 1):
+        evaluations += optimum.evaluations
+        marginal, psi, again = _at_edges(marginal, optimum)
+        if not again or optimum.interrupted:
+            break
+        optimum = maximise(marginal, psi, **how)
+    mode = marginal.mode(*marginal.split(optimum.vector))
+    if mode is None:
+        raise refuse(
+            "the likelihood with random effects has no maximum over them",
+            "Leave out a random term; the data may not carry it",
+            value=repr(model),
+        )
+    covariance = covariance_of(optimum)
+    part = RandomPart(marginal, mode, optimum.vector, covariance.matrix)
+    vector = marginal.vector(mode.beta, marginal.factors(mode.theta), mode.u)
+    whole = _joint_covariance(marginal, mode, covariance)
+    return model.fit_class(
+        model=model,
+        vector=vector,
+        covariance=whole.matrix,
+        loglik=mode.loglik,
+        method="maximum marginal likelihood (Laplace)",
+        base_verdict=_verdict(model, part, optimum, covariance, whole),
+        evaluations=evaluations,
+        interval=interval,
+        determined=whole,
+        random=part,
+    )
+
+
+def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, float] | None) -> Any:
+    """`Model.at` for a model with random terms."""
+    marginal = Marginal(model)
+    theta = _theta_from(marginal, variation or {})
+    held = {k: float(t) for k, t in enumerate(theta) if not np.isfinite(t)}
+    marginal = Marginal(model, held, like=marginal)
+    beta = model.parameters.vector_from(values)[marginal.at_beta]
+    psi = np.concatenate([beta, theta[marginal.free]])
+    mode = marginal.mode(beta, theta)
+    if mode is None:
+        raise refuse("the marginal likelihood cannot be evaluated at these values", "Give other values", value=values)
+    p, unknown = model.parameters.size, np.full((len(psi), len(psi)), np.nan)
+    return model.fit_class(
+        model=model,
+        vector=marginal.vector(beta, marginal.factors(theta), mode.u),
+        covariance=np.full((p, p), np.nan),
+        loglik=mode.loglik,
+        method="given values (Laplace)",
+        base_verdict=Verdict((Remark(Outcome.GIVEN),)),
+        random=RandomPart(marginal, mode, psi, unknown),
+    )
+
+
+def draw_random(
+    model: Any, values: Mapping[str, object], variation: Mapping[str, float], seed: int
+) -> dict[str, dict[str, float]]:
+    """Values for `simulate` with random coefficients drawn; see `Model.draw`."""
+    marginal = Marginal(model)
+    vector = model.parameters.vector_from(values)
+    factors = marginal.factors(_theta_from(marginal, variation))
+    vector[marginal.at_b] = marginal.b(factors, np.random.default_rng(seed).normal(size=marginal.size))
+    return model.parameters.given(vector)
+
+
+@dataclass(frozen=True)
+class _Without:
+    """The likelihood with every random coefficient 0."""
+
+    marginal: Marginal
+
+    def _vector(self, beta):
+        whole = np.zeros(self.marginal.model.parameters.size)
+        whole[self.marginal.at_beta] = beta
+        return whole
+
+    def loglik_and_gradient(self, beta):
+        value, gradient = self.marginal.model.loglik_and_gradient(self._vector(beta))
+        return value, gradient[self.marginal.at_beta]
+
+    def hessian(self, beta):
+        return None
+
+    def scaling(self, beta):
+        at = self.marginal.at_beta
+        return self.marginal.model.scaling(self._vector(beta))[np.ix_(at, at)]
+
+
+def _at_edges(marginal: Marginal, optimum: Optimum) -> tuple[Marginal, np.ndarray, bool]:
+    """The marginal likelihood with variance parameters at a boundary held there, and whether to climb again."""
+    beta, theta = marginal.split(optimum.vector)
+    held = dict(marginal.held)
+    for (_, term, _), at in zip(marginal.terms, marginal.theta_of, strict=True):
+        own = range(at.start, at.stop)
+        scales = [k for k in own if term.theta[k - at.start][0] == "sd" and k not in held]
+        size = 1.0 if isinstance(term, Smooth) else None
+        for i, k in enumerate(scales):
+            spread = size or term.spread[k - at.start]
+            if np.exp(theta[k]) * spread > NEGLIGIBLE:
+                continue
+            without = _without(marginal, held, theta, term, at, k)
+            zero = Marginal(marginal.model, without, like=marginal)
+            free = np.concatenate([beta, theta[zero.free]])
+            if zero.loglik(free) >= optimum.loglik - NO_GAIN:
+                larger = theta.copy()
+                larger[k] = np.log(0.3 / spread)
+                if marginal.loglik(np.concatenate([beta, larger[marginal.free]])) > optimum.loglik + NO_GAIN:
+                    return marginal, np.concatenate([beta, larger[marginal.free]]), True
+                held |= without
+        for k in own:
+            kind = term.theta[k - at.start][0]
+            if k not in held and kind == "length" and abs(theta[k]) > ENDS:
+                held[k] = float(np.sign(theta[k]) * np.inf)
+            elif k not in held and kind == "correlation" and abs(theta[k]) > CORRELATED:
+                held[k] = float(np.sign(theta[k]) * CORRELATED)
+    if held == marginal.held:
+        return marginal, optimum.vector, False
+    theta[list(held)] = list(held.values())
+    next_one = Marginal(marginal.model, held, like=marginal)
+    return next_one, np.concatenate([beta, theta[next_one.free]]), True
+
+
+def _without(marginal, held, theta, term, at, k) -> dict[int, float]:
+    """What is held when a standard deviation is 0: that, and what then has no meaning."""
+    found = held | {k: -np.inf}
+    if isinstance(term, Smooth):
+        return found | {at.start + 1: float(theta[at.start + 1])}
+    c, i = len(term.columns), k - at.start
+    pairs = [(a, b) for a in range(c) for b in range(a)]
+    return found | {at.start + c + j: 0.0 for j, pair in enumerate(pairs) if i in pair}
+
+
+def _joint_covariance(marginal: Marginal, mode: Mode, of_psi: Covariance) -> Covariance:
+    """Covariance of beta and of the error of b (Kass & Steffey 1989; as in TMB), flat directions among them."""
+    p = marginal.model.parameters.size
+    J = np.zeros((p, len(of_psi.matrix)))
+    J[marginal.at_beta, np.arange(len(marginal.at_beta))] = 1.0
+    J[marginal.at_b] = marginal.response(mode)
+    firm = J @ of_psi.firm @ J.T
+    firm[np.ix_(marginal.at_b, marginal.at_b)] += marginal.conditional_covariance(mode)
+    directions = J @ of_psi.scaling @ of_psi.directions
+    matrix = firm.copy()
+    if directions.size:
+        lost = np.zeros(p, bool)
+        lost[marginal.at_beta] = np.isnan(np.diag(of_psi.matrix))[: len(marginal.at_beta)]
+        lost[marginal.at_b] = (np.abs(directions[marginal.at_b]) > 0.05 * np.abs(directions).max(axis=0)).any(axis=1)
+        matrix[lost, :] = matrix[:, lost] = np.nan
+    return Covariance(matrix, (), np.eye(p), directions, firm)
+
+
+# ---- what a fit says about itself ------------------------------------------------------------------------------
+
+
+def _verdict(model: Any, part: RandomPart, optimum: Optimum, covariance: Covariance, whole: Covariance) -> Verdict:
+    from .model import _at_boundary, _edges_along, _label
+
+    remarks, marginal = [], part.marginal
+    if optimum.interrupted:
+        remarks.append(Remark(Outcome.INTERRUPTED))
+    elif not optimum.converged:
+        remarks.append(Remark(Outcome.NOT_CONVERGED, optimum.why))
+    vector = marginal.vector(part.mode.beta, marginal.factors(part.mode.theta), part.mode.u)
+    edge = _at_boundary(model.parameters, vector)
+    labels = [_label(model.parameters.labels[j]) for j in marginal.at_beta]
+    labels += [_words(*part.labels[k]) for k in marginal.free]
+    for group, direction in zip(covariance.flat, whole.directions.T, strict=True):
+        within = None if max(group) >= len(marginal.at_beta) else _edges_along(model, vector, direction)
+        remarks += [Remark(Outcome.BOUNDARY, words) for name, words in (within or {}).items() if name not in edge]
+        if within is None:
+            remarks.append(Remark(Outcome.FLAT, " and ".join(labels[j] for j in group)))
+    remarks += [Remark(Outcome.BOUNDARY, f"{name} ({side})") for name, side in edge.items()]
+    if not any(r.outcome.serious for r in remarks):
+        remarks.insert(0, Remark(Outcome.CONVERGED))
+    return Verdict(()).also(*dict.fromkeys((*remarks, *_of_terms(part))))
+
+
+def _words(kind: str, parameter: str, label: str) -> str:
+    names = {"sd": "the standard deviation of", "correlation": "the correlation of", "length": "the length of"}
+    return f"{names[kind]} {f'({label})' if '|' in label else label} in {parameter}"
+
+
+def _of_terms(part: RandomPart) -> list[Remark]:
+    """Boundaries, few groups, groups that say little, and what the approximation does."""
+    found, marginal, mode = [], part.marginal, part.mode
+    variances = mode.solved.variances()
+    for (p, term, _), at, b_at in zip(marginal.terms, marginal.theta_of, marginal.positions, strict=True):
+        for k, (kind, label) in enumerate(term.theta):
+            if at.start + k in marginal.held:
+                found += _of_edge(p.name, term, kind, label, marginal.held[at.start + k])
+        if isinstance(term, Smooth):
+            continue
+        if len(term.levels) < 5:
+            words = f"There are only {len(term.levels)} groups of {term.group!r}: their standard deviation in {p.name}"
+            found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
+        known = 1.0 - float(variances[b_at].mean())
+        if known < 0.5 and not any(k in marginal.held for k in range(at.start, at.stop)):
+            rows = float(np.median(term.rows_per_group))
+            words = f"Single groups say little about themselves in ({term.text}) of {p.name} (median {rows:g} rows each"
+            found.append(
+                Remark(
+                    Outcome.IMPRECISE,
+                    f"{words}; the data remove {100 * known:.0f} % of a group's variance): Laplace's approximation "
+                    "tends to make such a standard deviation too small",
+                )
+            )
+    found.append(Remark(Outcome.IMPRECISE, _of_approximation(part)))
+    return found
+
+
+def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[Remark]:
+    shown = f"({label})" if "|" in label else label
+    if kind == "sd":
+        among = f"among the {len(term.levels)} groups of {term.group!r}" if term.group else f"along {label}"
+        words = f"The data show no variation of {parameter} {among} beyond the rest of the model"
+        return [Remark(Outcome.NO_VARIATION, f"{words}: the standard deviation of {shown} is estimated as 0")]
+    if kind == "correlation" and value:
+        return [Remark(Outcome.BOUNDARY, f"The correlation of {shown} in {parameter} (estimated as {np.sign(value):+g})")]
+    if kind == "length" and np.isinf(value):
+        low, high = (length * term.half for length in term.lengths)
+        if value < 0:
+            words = f"{label} of {parameter} is as rough as {term.k} basis functions along an axis can be (length {low:.3g})"
+            return [Remark(Outcome.IMPRECISE, f"{words}: use a larger k")]
+        words = f"{label} of {parameter} is as smooth as can be (length at its upper limit, {high:.3g})"
+        return [Remark(Outcome.IMPRECISE, f"{words}: a straight line or a parabola may do as well")]
+    return []
+
+
+def _of_approximation(part: RandomPart) -> str:
+    words = "Random effects are integrated out by Laplace's approximation"
+    checked = part.quadrature
+    if checked is None:
+        return words
+    error, theta = checked
+    words += f"; quadrature at these values gives a log-likelihood {error:+.2g} away"
+    (_, term, _), now = part.marginal.terms[0], np.exp(part.mode.theta[0])
+    there = np.exp(theta[0])
+    if np.isfinite(there) and abs(np.log(there / now)) > 0.02:
+        words += f", and would put the standard deviation of ({term.theta[0][1]}) near {there:.3g} instead of {now:.3g}"
+    return words
+
+
+def _quadrature_error(marginal: Marginal, mode: Mode) -> float:
+    """Exact minus Laplace log-likelihood, where every leaf has one coefficient and there is no core."""
+    factors, at = marginal.factors(mode.theta), marginal.at_leaf[:, 0]
+    spread = np.sqrt(mode.solved.leaf_inverse[:, 0, 0])
+    slopes = []
+    for z in NODES:
+        u = mode.u.copy()
+        u[at] += z * spread
+        slopes.append((marginal._joint(mode.beta, factors, u)[2] - u)[at] * spread)
+    rise = CubicSpline(NODES, np.array(slopes)).antiderivative()
+    height = rise(NODES) - rise(0.0)
+    step = NODES[1] - NODES[0]
+    return float(np.sum(logsumexp(height, axis=0) + np.log(step) - 0.5 * np.log(2.0 * np.pi)))
+
+
+# ---- variance parameters between their scales ------------------------------------------------------------------
+
+
+def _theta_from(marginal: Marginal, variation: Mapping[str, float]) -> np.ndarray:
+    """theta from natural values by name: "p: 1 | site" a standard deviation, "correlation p: …", "length p: …"."""
+    labels = [(kind, p.name, label) for p, term, _ in marginal.terms for kind, label in term.theta]
+    names = [f"{'' if kind == 'sd' else kind + ' '}{name}: {label}" for kind, name, label in labels]
+    for key in variation:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}"
+            raise refuse("variation: the model has no such term", hint, value=key)
+    needed = [n for n, (kind, _, _) in zip(names, labels, strict=True) if kind != "correlation"]
+    missing = [name for name in needed if name not in variation]
+    if missing:
+        raise refuse("values are needed for every random term", f"Add variation for {', '.join(missing)}", value=names)
+    theta, begin = marginal.start_theta(), 0
+    for _, term, _ in marginal.terms:
+        own = [float(variation.get(name, 0.0)) for name in names[begin : begin + len(term.theta)]]
+        theta[begin : begin + len(own)] = _theta_of_term(term, np.array(own))
+        begin += len(own)
+    return theta
+
+
+def _theta_of_term(term: Any, natural: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        if isinstance(term, Smooth):
+            low, high = np.log(term.lengths)
+            place = (np.log(natural[1] / term.half) - low) / (high - low)
+            if not 0.0 <= place <= 1.0:
+                limits = " to ".join(f"{length * term.half:.4g}" for length in term.lengths)
+                raise refuse(f"the length of {term.text} must be from {limits}", "Change it, or k", value=natural[1])
+            return np.array([np.log(natural[0]), np.log(place) - np.log1p(-place)])
+        c = len(term.columns)
+        correlation = np.eye(c)
+        correlation[np.tril_indices(c, -1)] = natural[c:]
+        try:
+            lower = np.linalg.cholesky(correlation + np.tril(correlation, -1).T)
+        except np.linalg.LinAlgError:
+            raise refuse(f"the correlations of ({term.text}) are impossible", "Keep them in -1 to 1", value=natural[c:]) from None
+        return np.concatenate([np.log(natural[:c]), (lower / np.diag(lower)[:, None])[np.tril_indices(c, -1)]])
+
+
+def _moved(term, theta: np.ndarray, k: int, by: float) -> np.ndarray:
+    again = theta.copy()
+    again[k] += by
+    return term.natural(again)
+
+
+def _slope_of_all(term, theta: np.ndarray, k: int, step: float = 1e-6) -> np.ndarray:
+    return (_moved(term, theta, k, step) - _moved(term, theta, k, -step)) / (2.0 * step)
+
+
+def _slope(term, theta: np.ndarray, k: int) -> float:
+    return float(_slope_of_all(term, theta, k)[k])
