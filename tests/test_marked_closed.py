@@ -30,6 +30,8 @@ MODELS = {
     "Mh2": {"classes": 2},
     "Mth3": {"p": "~ h + effort", "classes": 3},
     "sex": {"p": "~ sex"},
+    "Mh-normal": {"heterogeneity": "normal", "nodes": 9},
+    "Mtbh-normal": {"p": "~ effort", "c": "~ sex", "heterogeneity": "normal", "likelihood": "conditional"},
     "Huggins": {"p": "~ mass + sex", "likelihood": "conditional"},
     "Huggins Mh": {"p": "~ h + effort", "c": "~ h", "classes": 2, "likelihood": "conditional"},
 }
@@ -53,7 +55,7 @@ def test_oracle(likelihood, losses):
     history = histories(5, losses=losses, gaps=True)
     model = ClosedCapture(history, p="~ h + t", c="~ h", classes=2, likelihood=likelihood)
     values = model.parameters.values(point(model))
-    p, _ = model._probabilities(values)
+    p = model.detection(values)
     first, again = p[model.index[0, :, 0, :]], p[model.index[0, :, 1, :]]
     pi = [values["pi"][0], 1.0 - values["pi"][0]]
     f0 = float(values["f0"][0]) if likelihood == "full" else None
@@ -61,6 +63,33 @@ def test_oracle(likelihood, losses):
     first[:, 2] = again[:, 2] = 0.0
     slow = oracle.closed(history.states.tolist(), history.frequency, history.removed, first, again, pi, f0)
     assert model.evaluate(values, False)[0] == pytest.approx(slow, rel=1e-12)
+
+
+def test_a_normal_effect_is_an_integral_over_animals():
+    """Against a fine sum over the normal density, history by history."""
+    h = histories(6, gaps=True, losses=True)
+    p, c, sigma, f0 = 0.35, 0.5, 1.2, 7.0
+    z = np.linspace(-8, 8, 801)
+    w = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
+    moved = [1 / (1 + np.exp(-(np.log(v / (1 - v)) + sigma * z))) for v in (p, c)]
+    first, again = ([[float(v)] * 2 + [0.0] + [float(v)] * 2 for v in values] for values in moved)
+    slow = oracle.closed(h.states.tolist(), h.frequency, h.removed, first, again, w.tolist(), f0)
+    model = ClosedCapture(h, c="~ 1", heterogeneity="normal")
+    assert model.at(p=p, c=c, sigma_p=sigma, f0=f0).loglik == pytest.approx(slow, abs=1e-8)
+    coarse = ClosedCapture(h, heterogeneity="normal", nodes=3).at(p=0.3, sigma_p=3.0, f0=7.0)
+    assert "use nodes=6" in str(coarse.verdict)
+    with pytest.raises(SurveyError, match="by classes or by a normal effect"):
+        ClosedCapture(h, classes=2, heterogeneity="normal")
+
+
+def test_a_normal_effect_recovers():
+    model = ClosedCapture(EncounterHistory(np.eye(9, dtype=int)[np.arange(300) % 9]), heterogeneity="normal")
+    data = model.simulate({"p": 0.15, "sigma_p": 1.2, "f0": 200.0}, 4)
+    fit = model.on(data).fit()
+    assert fit.verdict.good
+    assert abs(fit.total()[0] - 500) < 3 * fit.total()[1]
+    assert abs(np.log(fit.values["sigma_p"][0] / 1.2)) < 3 * fit.se[fit.model.parameters.slice_of("sigma_p")][0]
+    assert ClosedCapture(data).fit().total()[0] < 430
 
 
 @pytest.mark.parametrize("heterogeneity", [None, "poisson", "darroch", "gamma", "chao"])

@@ -59,7 +59,7 @@ def test_oracle(losses, unseen):
     model = RobustDesign(h, "~ t", "~ sex", "~ effort", gamma_out="~ t", gamma_away="~ 1")
     values = model.parameters.values(point(model))
     phi, out, away = model._cells(values)
-    p, _ = model.closed._probabilities(values)
+    p = model.closed.detection(values)
     slow = 0.0
     for i, states in enumerate(h.states.tolist()):
         g, star, met = model.profile[i], [], []

@@ -20,7 +20,8 @@ from ..verdict import Outcome, Remark
 from .base import MarkedModel, by_axis, one_of, used_covariates
 from .closed_fit import BEYOND, ClosedFit
 from .composition import conditional, full
-from .layout import build, lay_out, occasion_factors, profiles
+from .individual import ROUGH, Shift, normal_nodes, shifted
+from .layout import Layout, build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300  # keeps log(0) finite where a detection probability has reached 0 or 1
 
@@ -37,12 +38,16 @@ class ClosedCapture(MarkedModel[ClosedFit]):
     f0 : formula of the number of animals never met over the groups; every group its own by default
     pi : formula of the class proportions; with 3 classes the second is a proportion of what the first leaves
     classes : of a finite mixture, 1 to 3 (Pledger 2000)
+    heterogeneity : "normal": every animal has a normal effect of its own on the logit of p and c, with standard
+        deviation sigma_p (Coull & Agresti 1999); p and c are then those of an animal in the middle
+    nodes : of the Gauss-Hermite quadrature over the effect; the verdict says when they are too few
     likelihood : "full", or "conditional" on the animals met (Huggins 1989), which allows covariates of animals that
         have a different value each
 
     Notes
     -----
     M0 p="~ 1"; Mt p="~ t"; Mb c="~ 1"; Mtb (additive) p="~ t + b"; Mh2 p="~ h", classes=2; Mth2 p="~ t + h".
+    Mh-normal heterogeneity="normal".
     The log-likelihood has log N!/(N - n)! in it and no other constant, as in MARK.
 
     Raises
@@ -62,15 +67,23 @@ class ClosedCapture(MarkedModel[ClosedFit]):
         pi: str | float | None = None,
         classes: int = 1,
         likelihood: str = "full",
+        heterogeneity: str | None = None,
+        nodes: int = 40,
     ):
         one_of("classes", classes, (1, 2, 3))
         one_of("likelihood", likelihood, ("full", "conditional"))
+        one_of("heterogeneity", heterogeneity, (None, "normal"))
+        if heterogeneity and classes > 1:
+            raise refuse("animals differ by classes or by a normal effect", "Use one of the two", value=classes)
         if history.n_animals == 0:
             raise refuse("no animal was met, so there is nothing to fit", "Check the species, dates and identities")
         if likelihood == "conditional" and f0 is not None:
             raise refuse("the conditional likelihood has no f0", "Leave f0 out: N follows from p")
         self.history, self.classes, self.likelihood = history, classes, likelihood
         self.options = {"classes": classes, "likelihood": likelihood}
+        self.heterogeneity, self.nodes = heterogeneity, nodes
+        if heterogeneity:
+            self.options |= {"heterogeneity": heterogeneity, "nodes": nodes}
         self.formulas = {"p": ("~ h" if classes > 1 else "~ 1") if p is None else p}
         if c is not None:
             self.formulas["c"] = c
@@ -136,10 +149,21 @@ class ClosedCapture(MarkedModel[ClosedFit]):
             layouts["f0"] = lay_out(self.formulas["f0"], (G,), by_axis(0, self.groups))
             links["f0"] = ("log", "animals", "number of animals never met")
         self.layouts = layouts
-        self.parameters = ParameterSet([build(n, self.formulas[n], layouts[n], *links[n]) for n in self.formulas])
+        made = [build(n, self.formulas[n], layouts[n], *links[n]) for n in self.formulas]
+        if self.heterogeneity:
+            layouts["sigma_p"] = Layout(pd.DataFrame(index=[0]), np.zeros(1, np.int32))
+            words = ("log", "standard deviation on the logit scale", "how much animals differ in p")
+            made.append(build("sigma_p", "~ 1", layouts["sigma_p"], *words))
+        self.parameters = ParameterSet(made)
         self.index = layouts["p"].index.copy()
         if "c" in layouts:
             self.index[:, :, 1, :] = layouts["c"].index[:, :, 1, :] + len(layouts["p"].frame)
+        self.z, self.log_weight = np.zeros(1), np.zeros(1)
+        if self.heterogeneity:  # every point of the quadrature is a class, with detection rows of its own
+            points, self.log_weight = normal_nodes(self.nodes, 1)
+            self.z = points[:, 0]
+            rows = sum(len(layouts[name].frame) for name in ("p", "c") if name in layouts)
+            self.index = self.index + (rows * np.arange(self.nodes, dtype=np.int32))[None, :, None, None]
         self.index = np.ascontiguousarray(self.index)
         self._rows()
 
@@ -159,34 +183,51 @@ class ClosedCapture(MarkedModel[ClosedFit]):
 
     # ---- likelihood -------------------------------------------------------------------------------------------
 
-    def _probabilities(self, values):
-        """Detection probability by row [D], and proportions of the classes [G, C]."""
-        p = np.concatenate([values["p"], values["c"]]) if "c" in values else values["p"]
+    def detection(self, values) -> np.ndarray:
+        """Detection probability by row, those of c after those of p, of an animal in the middle."""
+        return np.ascontiguousarray(np.concatenate([values["p"], values["c"]]) if "c" in values else values["p"], float)
+
+    def proportions(self, values) -> np.ndarray:
+        """Proportions of the classes [G, C]."""
         proportion = np.ones((len(self.groups), self.classes))
         if self.classes > 1:
             split = values["pi"][self.layouts["pi"].index]
             for c in range(self.classes - 1):
                 proportion[:, c] *= split[:, c]
                 proportion[:, c + 1 :] *= 1.0 - split[:, c : c + 1]
-        return np.ascontiguousarray(p, float), proportion
+        return proportion
+
+    def kernel_rows(self, values) -> tuple[np.ndarray, np.ndarray]:
+        """Detection by row of the kernel, those of each point of the quadrature in turn; log weights [G, classes]."""
+        p = self.detection(values)
+        if not self.heterogeneity:
+            return p, np.log(np.maximum(self.proportions(values), TINY))
+        moved = [shifted(p, float(values["sigma_p"][0]) * z) for z in self.z]
+        return np.concatenate(moved), np.tile(self.log_weight, (len(self.groups), 1))
 
     def log_histories(self, values) -> tuple[np.ndarray, np.ndarray]:
         """log Pr [R + G] of the kernel's rows, and the share [R + G, C] of each class in them."""
-        p, proportion = self._probabilities(values)
+        p, log_class = self.kernel_rows(values)
         log_p, log_q = np.log(np.maximum(p, TINY)), np.log1p(-np.minimum(p, 1.0 - 1e-16))
-        log_class = np.log(np.maximum(proportion, TINY))
-        out, share = np.empty(len(self.met)), np.empty((len(self.met), self.classes))
+        out, share = np.empty(len(self.met)), np.empty((len(self.met), log_class.shape[1]))
         histories(self.met, self.stop, self.row_profile, self.index, log_p, log_q, log_class, out, share)
         return out, share
 
     def pull_histories(self, values, share, weight) -> dict[str, np.ndarray]:
-        """Derivatives of sum(weight * log Pr) by p, c and pi; weight [R + G]."""
-        p, proportion = self._probabilities(values)
-        by_p, by_q, by_class = np.zeros(len(p)), np.zeros(len(p)), np.zeros_like(proportion)
+        """Derivatives of sum(weight * log Pr) by p, c, pi and sigma_p; weight [R + G]."""
+        p, log_class = self.kernel_rows(values)
+        by_p, by_q, by_class = np.zeros(len(p)), np.zeros(len(p)), np.zeros_like(log_class)
         histories_back(self.met, self.stop, self.row_profile, self.index, share, weight, by_p, by_q, by_class)
         by = by_p / np.maximum(p, TINY) - by_q / np.maximum(1.0 - p, 1e-16)
+        adjoints = {}
+        if self.heterogeneity:
+            middle = self.detection(values)
+            shift, rows = Shift(middle), len(middle)
+            for k, z in enumerate(self.z):
+                shift.add(by[k * rows : (k + 1) * rows], p[k * rows : (k + 1) * rows], z)
+            by, adjoints["sigma_p"] = shift.by_probability, np.array([shift.by_sigma])
         rows = len(values["p"])
-        adjoints = {"p": by[:rows]} | ({"c": by[rows:]} if "c" in values else {})
+        adjoints |= {"p": by[:rows]} | ({"c": by[rows:]} if "c" in values else {})
         if self.classes > 1:
             adjoints["pi"] = self._pull_classes(values["pi"], by_class)
         return adjoints
@@ -232,7 +273,7 @@ class ClosedCapture(MarkedModel[ClosedFit]):
         n, met = self.history.n_animals, self.history.n_encounters
         p = np.clip(met / (n * T) * 0.8, 1e-3, 0.9)
         unseen = max(n * (1.0 - p) ** T, 0.05 * n, 0.5)
-        values = {"p": p, "c": p, "f0": unseen / len(self.groups)}
+        values = {"p": p, "c": p, "f0": unseen / len(self.groups), "sigma_p": 0.5}
         if self.classes == 1:
             return [self.parameters.start(values)]
         return [self._spread(values | {"pi": share}, gap) for share, gap in ((0.5, -1.5), (0.1, -2.5), (0.85, -2.0))]
@@ -267,6 +308,14 @@ class ClosedCapture(MarkedModel[ClosedFit]):
     def remarks(self, fit):
         if fit.total()[0] > BEYOND * self.history.n_animals:
             return (Remark(Outcome.FLAT, "N, which grows without bound"),)
+        if self.heterogeneity:
+            finer = type(self)(self.history, **self.formulas, **(self.options | {"nodes": 2 * self.nodes}))
+            error = abs(finer.loglik(fit.vector) - fit.loglik)
+            if error > ROUGH:
+                words = (
+                    f"The integral over animals is off by {error:.2g} in the log-likelihood: use nodes={2 * self.nodes}"
+                )
+                return (Remark(Outcome.IMPRECISE, words),)
         again = self.history.n_encounters - self.history.n_animals
         if again == 0:
             return (Remark(Outcome.IMPRECISE, "No animal was met twice, so these data say nothing of N"),)

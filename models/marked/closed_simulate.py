@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...survey.encounters import MISSING, EncounterHistory
+from .individual import shifted
 
 
 def population(model, values) -> np.ndarray:
@@ -18,17 +19,19 @@ def simulate_closed(model, vector: np.ndarray, seed: int) -> EncounterHistory:
     """A data set with the model's groups and occasions; only animals that are met are in it."""
     rng = np.random.default_rng(seed)
     values = model.parameters.values(vector)
-    p, proportion = model._probabilities(values)
+    p, proportion = model.detection(values), model.proportions(values)
     size = population(model, values)
     count = np.floor(size).astype(int)
     count += rng.random(len(size)) < size - count
     profile = np.repeat(np.arange(len(size)), count)
     cut = np.cumsum(proportion, axis=1)[profile]
     kind = (rng.random((len(profile), 1)) > cut[:, :-1]).sum(axis=1)
+    effect = float(values["sigma_p"][0]) * rng.normal(size=len(profile)) if model.heterogeneity else None
     states = np.zeros((len(profile), model.history.n_occasions), np.int8)
     marked = np.zeros(len(profile), int)
     for t in range(states.shape[1]):
-        met = rng.random(len(profile)) < p[model.index[profile, kind, marked, t]]
+        chance = p[model.index[profile, kind, marked, t]]
+        met = rng.random(len(profile)) < (chance if effect is None else shifted(chance, effect))
         states[:, t] = np.where(model._not_looked[profile, t], MISSING, met)
         marked |= states[:, t] == 1
     seen = marked == 1

@@ -14,8 +14,8 @@ ROUGH = 0.01  # error of a log-likelihood that matters
 def normal_nodes(n: int, effects: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Points [K, effects] and log weights [K] of the standard normal, K = n^effects (Gimenez & Choquet 2010, eq. 4)."""
     z, w = np.polynomial.hermite_e.hermegauss(n)
-    points = np.array(list(product(z, repeat=effects))).reshape(n**effects, effects)
-    weights = np.array(list(product(np.log(w) - 0.5 * np.log(2.0 * np.pi), repeat=effects))).reshape(n**effects, effects)
+    log_w = np.log(w) - 0.5 * np.log(2.0 * np.pi)
+    points, weights = (np.array(list(product(v, repeat=effects))).reshape(n**effects, effects) for v in (z, log_w))
     return points, weights.sum(axis=1)
 
 

@@ -31,6 +31,7 @@ WORDS = {
     "p": "detection",
     "c": "detection again",
     "pi": "class",
+    "sigma_p": "differences in detection",
 }
 
 
@@ -52,8 +53,9 @@ class RobustDesign(MarkedModel[RobustFit]):
     gamma_out : formula of the probability that an animal here in period t is away in t + 1 (gamma''); None: nobody goes
     gamma_away : formula of the probability that an animal away in period t is so in t + 1 (gamma'); None: as gamma_out,
         random emigration
-    p, c, pi, classes : of the closed model inside periods, as for `ClosedCapture`; further names there are `primary`
-        (period, factor) and `within` (occasion inside the period, from 0). Classes are drawn anew in each period.
+    p, c, pi, classes, heterogeneity, nodes : of the closed model inside periods, as for `ClosedCapture`; further names
+        there are `primary` (period, factor) and `within` (occasion inside the period, from 0). Classes and effects of
+        animals are drawn anew in each period.
 
     Notes
     -----
@@ -79,8 +81,12 @@ class RobustDesign(MarkedModel[RobustFit]):
         gamma_away: str | float | None = None,
         pi: str | float | None = None,
         classes: int = 1,
+        heterogeneity: str | None = None,
+        nodes: int = 40,
     ):
         self.history, self.options = history, {"classes": classes}
+        if heterogeneity:
+            self.options |= {"heterogeneity": heterogeneity, "nodes": nodes}
         self.K = int(history.primary[-1]) + 1 if history.n_occasions else 0
         if self.K < 2:
             raise refuse("a robust design needs at least two primary periods", "Give intervals above 0 between them")
@@ -92,7 +98,7 @@ class RobustDesign(MarkedModel[RobustFit]):
         self.formulas |= {} if gamma_out is None else {"gamma_out": gamma_out}
         self.formulas |= {} if gamma_away is None else {"gamma_away": gamma_away}
         self._group({"p": p, "c": c, "pi": pi})
-        self._closed_part(p, c, pi, classes)
+        self._closed_part(p, c, pi)
         self._open_part()
         made = [self._parameter(name) for name in OPEN if name in self.formulas]
         self.parameters = ParameterSet(made + list(self.closed.parameters))
@@ -118,7 +124,7 @@ class RobustDesign(MarkedModel[RobustFit]):
         self.looked = np.array([(~lost[0][k]).any() for k in inside_period])
         self.met[:, ~self.looked] = MISSING
 
-    def _closed_part(self, p, c, pi, classes: int) -> None:
+    def _closed_part(self, p, c, pi) -> None:
         """Every period in which an animal was met is a closed history of its own, not looked for in other periods."""
         h, G = self.history, len(self.groups)
         blocks, rows, frequency, lost = [], [], [], []
@@ -147,7 +153,7 @@ class RobustDesign(MarkedModel[RobustFit]):
         pseudo = EncounterHistory(
             np.vstack(blocks), np.concatenate(frequency), np.concatenate(lost), animals, occasions
         )
-        self.closed = ClosedCapture(pseudo, p, c, pi=pi, classes=classes, likelihood="conditional")
+        self.closed = ClosedCapture(pseudo, p, c, pi=pi, likelihood="conditional", **self.options)
         self.star_index = np.zeros((G, self.K), np.int64)
         self.star_index[rows[:, 0], rows[:, 1]] = self.closed.profile
 
@@ -271,7 +277,8 @@ class RobustDesign(MarkedModel[RobustFit]):
         rng = np.random.default_rng(seed)
         at = self.parameters.values(self.coefficients_for(values))
         phi, out, away = self._cells(at)
-        p, proportion = self.closed._probabilities(at)
+        p, log_class = self.closed.kernel_rows(at)
+        proportion = np.exp(log_class)
         h = self.history
         animal = np.repeat(np.arange(len(h.states)), h.frequency)
         g, first = self.profile[animal], (self.met[animal] > 0).argmax(axis=1)
