@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_fill_holes
+from scipy.special import expit
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
-from ..derived import Estimate, log_normal, log_normal_above, table
+from ..derived import Estimate, log_normal, log_normal_above, table, z_of
 from ..inference.profile import profile_intervals
-from .arrange import raster_of
-from .engine import SpatialLikelihood
 
 PER_100_KM2 = "animals per 100 km²"
 EMPTY = np.empty(0)
@@ -45,58 +44,75 @@ class Functional:
         variance = self.variance(covariance)
         return float(self.value * np.sqrt(np.expm1(variance / self.value**2)) if log_normal else np.sqrt(variance))
 
+    def __add__(self, other: Functional) -> Functional:
+        return Functional(self.value + other.value, self.gradient + other.gradient)
 
-def without_animals(session, mask: HabitatMask) -> SpatialLikelihood:
-    """The detectors' side of the likelihood on another mask: p.(x), E(n) and their gradients."""
-    nothing = {name: EMPTY.astype(np.int64) for name in ("event_pass", "event_kind", "event_field")}
-    problem = replace(
-        session.problem,
-        raster=raster_of(mask),
-        weight=np.empty((0, session.problem.n_fields)),
-        event_start=np.zeros(1, np.int64),
-        event_count=EMPTY,
-        event_exposure=EMPTY,
-        **nothing,
-    )
-    return SpatialLikelihood(problem)
+    def __sub__(self, other: Functional) -> Functional:
+        return Functional(self.value - other.value, self.gradient - other.gradient)
+
+    def times(self, factor: float) -> Functional:
+        """The same in another unit."""
+        return Functional(self.value * factor, self.gradient * factor)
 
 
-def _gradient(fit, session, d_rows: np.ndarray) -> np.ndarray:
-    """Coefficient gradient [p] from derivatives [R, 3] by the detection rows of one session."""
+def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray) -> np.ndarray:
+    """Coefficient gradient [p] from derivatives by the detection rows of one part [its rows, 3] and by pmix."""
     whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
     mine = fit.model.values_of(whole, session)  # views
     for j, name in enumerate(fit.model.detection.parameters):
-        mine[name][:] = d_rows[:, j]
+        mine[name][part.rows] = d_rows[:, j]
+    if session.classes is not None:
+        mine["pmix"][:] = d_pmix
     return fit.model.parameters.pull(fit.vector, whole)
 
 
-def sampling_area(fit, session) -> Functional:
-    """Effective sampling area a = ∫ p.(x) dx in km² over the session's mask (Borchers & Efford 2008, eq. 1)."""
+def sampling_area(fit, session, stratum: int = 0, of_class: int | None = None) -> Functional:
+    """Effective sampling area a = ∫ p.(x) dx in km² over the session's mask (Borchers & Efford 2008, eq. 1).
+
+    With classes p. is that of an animal of unknown class, or of one class if `of_class` says so.
+    """
     values = fit.model.values_of(fit.values, session)
-    one_per_km2 = dict(values, D=np.full(session.mask.size, 100.0))
-    engine = without_animals(session, session.mask)
-    at = engine.evaluate(*session.kernel_input(one_per_km2))
-    _, d_rows = engine.pullback(at, EMPTY, 1.0)
-    return Functional(float(at.detected), _gradient(fit, session, d_rows))
+    log_mu, rows = session.kernel_input(dict(values, D=np.full(session.mask.size, 100.0)))
+    share, area = session.proportions(values), Functional(0.0, np.zeros(len(fit.vector)))
+    for part, engine in session.engines_on(session.mask, stratum):
+        if of_class in (None, part.of_class):
+            at = engine.evaluate(log_mu, rows[part.rows])
+            d_rows = engine.pullback(at, EMPTY, 1.0)[1]
+            weight, by_pmix = (1.0, 0.0) if of_class is not None else (share.value[part.of_class], at.detected)
+            gradient = _gradient(fit, session, part, weight * d_rows, by_pmix * share.first[part.of_class])
+            area = area + Functional(float(weight * at.detected), gradient)
+    return area
 
 
-def expected_and_missed(fit, session, mask: HabitatMask) -> tuple[Functional, Functional]:
+def expected_and_missed(fit, session, mask: HabitatMask, stratum: int = 0) -> tuple[Functional, Functional]:
     """∫ D dx, the expected number of animals in `mask`, and ∫ D (1 - p.) dx, those expected never to be detected."""
-    model = fit.model
+    parts = by_class(fit, session, mask, stratum)
+    nothing = Functional(0.0, np.zeros(len(fit.vector)))
+    return sum((expected for expected, _ in parts), nothing), sum((missed for _, missed in parts), nothing)
+
+
+def by_class(fit, session, mask: HabitatMask, stratum: int = 0) -> list[tuple[Functional, Functional]]:
+    """(expected, missed) as in `expected_and_missed`, of each class of animals."""
+    model, found = fit.model, []
     values = model.values_of(fit.values, session)
     eta, design, D = _density(model, fit.vector, session, mask)
     log_mu, rows = session.kernel_input(dict(values, D=D), mask.cell_area)
-    engine = without_animals(session, mask)
-    at = engine.evaluate(log_mu, rows)
-    d_log_mu, d_rows = engine.pullback(at, EMPTY, 1.0)
-    mu = np.exp(log_mu)
-    d_expected, d_missed = np.zeros(len(fit.vector)), -_gradient(fit, session, d_rows)
-    if design is not None:
-        where = model.parameters.slice_of("D")
-        d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)
-        d_expected[where] = design.T @ (mu * d_log)
-        d_missed[where] += design.T @ ((mu - d_log_mu) * d_log)
-    return Functional(float(mu.sum()), d_expected), Functional(float(mu.sum() - at.detected), d_missed)
+    mu, share = np.exp(log_mu), session.proportions(values)
+    total = float(mu.sum())
+    for part, engine in session.engines_on(mask, stratum):
+        c, weight = part.of_class, share.value[part.of_class]
+        at = engine.evaluate(log_mu, rows[part.rows])
+        d_log_mu, d_rows = engine.pullback(at, EMPTY, 1.0)
+        d_expected = _gradient(fit, session, part, 0.0 * d_rows, total * share.first[c])
+        d_seen = _gradient(fit, session, part, weight * d_rows, at.detected * share.first[c])
+        if design is not None:
+            where = model.parameters.slice_of("D")
+            d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)
+            d_expected[where] = weight * (design.T @ (mu * d_log))
+            d_seen[where] += weight * (design.T @ (d_log_mu * d_log))
+        expected = Functional(weight * total, d_expected)
+        found.append((expected, expected - Functional(float(weight * at.detected), d_seen)))
+    return found
 
 
 def _density(model, vector, session, mask: HabitatMask):
@@ -114,16 +130,45 @@ def _density(model, vector, session, mask: HabitatMask):
 
 
 def derived_table(fit, interval: str = "wald") -> pd.DataFrame:
-    """Density, expected and realised abundance in the mask, effective sampling area; by session."""
+    """Density, expected and realised abundance in the mask, effective sampling area; by session and class."""
+    if _by_animals(fit):
+        return table([e for s in fit.model.sessions for e in _from_animals(fit, s, s.mask, _scope(fit.model, s))])
     full = fit.as_full()
     estimates = []
     for session in full.model.sessions:
-        scope = "habitat mask" if len(full.model.sessions) == 1 else f"session {session.name}"
-        estimates += _region(full, session, session.mask, scope, np.ones(session.captures.n_animals))
+        scope, classes = _scope(full.model, session), session.classes
+        estimates += _region(full, session, session.mask, scope, _everybody(full, session))
         area = sampling_area(full, session)
-        se = area.se(full.covariance)
-        estimates.append(log_normal("effective sampling area", "km²", scope, area.value, se))
+        estimates.append(log_normal("effective sampling area", "km²", scope, area.value, area.se(full.covariance)))
+        for c, name in enumerate([] if classes is None else classes.scopes(scope)):
+            area = sampling_area(full, session, of_class=c)
+            estimates.append(log_normal("effective sampling area", "km²", name, area.value, area.se(full.covariance)))
+            estimates.append(_proportion(full, session, c, name))
     return table(_with_profile(fit, estimates) if interval == "profile" else estimates)
+
+
+def _scope(model, session) -> str:
+    return "habitat mask" if len(model.sessions) == 1 else f"session {session.name}"
+
+
+def _everybody(fit, session) -> np.ndarray:
+    """[n, C]: everybody lives in the mask, divided between the classes."""
+    if session.classes is None:
+        return np.ones((session.captures.n_animals, 1))
+    return session.class_shares(fit.model.values_of(fit.values, session))
+
+
+def _proportion(fit, session, c: int, scope: str) -> Estimate:
+    """The proportion of one class with limits on the logit scale."""
+    share = session.proportions(fit.model.values_of(fit.values, session))
+    whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
+    fit.model.values_of(whole, session)["pmix"][:] = share.first[c]
+    value = float(share.value[c])
+    se = Functional(value, fit.model.parameters.pull(fit.vector, whole)).se(fit.covariance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logit, half = np.log(value / (1.0 - value)), z_of() * se / (value * (1.0 - value))
+    lower, upper = (float(expit(logit + side * half)) for side in (-1.0, 1.0))
+    return Estimate("proportion of animals", "", scope, value, se, lower, upper, "95% logit-normal")
 
 
 def variance_split(fit, session: str | None = None) -> dict[str, float]:
@@ -132,6 +177,12 @@ def variance_split(fit, session: str | None = None) -> dict[str, float]:
     CV(D)² = CV(n)² + CV(a)²; CV(n)² = 1/n for a Poisson number of animals, (1 - n/N)/n for a binomial one
     (Borchers & Efford 2008).
     """
+    if _by_animals(fit):
+        part = fit.model.session(session)
+        density, scatter = _sum_over_animals(fit, part, part.mask)
+        cv_n = float(np.sqrt(scatter) / density.value)
+        cv_a = float(np.sqrt(density.variance(fit.covariance)) / density.value)
+        return {"cv_n": cv_n, "cv_a": cv_a, "cv_D": float(np.hypot(cv_n, cv_a))}
     full = fit.as_full()
     part = full.model.session(session)
     n, area = part.captures.n_animals, sampling_area(full, part)
@@ -141,8 +192,45 @@ def variance_split(fit, session: str | None = None) -> dict[str, float]:
     return {"cv_n": float(cv_n), "cv_a": float(cv_a), "cv_D": float(np.hypot(cv_n, cv_a))}
 
 
+def _by_animals(fit) -> bool:
+    """Whether every animal has its own detection, so that density is a sum over animals and not a parameter."""
+    return any(len(s.strata.columns) for s in fit.model.sessions)
+
+
+def _sum_over_animals(fit, session, mask: HabitatMask) -> tuple[Functional, float]:
+    """Animals in `mask`, Σ_i ∫ r dx / ∫ r p.(x; i) dx for a relative density r, and the scatter of that sum.
+
+    The scatter is that of a Poisson number of animals of each kind, Σ_i (∫ r / ∫ r p.)² (Borchers & Efford 2008, 5).
+    """
+    total, scatter = Functional(0.0, np.zeros(len(fit.vector))), 0.0
+    for g in range(len(session.strata)):
+        n = len(np.unique(np.concatenate([p.animals for p in session.parts if p.stratum == g])))
+        inside = expected_and_missed(fit, session, mask, g)[0]
+        expected, missed = expected_and_missed(fit, session, session.mask, g)
+        seen = expected - missed
+        ratio = inside.value / seen.value
+        gradient = inside.gradient / seen.value - ratio * seen.gradient / seen.value
+        total, scatter = total + Functional(n * ratio, n * gradient), scatter + n * ratio**2
+    return total, float(scatter)
+
+
+def _from_animals(fit, session, mask: HabitatMask, scope: str) -> list[Estimate]:
+    """Density and abundance of a conditional model with covariates of animals (Horvitz & Thompson 1952)."""
+    number, scatter = _sum_over_animals(fit, session, mask)
+    se, per_area = np.sqrt(number.variance(fit.covariance) + scatter), 100.0 / mask.area
+    found = [
+        log_normal("density", PER_100_KM2, scope, number.value * per_area, se * per_area),
+        log_normal("expected abundance", "animals", scope, number.value, se),
+    ]
+    if mask is session.mask and session.captures.n_animals:
+        n, whole = session.captures.n_animals, number.times(1.0 / mask.area)
+        area = Functional(n / whole.value, -n / whole.value**2 * whole.gradient)
+        found.append(log_normal("effective sampling area", "km²", scope, area.value, area.se(fit.covariance)))
+    return found
+
+
 def abundance(fit, region=None, name: str | None = None, session: str | None = None) -> pd.DataFrame:
-    """Density, expected and realised abundance in a region.
+    """Density, expected and realised abundance in a region, of all animals and of each class.
 
     Parameters
     ----------
@@ -155,26 +243,57 @@ def abundance(fit, region=None, name: str | None = None, session: str | None = N
     -----
     Realised abundance is Σ_i Pr(activity centre of animal i inside) + ∫ D (1 - p.) dx, and its error joins that of the
     coefficients, the scatter of the animals never detected and the uncertainty of where the detected ones live
-    (mean squared prediction error, Efford & Fewster 2013).
+    (mean squared prediction error, Efford & Fewster 2013). That of a class counts each animal by the probability that
+    it is of the class, which is taken as known.
     """
+    if _by_animals(fit):
+        part = fit.model.session(session)
+        mask = part.mask if region is None else _region_mask(fit.model, part, region)
+        return table(_from_animals(fit, part, mask, name or ("habitat mask" if region is None else "region")))
     full = fit.as_full()
     part = full.model.session(session)
     if region is None:
-        everybody = np.ones(part.captures.n_animals)
-        return table(_region(full, part, part.mask, name or "habitat mask", everybody))
+        return table(_region(full, part, part.mask, name or "habitat mask", _everybody(full, part)))
     mask = _region_mask(full.model, part, region)
     return table(_region(full, part, mask, name or "region", _share_inside(full, part, mask)))
 
 
+def abundance_covariance(fit, region=None, session: str | None = None) -> pd.DataFrame:
+    """Covariance of the expected abundances of the classes and of all animals in a region; parameters as `abundance`.
+
+    Its diagonal is the delta-method variance: sqrt(diagonal) is the standard error of the density rows times the area.
+    """
+    full = fit.as_full()
+    part = full.model.session(session)
+    mask = part.mask if region is None else _region_mask(full.model, part, region)
+    parts = [expected for expected, _ in by_class(full, part, mask)]
+    names = ["all"] if part.classes is None else [*map(part.classes.describe, part.classes.labels), "all"]
+    gradients = np.array([f.gradient for f in parts] + [sum(f.gradient for f in parts)] * (len(names) > len(parts)))
+    return pd.DataFrame(gradients @ full.covariance @ gradients.T, index=names, columns=names)
+
+
 def _region(fit, session, mask: HabitatMask, scope: str, share: np.ndarray) -> list[Estimate]:
-    """Density, E(N) and realised N of `mask`; share [n]: probability that each detected animal lives in it."""
-    expected, missed = expected_and_missed(fit, session, mask)
+    """Density, E(N) and realised N of `mask`, of all animals and of each class.
+
+    share [n, C]: probability that each detected animal is of each class and lives in the mask
+    """
+    parts, classes = by_class(fit, session, mask), session.classes
+    expected, missed = parts[0] if classes is None else expected_and_missed(fit, session, mask)
+    one = _is_one_coefficient(fit)
+    found = _of_animals(fit, mask, scope, expected, missed, share.sum(axis=1), one)
+    for c, name in enumerate([] if classes is None else classes.scopes(scope)):
+        found += _of_animals(fit, mask, name, *parts[c], share[:, c], False)
+    return found
+
+
+def _of_animals(fit, mask: HabitatMask, scope: str, expected, missed, share, one_coefficient: bool) -> list[Estimate]:
+    """Density, E(N) and realised N of the animals detected with probability `share` [n] in `mask`, and those missed."""
     se = expected.se(fit.covariance)  # of density: CV(D)² = CV(n)² + CV(a)², see variance_split
-    se_expected = expected.se(fit.covariance, log_normal=_is_one_coefficient(fit))
+    se_expected = expected.se(fit.covariance, log_normal=one_coefficient)
     per_area = 100.0 / mask.area
     seen = float(share.sum())
     scatter = missed.value + float(np.sum(share * (1.0 - share)))
-    if fit.model.distribution == "binomial" and np.all(share == 1.0):
+    if fit.model.distribution == "binomial" and np.all(share > 1.0 - 1e-12):
         scatter = 0.0  # N in the mask is itself the parameter: nothing scatters around it
     beyond_first_order = se_expected**2 - expected.variance(fit.covariance)
     se_realised = np.sqrt(missed.variance(fit.covariance) + scatter + beyond_first_order)
@@ -230,11 +349,9 @@ def _with_covariates(mask: HabitatMask, own: HabitatMask) -> HabitatMask:
 
 
 def _share_inside(fit, session, mask: HabitatMask) -> np.ndarray:
-    """[n]: posterior probability that each detected animal's activity centre lies in `mask`."""
+    """[n, C]: posterior probability that each detected animal is of each class and lives in `mask`."""
     inside = _share_of_cells(session.mask, mask)
-    log_mu, rows = session.kernel_input(fit.model.values_of(fit.values, session))
-    n = session.captures.n_animals
-    return np.array([float(session.engine.activity_centre(i, log_mu, rows) @ inside) for i in range(n)])
+    return session.centres_within(fit.model.values_of(fit.values, session), inside)
 
 
 def _share_of_cells(own: HabitatMask, mask: HabitatMask) -> np.ndarray:
@@ -251,10 +368,12 @@ def _with_profile(fit, estimates: list[Estimate]) -> list[Estimate]:
     D = fit.model.parameters["D"]
     if fit.model.likelihood != "full" or D.design is None or not D.design.constant:
         return estimates
-    limits = profile_intervals(fit, ("D",)).iloc[0]
+    limits, classes = profile_intervals(fit, ("D",)).iloc[0], fit.model.classes
+    scopes = [_scope(fit.model, s) for s in fit.model.sessions]
+    of_class = set() if classes is None else {name for scope in scopes for name in classes.scopes(scope)}
 
     def profiled(e: Estimate) -> Estimate:
-        if e.quantity not in ("density", "expected abundance"):
+        if e.quantity not in ("density", "expected abundance") or e.scope in of_class:
             return e
         factor = e.estimate / limits["estimate"]
         return replace(e, lower=limits["lower"] * factor, upper=limits["upper"] * factor, interval="95% profile")

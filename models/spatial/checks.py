@@ -57,13 +57,11 @@ def buffer_bias(fit, session, reach: float = 2.5) -> tuple[float, float]:
     The effective sampling area is added up by distance from the nearest detector on a mask `reach` times as wide; the
     share beyond the buffer is what the mask lacks. The second number is infinite when even that mask is too small.
     """
-    from .abundance import without_animals
-
     detectors, buffer = session.captures.detectors, session.mask.buffer
     widest = reach * buffer
     extent = max(np.ptp(detectors.x), np.ptp(detectors.y)) + 2 * widest
     wide = HabitatMask.around(detectors, widest, max(session.mask.spacing, extent / 160.0))
-    p = without_animals(session, wide).detection_probability(fit.kernel_input(session)[1])
+    p = session.detection_probability(fit.values_of(session), wide)
     distance, _ = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))
     nearest = np.asarray(distance)
     order = np.argsort(nearest)

@@ -76,6 +76,10 @@ class Classes:
         """One class in words."""
         return f"{self.name} {label}"
 
+    def scopes(self, scope: str) -> list[str]:
+        """The classes within a scope of estimates."""
+        return [f"{scope}, {self.describe(label)}" for label in self.labels]
+
     @property
     def meaning(self) -> tuple[str, str, str]:
         """Link, unit and meaning of pmix: of two classes the proportion of the second, of more the odds of each."""

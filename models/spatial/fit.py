@@ -18,10 +18,16 @@ class SpatialFit(Fit):
     """A `Fit` of SCR: adds abundance in regions, activity centres and plots."""
 
     def abundance(self, region=None, name: str | None = None, session: str | None = None) -> pd.DataFrame:
-        """Density, expected and realised abundance in a region (polygon file, geometry, HabitatMask)."""
+        """Density, expected and realised abundance in a region (polygon file, geometry, HabitatMask), also by class."""
         from .abundance import abundance
 
         return abundance(self, region, name, session)
+
+    def abundance_covariance(self, region=None, session: str | None = None) -> pd.DataFrame:
+        """Covariance of the expected abundances of the classes, such as sexes, and of all animals in a region."""
+        from .abundance import abundance_covariance
+
+        return abundance_covariance(self, region, session)
 
     def variance_split(self, session: str | None = None) -> dict[str, float]:
         """Coefficients of variation of density: of the number detected, of the sampling area, of both."""
@@ -35,12 +41,11 @@ class SpatialFit(Fit):
 
     def activity_centre(self, animal: str, session: str | None = None) -> xr.DataArray:
         """Where one detected animal lives: probability per cell, summing to one (NaN outside habitat)."""
-        full = self.as_full()
-        part = full.model.session(session)
+        part = self.model.session(session)
         animals = list(part.captures.animals.index)
         if str(animal) not in animals:
             raise refuse("there is no such animal", "Use a name of captures.animals", value=animal)
-        pdf = part.engine.activity_centre(animals.index(str(animal)), *full.kernel_input(part))
+        pdf = part.activity_centres(self.values_of(part))(animals.index(str(animal)))
         return part.mask.to_xarray(pdf, name="probability").assign_attrs(animal=str(animal))
 
     def activity_centres(self, session: str | None = None) -> xr.DataArray:
@@ -58,7 +63,8 @@ class SpatialFit(Fit):
                 "Use fit.activity_centre(animal) for one animal at a time",
                 value=f"{len(animals)} animals × {part.mask.habitat.size:,} cells",
             )
-        layers = [self.activity_centre(animal, session) for animal in animals]
+        surface = part.activity_centres(self.values_of(part))
+        layers = [part.mask.to_xarray(surface(i), name="probability") for i in range(len(animals))]
         return xr.concat(layers, dim=pd.Index(animals, name="animal"), combine_attrs="drop")
 
     def total_activity_centres(self, session: str | None = None) -> xr.DataArray:
@@ -68,20 +74,38 @@ class SpatialFit(Fit):
         """
         full = self.as_full()
         part = full.model.session(session)
-        log_mu, rows = full.kernel_input(part)
-        unseen = np.exp(log_mu) * (1.0 - part.engine.detection_probability(rows))
-        seen = sum(part.engine.activity_centre(i, log_mu, rows) for i in range(part.captures.n_animals))
+        values = full.values_of(part)
+        unseen = np.exp(part.kernel_input(values)[0]) * (1.0 - part.detection_probability(values))
+        seen = sum(map(part.activity_centres(values), range(part.captures.n_animals)))
         return part.mask.to_xarray(unseen + seen, name="activity centres per cell")
 
     def detection_probability(self, session: str | None = None) -> xr.DataArray:
-        """p.(x): probability that an animal living in a cell is detected at least once."""
+        """p.(x): probability that an animal living in a cell, of whatever class, is detected at least once."""
         part = self.model.session(session)
-        probability = part.engine.detection_probability(self.kernel_input(part)[1])
-        return part.mask.to_xarray(probability, name="p.")
+        if len(part.strata.columns):
+            raise refuse("p. differs between animals by their covariates", "Use a model without them")
+        return part.mask.to_xarray(part.detection_probability(self.values_of(part)), name="p.")
+
+    def class_probabilities(self, session: str | None = None) -> pd.DataFrame:
+        """Probability that each detected animal is of each class of the model; 1 and 0 where its class is known.
+
+        Raises
+        ------
+        SurveyError : the model has no classes
+        """
+        part = self.model.session(session)
+        if part.classes is None:
+            raise refuse("the model has no classes", "Give models.SCR(…, classes=…)")
+        shares = part.class_shares(self.values_of(part))
+        return pd.DataFrame(shares, index=part.captures.animals.index, columns=list(part.classes.labels))
+
+    def values_of(self, session) -> dict[str, np.ndarray]:
+        """Natural-scale values of one session at the estimates."""
+        return self.model.values_of(self.values, session)
 
     def kernel_input(self, session) -> tuple[np.ndarray, np.ndarray]:
         """log_mu [M] and detection rows [R, 3] of one session at the estimates."""
-        return session.kernel_input(self.model.values_of(self.values, session))
+        return session.kernel_input(self.values_of(session))
 
     def as_full(self) -> SpatialFit:
         """The full-likelihood fit that says the same: itself, or for a conditional fit the one with D = n / a.
@@ -95,6 +119,11 @@ class SpatialFit(Fit):
         from .abundance import expected_and_missed
 
         sessions, own = self.model.sessions, self.model.formulas["D"].split("~", 1)[-1]
+        if any(len(s.strata.columns) for s in sessions):
+            raise refuse(
+                "with covariates of animals density is a sum over the animals detected, and has no surface",
+                "Use fit.derive() or fit.abundance(region)",
+            )
         if any(s.captures.n_animals == 0 for s in sessions):
             raise refuse(
                 "a session without animals has no density under the conditional likelihood", "Use likelihood='full'"

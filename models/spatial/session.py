@@ -8,7 +8,7 @@ conditional likelihood one for each distinct set of the animals' covariates in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -241,9 +241,9 @@ class Session:
 
     # ---- views ----------------------------------------------------------------------------------------------
 
-    def engines_on(self, mask: HabitatMask) -> list[tuple[Part, SpatialLikelihood]]:
+    def engines_on(self, mask: HabitatMask, stratum: int = 0) -> list[tuple[Part, SpatialLikelihood]]:
         """The detectors' side of the likelihood on another mask, class by class: p.(x), E(n) and their gradients."""
-        return [(p, _without_animals(p.problem, mask)) for p in self.parts if p.stratum == 0]
+        return [(p, _without_animals(p.problem, mask)) for p in self.parts if p.stratum == stratum]
 
     def detection_probability(self, values, mask: HabitatMask | None = None) -> np.ndarray:
         """p.(x) [M] of an animal of unknown class."""
@@ -251,16 +251,36 @@ class Session:
         engines = [(p, p.engine) for p in self.parts if p.stratum == 0] if mask is None else self.engines_on(mask)
         return np.sum([share[p.of_class] * e.detection_probability(rows[p.rows]) for p, e in engines], axis=0)
 
-    def activity_centre(self, values, animal: int) -> np.ndarray:
-        """Posterior [M] of one animal's activity centre, over its classes."""
+    def activity_centres(self, values) -> Callable[[int], np.ndarray]:
+        """A function that gives the posterior [M] of one animal's activity centre, over its classes."""
         log_mu, rows = self.kernel_input(values)
-        mine = [(p, np.flatnonzero(p.animals == animal)) for p in self.parts]
-        mine = [(p, int(at[0])) for p, at in mine if len(at)]
-        surfaces = [p.engine.activity_centre(at, log_mu, rows[p.rows]) for p, at in mine]
-        if len(mine) == 1:
-            return surfaces[0]
-        share = self.class_shares(values)[animal]
-        return np.sum([share[p.of_class] * one for (p, _), one in zip(mine, surfaces, strict=True)], axis=0)
+        shares = None if self.classes is None else self.class_shares(values)
+
+        def surface(animal: int) -> np.ndarray:
+            parts = self._centres(animal, log_mu, rows)
+            if shares is None or len(parts) == 1:
+                return parts[0][1]
+            return np.sum([shares[animal, c] * one for c, one in parts], axis=0)
+
+        return surface
+
+    def centres_within(self, values, inside: np.ndarray) -> np.ndarray:
+        """[n, C]: probability that each animal is of each class and lives where `inside` [M] is 1."""
+        log_mu, rows = self.kernel_input(values)
+        shares = self.class_shares(values)
+        for animal in range(len(shares)):
+            for c, surface in self._centres(animal, log_mu, rows):
+                shares[animal, c] *= float(surface @ inside)
+        return shares
+
+    def _centres(self, animal: int, log_mu: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """(class, posterior of the activity centre [M] if the animal is of it) for the classes it may be of."""
+        found = []
+        for p in self.parts:
+            at = np.searchsorted(p.animals, animal)
+            if at < len(p.animals) and p.animals[at] == animal:
+                found.append((p.of_class, p.engine.activity_centre(int(at), log_mu, rows[p.rows])))
+        return found
 
     def class_shares(self, values) -> np.ndarray:
         """[n, C]: probability that each animal is of each class, given its history."""
