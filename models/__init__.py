@@ -13,6 +13,7 @@ from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.averaging import average
 from .inference.compare import compare
+from .marked.capwire import Capwire, choose_rates
 from .marked.closed import ClosedCapture
 from .marked.goodness import goodness_of_fit, m_array
 from .marked.jackknife import jackknife
@@ -23,7 +24,7 @@ from .marked.misidentified import MisidentifiedCapture, identification_curve
 from .marked.multievent import Multievent
 from .marked.multistate import Multistate
 from .marked.open_population import JollySeber, Pradel
-from .marked.overdispersion import bootstrap_c_hat
+from .marked.overdispersion import median_c_hat
 from .marked.robust_design import RobustDesign
 from .marked.survival import CJS
 from .occupancy.classified import ClassifiedOccupancy
@@ -47,6 +48,7 @@ __all__ = [
     "Barker",
     "Burnham",
     "ClassifiedOccupancy",
+    "Capwire",
     "ClosedCapture",
     "DetectionFunction",
     "DynamicOccupancy",
@@ -73,12 +75,12 @@ __all__ = [
     "TwoSpeciesOccupancy",
     "Verdict",
     "average",
-    "bootstrap_c_hat",
     "compare",
     "goodness_of_fit",
     "identification_curve",
     "jackknife",
     "kaplan_meier",
     "m_array",
+    "median_c_hat",
     "simulate_population",
 ]

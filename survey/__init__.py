@@ -9,6 +9,7 @@ if __name__ != "uncia.survey":
 from .assemble import assemble, lay_out
 from .assemble_sites import detection_history
 from .captures import CaptureHistory
+from .cells import Cells
 from .crs import suggest_utm, to_degrees, to_metres
 from .detections import DetectionHistory
 from .detectors import Detectors
@@ -21,6 +22,7 @@ from .ledger import Ledger
 from .live_dead import LiveDeadHistory, read_live_dead_inp
 from .monitored import MonitoredAnimals
 from .readers.animal_tables import read_encounters, read_fates, read_histories
+from .patrols import Patrols, read_patrols
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.secr_text import read_secr
@@ -33,6 +35,7 @@ from .writers.secr_text import write_secr
 
 __all__ = [
     "CaptureHistory",
+    "Cells",
     "DetectionHistory",
     "Detectors",
     "EncounterHistory",
@@ -42,6 +45,7 @@ __all__ = [
     "Ledger",
     "LiveDeadHistory",
     "MonitoredAnimals",
+    "Patrols",
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
@@ -57,6 +61,7 @@ __all__ = [
     "read_inp",
     "read_live_dead_inp",
     "read_matrix",
+    "read_patrols",
     "read_secr",
     "read_visits",
     "read_wildlife_insights",
