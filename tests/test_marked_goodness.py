@@ -10,7 +10,7 @@ from marked_problems import histories, suite
 from reference import entry, reference
 
 from uncia.models.marked.goodness import goodness_of_fit, m_array
-from uncia.models.marked.overdispersion import bootstrap_c_hat
+from uncia.models.marked.overdispersion import median_c_hat, simulate_together
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
@@ -108,10 +108,44 @@ def test_deviance_is_marks():
     assert fit.model.deviance(fit, by=["sex"]) == pytest.approx(84.36055, abs=1e-4)
 
 
-def test_c_hat_of_pairs_is_near_two():
+def pairs(each=60):
     """Animals that live, die and are met in pairs: every history counts double."""
-    single = CJS(EncounterHistory(np.eye(6, dtype=int)[:5], frequency=[60] * 5))
+    single = CJS(EncounterHistory(np.eye(6, dtype=int)[:5], frequency=[each] * 5))
     drawn = single.simulate({"phi": 0.7, "p": 0.5}, 4)
-    double = CJS(EncounterHistory(drawn.states, 2 * drawn.frequency)).fit()
-    found = bootstrap_c_hat(double, n=20, workers=1)
-    assert 1.3 < found["c_hat"] < 2.8 and found["p"] < 0.1
+    return CJS(EncounterHistory(drawn.states, 2 * drawn.frequency)).fit()
+
+
+def test_c_hat_of_pairs_is_near_two():
+    found = pairs().goodness(20, workers=1)
+    assert found.tests["statistic"].iloc[0] == "deviance"
+    assert 1.3 < found.c_hat < 2.8 and found.p_value < 0.1
+
+
+def test_median_c_hat_of_pairs():
+    found = median_c_hat(pairs(), 60, points=5, workers=1)
+    assert 1.4 < found.c_hat < 2.8 and 0 < found.se < 0.5
+    assert found.table["above"].iloc[0] < 0.3 < 0.7 < found.table["above"].iloc[-1]
+    assert "median c-hat" in str(found)
+    assert median_c_hat(pairs(), 60, points=5, workers=1).c_hat == found.c_hat
+
+
+@pytest.mark.parametrize("c", [1.0, 1.6, 3.0])
+def test_animals_together_have_the_variance_asked_for(c):
+    model = CJS(EncounterHistory(np.eye(4, dtype=int)[:2], frequency=[400, 300]))
+    vector = model.at(phi=0.7, p=0.5).vector
+    again = [(simulate_together(model, vector, c, s).states.sum(axis=1) > 1).sum() for s in range(300)]
+    alone = [(model.simulate(vector, s).states.sum(axis=1) > 1).sum() for s in range(300)]
+    assert np.var(again) / np.var(alone) == pytest.approx(c, rel=0.35)
+    assert np.mean(again) == pytest.approx(np.mean(alone), rel=0.02)
+
+
+def test_median_c_hat_refusals():
+    fit = pairs(10)
+    with pytest.raises(SurveyError, match="four surveys"):
+        median_c_hat(fit, 10)
+    with pytest.raises(SurveyError, match="upper must be above 1"):
+        median_c_hat(fit, 100, upper=1.0)
+    from uncia.models.marked.closed import ClosedCapture
+
+    with pytest.raises(SurveyError, match="given first encounters"):
+        median_c_hat(ClosedCapture(fit.model.history).fit(), 100)

@@ -128,7 +128,7 @@ def _stored(store, tasks: list) -> list:
         path = _path(store, i)
         if path.exists():
             theirs, result = pickle.loads(path.read_bytes())
-            if pickle.dumps(theirs) != pickle.dumps(task):
+            if pickle.dumps(theirs) != pickle.dumps(pickle.loads(pickle.dumps(task))):  # both have been read once
                 raise refuse("the store belongs to other work", "Give an empty folder", file=path)
             results[i] = result
     return results

@@ -69,6 +69,12 @@ class MarkedModel(Model[F]):
         slope = np.abs(p.link.slope(eta))
         return frame.assign(estimate=p.link.inverse(eta), se=slope * se, lower=ends[0], upper=ends[1])
 
+    def discrepancies(self, vector: np.ndarray) -> dict[str, float]:
+        """See `Model.discrepancies`: of the numbers of histories within cohorts."""
+        from .fitted_histories import discrepancies
+
+        return discrepancies(self, vector)
+
     def name_rows(self, name, rows):
         frame = self.layouts[name].frame.iloc[rows]
         if not len(frame.columns) or len(rows) == len(self.layouts[name].frame):

@@ -1,0 +1,174 @@
+"""Numbers of encounter histories beside those a model expects, within cohorts: what `Fit.goodness` compares.
+
+A cohort are the animals of one group that the model takes as given: first met on the same occasion (and in the same
+state) for models of survival, met at all for models of numbers. Animals that were not released after an encounter are
+left out: their histories ended by our hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from ...survey.errors import refuse
+from ..inference.goodness import cell_statistics
+from ..kernels.survival import cormack_jolly_seber
+from ..kernels.survival_emigration import temporary_emigration
+from ..kernels.survival_states import multistate
+from .closed import ClosedCapture
+from .entry import first_encounter
+from .individual import mixed
+from .known_fate import KnownFate
+from .loglinear import LogLinear
+from .multistate import Multistate
+from .open_population import JollySeber, Pradel
+from .robust_design import RobustDesign
+from .survival import CJS, TINY
+
+Values = Mapping[str, np.ndarray]
+
+
+def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
+    """Deviance, chi-square and Freeman-Tukey of the numbers of histories at coefficients [p].
+
+    Raises
+    ------
+    SurveyError : the model has no such comparison, or animals have covariates that are numbers, so that each is a
+        cohort of its own
+    """
+    if type(model) is KnownFate:
+        return _fates(model, model.parameters.values(vector))
+    table = history_table(model, vector)
+    observed, expected = table["observed"].to_numpy(float), table["expected"].to_numpy(float)
+    found = cell_statistics(observed, expected, observed.sum() - expected.sum())
+    return {name: found[name] for name in ("deviance", "chi-square", "Freeman-Tukey")}
+
+
+def history_table(model, vector: np.ndarray) -> pd.DataFrame:
+    """The different histories of a model's data at coefficients [p].
+
+    Returns
+    -------
+    DataFrame with cohort, history, observed, expected, of those that somebody has
+    """
+    of = HISTORIES.get(type(model))
+    if of is None:
+        raise refuse("the numbers of histories of this model have no expectation here", "Use CJS", value=repr(model))
+    groups = getattr(model, "groups", pd.DataFrame())
+    numbers = sorted(str(name) for name in groups if pd.api.types.is_float_dtype(groups[name]))
+    if numbers and len(groups) > 1:
+        fix = "Make groups of them, or test the model without them"
+        raise refuse("animals with covariates that are numbers have no cohorts", fix, value=numbers)
+    frames, before = [], 0
+    for part in of(model, model.parameters.values(vector)):
+        frames.append(_counted(part, before))
+        before += frames[-1]["cohort"].nunique()
+    return pd.concat(frames, ignore_index=True)
+
+
+def _counted(part: tuple, before: int) -> pd.DataFrame:
+    """A part of the table from cohorts [R, …], histories [R, T], numbers [R] and log-probabilities [R]."""
+    cohort, histories, frequency, log_probability = part
+    keys = np.unique(cohort, axis=0, return_inverse=True)[1].ravel()
+    size = np.bincount(keys, frequency)
+    words = ["".join("." if s < 0 else str(s) for s in row) for row in histories]
+    columns = {"cohort": before + keys, "history": words, "observed": frequency}
+    return pd.DataFrame(columns | {"expected": size[keys] * np.exp(log_probability)})
+
+
+# ---- log Pr(history | cohort), by kind of model ----------------------------------------------------------------------
+
+
+def _survival_rows(model, values: Values):
+    log_nodes = np.array([model._residents(*model._at(values, z), model.frequency)[0] for z in model.points])
+    log_rows = model._with_transients(values, mixed(log_nodes, model.log_weight)[0])[0]
+    yield _kept(~model.lost, (model.row_profile, model.first), model.met, model.frequency, log_rows)
+
+
+def _state_rows(model, values: Values):
+    phi, p, psi = (np.ascontiguousarray(a) for a in model.cells(values))
+    log_rows = np.empty(len(model.seen))
+    at = (model.seen, model.first, model.end, model.row_profile, phi, p, psi, model.frequency)
+    multistate(*at, log_rows, np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi))
+    state = model.seen[np.arange(len(model.seen)), model.first]
+    cohort = (model.row_profile, model.first, state)
+    yield _kept(~model.lost, cohort, model.seen, model.frequency, log_rows)
+
+
+def _closed_rows(model, values: Values):
+    out, R = model.log_histories(values)[0], len(model.frequency)
+    profile = model.row_profile[:R]
+    log_met = np.log(-np.expm1(out[R:]))
+    whole = model.stop[:R] == model.met.shape[1]
+    yield _kept(whole, (profile,), model.met[:R], model.frequency, out[:R] - log_met[profile])
+
+
+def _log_linear_rows(model, values: Values):
+    p, eta, log_Z, _, _ = model._mass(values)
+    met = model.history.states[:, model.occasion] > 0
+    log_unseen = np.log1p(-p).sum() - log_Z
+    log_rows = met @ (np.log(p) - np.log1p(-p)) + log_unseen + eta[met.sum(axis=1)]
+    different, row = np.unique(met, axis=0, return_inverse=True)
+    count = np.bincount(row.ravel(), model.history.frequency)
+    each = np.empty(len(different))
+    each[row.ravel()] = log_rows - np.log(-np.expm1(log_unseen))
+    yield (np.zeros((len(different), 1), int), different.astype(int), count, each)
+
+
+def _open_rows(model, values: Values):
+    survival, p, _ = model.natural(values)
+    at = first_encounter(model.entries(values).beta, survival, p)
+    log_rows, lost = np.empty(len(model.met)), np.zeros(len(model.met), bool)
+    over = np.maximum(np.ascontiguousarray(survival.ravel()), TINY)
+    detection = np.ascontiguousarray(p[:, 1:].ravel())
+    rows = (model.met, model.first, model.last, lost, model.row_profile, model._cells, model._cells)
+    at_p = (over, detection, model.frequency, log_rows, np.zeros(len(over)), np.zeros(len(detection)))
+    cormack_jolly_seber(*rows, *at_p)
+    g = model.row_profile
+    begin = np.log(np.maximum((at.psi * at.p)[g, model.first], TINY)) - np.log(at.met[g])
+    yield _kept(np.ones(len(g), bool), (g,), model.met, model.frequency, begin + log_rows)
+
+
+def _robust_rows(model, values: Values):
+    """The periods an animal was met in, and the histories inside periods given that it was."""
+    yield from _closed_rows(model.closed, {name: values[name] for name in model.closed.parameters.names})
+    phi, out, away = (np.ascontiguousarray(a) for a in model._cells(values))
+    star, log_rows = model.star(values), np.empty(len(model.row_met))
+    at = (model.row_met, model.first, model.end, model.row_profile, phi, out, away, star, model.frequency)
+    temporary_emigration(*at, log_rows, *(np.zeros_like(a) for a in (phi, out, away, star)))
+    whole = model.end == model.row_met.shape[1] - 1
+    yield _kept(whole, (model.row_profile, model.first), model.row_met, model.frequency, log_rows)
+
+
+def _kept(which, cohort: tuple, histories, frequency, log_rows):
+    """Rows of animals that were all released; what was not looked for is part of the cohort."""
+    key = np.column_stack([*cohort, histories < 0])
+    which = which & (frequency > 0)
+    return key[which], histories[which], frequency[which], log_rows[which]
+
+
+HISTORIES: dict[type, Callable] = {
+    CJS: _survival_rows,
+    ClosedCapture: _closed_rows,
+    JollySeber: _open_rows,
+    LogLinear: _log_linear_rows,
+    Multistate: _state_rows,
+    Pradel: _open_rows,
+    RobustDesign: _robust_rows,
+}
+
+
+def _fates(model: KnownFate, values: Values) -> dict[str, float]:
+    """Deaths and survivors of each period beside those expected of the animals at risk."""
+    name, value = next(iter(values.items()))
+    S = (value if name == "S" else 1.0 - value)[model.layouts[name].index]
+    risk, died = model.history.at_risk, model.history.died
+    alive = np.where(risk, S, 0.0).sum(axis=0)
+    at_risk = risk.sum(axis=0)
+    used = at_risk > 0
+    observed = np.concatenate([died.sum(axis=0)[used], (risk & ~died).sum(axis=0)[used]]).astype(float)
+    expected = np.concatenate([(at_risk - alive)[used], alive[used]])
+    found = cell_statistics(observed, np.maximum(expected, TINY), 0.0)
+    return {name: found[name] for name in ("deviance", "chi-square", "Freeman-Tukey")}
