@@ -21,13 +21,14 @@ from .independence import Independence
 from .ledger import Ledger
 from .live_dead import LiveDeadHistory, read_live_dead_inp
 from .monitored import MonitoredAnimals
-from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .patrols import Patrols, read_patrols
+from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.secr_text import read_secr
 from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
+from .samples import SampleCounts
 from .tables import SurveyTables
 from .verify import Findings, verify
 from .writers.camtrap_dp import write_camtrap_dp
@@ -46,6 +47,7 @@ __all__ = [
     "LiveDeadHistory",
     "MonitoredAnimals",
     "Patrols",
+    "SampleCounts",
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",

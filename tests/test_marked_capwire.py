@@ -44,7 +44,8 @@ def test_wombats_sorted_as_capwire_does():
 
 
 def test_wombats_unsorted():
-    two, equal = Capwire(SampleCounts(WOMBAT), "two").fit(), Capwire(SampleCounts(WOMBAT)).fit()
+    wombats = SampleCounts(WOMBAT)
+    two, equal = Capwire(wombats, "two").fit(), Capwire(wombats).fit()
     assert two.verdict.good and two.loglik > equal.loglik
     assert two.total()[0] > 101.6 > equal.total()[0]  # sorting makes N smaller than the mixture does
     assert two.derive("profile")["lower"][0] < 101.6
@@ -80,7 +81,7 @@ def test_gradient(options):
 def test_the_choice_of_rates():
     wombats = choose_rates(SampleCounts(WOMBAT), simulations=19)
     assert wombats.p_value == pytest.approx(0.05) and wombats.statistic == pytest.approx(20.2, abs=0.1)
-    even = Capwire(np.full(40, 3)).simulate({"f0": 20.0}, 2)
+    even = Capwire(np.full(40, 3)).simulate({"rate": 2.0, "f0": 20.0}, 2)
     chosen = choose_rates(even, simulations=19, seed=3)
     assert chosen.p_value > 0.05 and chosen.chosen.model.rates == "equal"
     assert "from 19 simulations of equal rates: Capwire(equal rates)" in str(chosen)
@@ -117,7 +118,8 @@ def test_words():
     with pytest.raises(SurveyError, match="threshold from 2 to 7"):
         Capwire(SampleCounts(WOMBAT), "two", threshold=1)
     with pytest.raises(SurveyError, match="one sorts the animals"):
-        compare([Capwire(SampleCounts(WOMBAT)).fit(), Capwire(SampleCounts(WOMBAT), "two", threshold=4).fit()])
+        wombats = SampleCounts(WOMBAT)
+        compare([Capwire(wombats).fit(), Capwire(wombats, "two", threshold=4).fit()])
     assert "grows without bound" in str(Capwire([1, 1, 1]).fit().verdict)
     assert "never found, (estimated as 0)" in str(Capwire([9, 9, 9]).fit().verdict)
     assert str(Capwire([4]).fit())
