@@ -276,7 +276,7 @@ def _headline(analysis) -> None:
     from .texts import texts
 
     out.print()
-    out.print(words.headline(analysis, texts(analysis.study.config.report.language).say), style="bold", markup=False)
+    out.print(words.headline(analysis, texts(analysis.study.config.report.language)), style="bold", markup=False)
 
 
 def _exit_by(analysis) -> None:

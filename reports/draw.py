@@ -39,7 +39,7 @@ def figures_of(analysis: Analysis, texts: Texts) -> dict[str, Figure]:
             axes = draw()
             axes = axes if isinstance(axes, tuple) else (axes,)
             images = tuple(_image(f"{name}{suffix}", ax) for suffix, ax in zip(_suffixes(axes), axes, strict=True))
-        made[name] = Figure(name, texts.heading(name), images, story.note(name, texts))
+        made[name] = Figure(name, story.heading(name, texts), images, story.note(name, texts))
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .captures.study import CaptureStudy
+from .sites.study import SiteStudy
 from .study import Study
 
-FAMILIES: tuple[type[Study], ...] = (CaptureStudy,)
+FAMILIES: tuple[type[Study], ...] = (CaptureStudy, SiteStudy)

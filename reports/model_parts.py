@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from inspect import Parameter, Signature, signature
 from operator import or_
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, create_model
 
+from .. import models
 from ..models.model import Model
 from .parts import Part
 
@@ -31,6 +32,7 @@ MEANING = {
 }
 
 
+@cache
 def part_of(model: type[Model]) -> type[Part]:
     """The section of the form that asks for `model`: `name`, `model`, and the arguments after the data.
 
@@ -47,6 +49,24 @@ def part_of(model: type[Model]) -> type[Part]:
         fields[argument.name] = (_type(argument.annotation), Field(default=argument.default, alias=alias))
     base = type("ModelPart", (Part,), {"__module__": __name__, "model_config": ConfigDict(extra=extra)})
     return create_model(model.__name__, __base__=base, **fields)
+
+
+def models_of(data: str) -> tuple[type[Model], ...]:
+    """The public models whose only argument without a default is of the class `data`."""
+    public = [getattr(models, name) for name in models.__all__]
+    classes = [thing for thing in public if isinstance(thing, type) and issubclass(thing, Model)]
+    return tuple(model for model in classes if _data(model) == [data])
+
+
+def _data(model: type[Model]) -> list[str]:
+    """The annotations of the arguments without a default."""
+    needed = [a for name, a in signature(model.__init__).parameters.items() if name != "self"]
+    return [str(a.annotation) for a in needed if a.default is Signature.empty and a.kind is not Parameter.VAR_KEYWORD]
+
+
+def plain(model: type[Model]) -> Part:
+    """The part of a form that asks for `model` and nothing more."""
+    return part_of(model).model_validate({"name": "constant"})
 
 
 def arguments(model: type[Model]) -> list[Parameter]:
@@ -68,11 +88,11 @@ def _type(annotation: object) -> Any:
         return Any
 
 
-def one_of(models: Sequence[type[Model]], default: str | None = None) -> Any:
+def one_of(kinds: Sequence[type[Model]], default: str | None = None) -> Any:
     """The type of an entry of [[models]]: the part of the model that it names, or of the default."""
-    named = [Annotated[part_of(model), Tag(model.__name__)] for model in models]
+    named = [Annotated[part_of(model), Tag(model.__name__)] for model in kinds]
     chosen = Discriminator(lambda entry: _get(entry, "model") or default)
-    return Annotated[reduce(or_, named[1:], named[0]), chosen] if len(named) > 1 else part_of(models[0])
+    return Annotated[reduce(or_, named[1:], named[0]), chosen] if len(named) > 1 else part_of(kinds[0])
 
 
 def _get(entry: object, key: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import survey
 from ..survey.captures import CaptureHistory
+from ..survey.tables import SurveyTables
 from .parts import Occasions, Records, Survey
 
 NAMED_MAPPINGS = ("camtrapR",)  # come with the readers and are no files of the survey
@@ -36,6 +37,18 @@ def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Pa
         "wildlife-insights": survey.read_wildlife_insights,
     }
     return readers[data.format](path, **beside, **how)
+
+
+def read_tables(about: Survey, data: Records, folder: Path) -> SurveyTables:
+    """Deployments and records as they are, before anything is made of them."""
+    path, beside = files_of(data, folder)
+    readers: dict[str, Any] = {
+        "camtrap-dp": survey.tables_from_camtrap_dp,
+        "field-tables": survey.tables_from_field,
+        "wildlife-insights": survey.tables_from_wildlife_insights,
+    }
+    encoding = getattr(data, "encoding", None)
+    return readers[data.format](path, timezone=about.timezone or None, encoding=encoding, **beside)
 
 
 def files_of(data: Records, folder: Path) -> tuple[Path | None, dict[str, Any]]:

@@ -74,7 +74,7 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
     return environment.get_template("report.html").render(
         language=analysis.study.config.report.language,
         title=analysis.study.config.survey.name,
-        headline=words.headline(analysis, told.say),
+        headline=words.headline(analysis, told),
         good=analysis.fit.verdict.good,
         sections=sections(analysis, told, results, figures),
         version=results["uncia"],
@@ -86,10 +86,11 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
     tables = tables_of(analysis, told)
     tables["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
     outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
-    return [
+    made = [
         Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))
         for name, said, ids in outline
     ]
+    return [section for section in made if section.paragraphs or section.parts]
 
 
 def _parts(ids: tuple[str, ...], tables: dict[str, Table], figures: dict[str, Figure]) -> Iterator[Table | Row]:

@@ -29,11 +29,11 @@ class Story(ABC):
         self.study: Any = analysis.study
 
     @abstractmethod
-    def headline(self, say: Callable[..., str]) -> str:
+    def headline(self, texts: Texts) -> str:
         """What was found, in one or two sentences."""
 
     @abstractmethod
-    def in_short(self, say: Callable[..., str]) -> list[str]:
+    def in_short(self, texts: Texts) -> list[str]:
         """What was done and how sure the numbers are, in paragraphs."""
 
     @abstractmethod
@@ -47,6 +47,10 @@ class Story(ABC):
     @abstractmethod
     def figures(self) -> Mapping[str, Callable]:
         """What can be drawn, by id: functions that give back an Axes, or a tuple of them."""
+
+    def heading(self, name: str, texts: Texts) -> str:
+        """The title of a table or figure."""
+        return texts.heading(name)
 
     def note(self, name: str, texts: Texts) -> str:
         """The explanation below a table or figure."""

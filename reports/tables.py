@@ -42,7 +42,9 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
         frame = make()
         if frame is not None and len(frame):
             folded = name in story.folded | FOLDED or (name == "T15" and len(frame) > 8)
-            made[name] = Table(name, texts.heading(name), frame.astype(str), _note(name, analysis, texts), folded)
+            made[name] = Table(
+                name, story.heading(name, texts), frame.astype(str), _note(name, analysis, texts), folded
+            )
     return made
 
 
@@ -105,6 +107,7 @@ def goodness(analysis: Analysis) -> pd.DataFrame:
     told = analysis.goodness.copy()
     for name in ("statistic", "df", "p", "c_hat"):
         told[name] = [number(v, 3) for v in told[name]]
+    told = told.drop(columns=[name for name in ("df", "c_hat") if (told[name] == "–").all()])
     return told.rename(columns={"c_hat": "ĉ"})
 
 

@@ -25,6 +25,15 @@ class Texts:
         """The explanation below a table or figure; empty where there is none."""
         return self.catalogue["notes"].get(name, "").format(**values)
 
+    def of_model(self, name: str) -> str:
+        """What a model says of the world, in a sentence; empty for a model that nobody has described."""
+        return self.catalogue["models"].get(name, "")
+
+    def of_quantity(self, quantity: str, **values) -> str:
+        """The sentence that tells an estimate of this quantity; a plain one where there is none of its own."""
+        said = self.catalogue["quantities"]
+        return said.get(quantity, said["other"]).format(quantity=quantity, **values)
+
     def say(self, name: str, **values) -> str:
         """One sentence."""
         return self.catalogue["words"][name].format(**values)

@@ -12,19 +12,20 @@ from .parts import BEST
 from .precision import smallest_change
 from .texts import Texts
 
+DOUBTFUL = 0.05  # p below which model and data are said to differ
 MONTHS = "January February March April May June July August September October November December".split()
 
 
-def headline(analysis: Analysis, say) -> str:
+def headline(analysis: Analysis, texts: Texts) -> str:
     """What was found, in one or two sentences."""
-    return analysis.story.headline(say)
+    return analysis.story.headline(texts)
 
 
 def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     """The paragraphs below the headline of a report."""
     say, good = texts.say, analysis.fit.verdict.good
     parts = [] if good else [say("serious", verdict=analysis.fit.verdict)]
-    parts += [*analysis.story.in_short(say), which_model(analysis, say)]
+    parts += [*analysis.story.in_short(texts), which_model(analysis, say)]
     parts += [remarks(analysis)] if good else []
     if analysis.study.config.report.public:
         parts.append(say("public", grid=f"{analysis.study.config.report.public_grid / 1000:g}"))
@@ -59,6 +60,38 @@ def findings(found, say) -> str:
         return say("findings_none")
     count = lambda n, what: f"{n or 'no'} {what}{'s' if n != 1 else ''}"  # noqa: E731
     return say("findings", errors=count(errors, "error"), warnings=count(warnings, "warning"))
+
+
+def goodness(test: pd.Series, say) -> str:
+    """What a test of the fit says."""
+    kind = "goodness_bad" if test["p"] < DOUBTFUL else "goodness_good"
+    return say(kind, test=test["test"], p=number(test["p"], 2), c_hat=number(test["c_hat"], 3))
+
+
+def estimates(rows: pd.DataFrame, texts: Texts, animals: str) -> str:
+    """Estimates as sentences, one after the other."""
+    return " ".join(estimate(row, texts, animals) for row in rows.to_dict("records"))
+
+
+def estimate(row: dict, texts: Texts, animals: str) -> str:
+    """One estimate with its interval as a sentence."""
+    told = lambda name: amount(row[name], row["unit"])  # noqa: E731
+    interval = texts.say("no_interval")
+    if np.isfinite(row["lower"]) and np.isfinite(row["upper"]):
+        interval = texts.say("interval", lower=told("lower"), upper=told("upper"))
+    where = {"unit": row["unit"], "scope": row["scope"], "animals": animals}
+    return texts.of_quantity(row["quantity"], estimate=told("estimate"), interval=interval, **where)
+
+
+def amount(value: float, unit: str) -> str:
+    """A number in the form that its unit has: shares in percent, animals whole, anything else with three digits.
+
+    >>> amount(0.123, "probability per week"), amount(41.7, "animals"), amount(1.234, "animals per site")
+    ('12 %', '42', '1.23')
+    """
+    if unit.startswith(("probability", "proportion")):
+        return percent(value) if not value > 0.995 or value == 1.0 else f"{100 * value:.1f} %"
+    return whole(value) if unit in ("animals", "km²") else number(value, 3)
 
 
 def whole(value: float) -> str:

@@ -15,13 +15,12 @@ from uncia import survey
 from uncia.models.verdict import Outcome, Remark
 from uncia.reports import report, words
 from uncia.reports.analysis import Analysis, analyse
-from uncia.reports.captures import words as of_captures
-from uncia.reports.captures.maps import coarsen
-from uncia.reports.captures.tables import visit_rate
+from uncia.reports.camera_days import lost_in_words, visit_rate
 from uncia.reports.config import config_from
 from uncia.reports.figures import animals, estimates, places, style, work
 from uncia.reports.files import whole_folder, write_geopackage
 from uncia.reports.precision import power_of_change, smallest_change
+from uncia.reports.rasters import coarsen
 from uncia.reports.study import read_study
 from uncia.reports.tables import tables_of
 from uncia.reports.texts import texts
@@ -68,9 +67,9 @@ def test_the_page_needs_no_network(written):
 
 
 def test_the_page_begins_with_the_headline(written, analysis):
-    assert words.headline(analysis, texts("en").say).replace("95 %", "95\N{NO-BREAK SPACE}%")[:40] in page(
-        written
-    ).replace("100\N{NO-BREAK SPACE}km", "100 km")
+    assert words.headline(analysis, texts("en")).replace("95 %", "95\N{NO-BREAK SPACE}%")[:40] in page(written).replace(
+        "100\N{NO-BREAK SPACE}km", "100 km"
+    )
 
 
 def test_names_from_the_data_cannot_break_the_page(analysis, tmp_path):
@@ -239,7 +238,7 @@ def test_numbers_that_must_not_be_used_are_marked(analysis, tmp_path):
 
 
 def test_lost_days(analysis):
-    said = of_captures.lost_days(analysis.study.captures.tables, texts("en").say)
+    said = lost_in_words(analysis.study.captures.tables, texts("en").say)
     assert said == "Of 496 camera days 5 (1.0 %) were lost, most of them to: moved by an animal."
 
 

@@ -12,7 +12,7 @@ from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Su
 class Data(Records):
     """[data]: where the tables lie, relative to survey.toml."""
 
-    formats = RECORDS | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
+    formats: ClassVar = RECORDS | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
 
     format: Literal["camtrap-dp", "field-tables", "secr", "wildlife-insights"]
     captures: str | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from ...models.summary import number, percent
+from .. import camera_days
 from ..figures import animals, estimates, places, work
 from ..story import Story
 from ..texts import Texts
@@ -16,18 +18,18 @@ from .maps import density_surface, write_maps
 class CaptureStory(Story):
     """Density and numbers of animals that were told apart."""
 
-    folded = frozenset({"T2", "T5"})
-    on_maps = frozenset({"F1", "F4"})
+    folded: ClassVar = frozenset({"T2", "T5"})
+    on_maps: ClassVar = frozenset({"F1", "F4"})
 
-    def headline(self, say) -> str:
-        return words.headline(self.analysis, say)
+    def headline(self, texts: Texts) -> str:
+        return words.headline(self.analysis, texts.say)
 
-    def in_short(self, say):
-        return [words.data(self.analysis, say), words.precision(self.analysis, say)]
+    def in_short(self, texts: Texts) -> list[str]:
+        return [words.data(self.analysis, texts.say), words.precision(self.analysis, texts.say)]
 
     def outline(self, texts: Texts):
         study, say = self.study, texts.say
-        lost = words.lost_days(study.captures.tables, say) if study.captures.tables is not None else ""
+        lost = camera_days.lost_in_words(study.tables, say) if study.tables is not None else ""
         notes = () if study.config.report.public else study.notes  # they name places
         return [
             ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
@@ -41,8 +43,8 @@ class CaptureStory(Story):
         makers = {
             "T1": tables.survey_summary,
             "T2": tables.stations,
-            "T3": tables.lost_days,
-            "T4": tables.visits_by_species,
+            "T3": camera_days.lost_days,
+            "T4": camera_days.visits_by_species,
             "T5": tables.individuals,
             "T6": tables.recaptures,
             "T9": tables.estimates,
@@ -52,7 +54,7 @@ class CaptureStory(Story):
     def figures(self):
         captures, mask, outlines = self.study.captures, self.study.mask, self.study.outlines
         made = {"F1": lambda: places.study_area(captures, mask, outlines)}
-        worked = tables.calendar(self.analysis)
+        worked = camera_days.calendar(self.analysis)
         if worked is not None:
             made["F2"] = lambda: work.calendar(worked)
         made["F3"] = lambda: animals.accumulation(captures)
@@ -69,10 +71,9 @@ class CaptureStory(Story):
 
     def dated_visits(self):
         """Local times of the visits of the reported species, or None without records."""
-        tables = self.study.captures.tables
-        if tables is None:
+        if self.study.tables is None:
             return None
-        r = tables.records
+        r = self.study.tables.records
         level = "event" if (r["level"] == "event").any() else "media"
         here = (r["species"] == self.study.species) & (r["level"] == level) & r["time"].notna() & ~r["setup"]
         return r.loc[here, "time"]
@@ -85,7 +86,7 @@ class CaptureStory(Story):
         if name == "T2":
             return texts.note("T2", crs="local coordinates" if crs is None else f"{crs.name} ({crs.to_string()})")
         if name == "T9":
-            return texts.note("T9", realised=texts.note("T9_realised"))
+            return texts.note("T9_captures", realised=texts.note("T9_realised"))
         if name == "F5":
             return texts.note("F5", species=self.study.species)
         if name != "F7":

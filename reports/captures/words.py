@@ -57,22 +57,6 @@ def precision(analysis: Analysis, say) -> str:
     return f"{say(f'precision_{level}', rse=percent(rse))} {change(rse, say)}"
 
 
-def lost_days(tables, say) -> str:
-    """The share of camera days lost, and the main reason."""
-    effort = tables.effort()
-    lost = tables.lost()
-    if not len(lost):
-        return say("lost_none")
-    share = effort["lost"].sum() / effort["set"].sum()
-    return say(
-        "lost",
-        set=f"{effort['set'].sum():,.0f}",
-        lost=f"{effort['lost'].sum():,.0f}",
-        share=percent(share),
-        reason=lost["reason"].iloc[0],
-    )
-
-
 def detection(analysis: Analysis, say) -> str:
     """Detection at the centre of a range, and the distance at which it has halved; empty where it varies."""
     fit = analysis.fit

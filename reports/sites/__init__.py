@@ -1,0 +1,1 @@
+"""Surveys of sites: occupancy and counts, where animals are not told apart."""

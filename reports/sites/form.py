@@ -1,0 +1,90 @@
+"""survey.toml of detection histories: sites, visits, and what was found or counted."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ..model_parts import models_of, one_of, plain
+from ..parts import RECORDS, Form, Part, Records, Survey, TestedReport
+
+MODELS = models_of("DetectionHistory")
+NAMES = tuple(model.__name__ for model in MODELS)
+DEFAULT = "Occupancy"
+
+
+class Data(Records):
+    """[data]: where the tables lie, relative to survey.toml."""
+
+    formats: ClassVar = {
+        "visits": (("path",), ("sites", "seasons", "columns")),
+        "matrix": (("path",), ("sites", "effort", "visit_covariates")),
+        **RECORDS,
+    }
+    anywhere: ClassVar = frozenset({"encoding", "effort_unit", "area"})
+
+    format: Literal["visits", "matrix", "camtrap-dp", "field-tables", "wildlife-insights"]
+    sites: str | None = Field(default=None, description="table of sites: coordinates and covariates")
+    seasons: str | None = Field(default=None, description="table of covariates of seasons")
+    columns: dict[str, str] = Field(default={}, description="our heading = that of the table of visits")
+    effort: str | None = Field(default=None, description="table of effort, in the shape of the findings")
+    visit_covariates: dict[str, str] = Field(default={}, description="name in formulas = table in the same shape")
+    effort_unit: str | None = None
+    area: float | None = Field(default=None, gt=0, description="km² of a site, for the area occupied")
+    encoding: str | None = None
+
+
+class Visits(Part):
+    """[occasions]: how the records of cameras become visits."""
+
+    length: str | int = "1 week"
+    day_boundary: str = "noon"
+    kind: Literal["detection", "count"] = "detection"
+    independence: str = Field(
+        default="30 minutes since the last independent record",
+        description="or 'none': only records of one moment are one",
+    )
+    outside: Literal["refuse", "drop"] = Field(default="refuse", description="records while no camera worked")
+    start: str | None = Field(default=None, description="first local date, when only a part of the data is wanted")
+    end: str | None = None
+    season_from: str | None = Field(default=None, description="key in the deployments' groups that holds the season")
+    site_from: str | None = Field(default=None, description="key in the deployments' groups that holds the site")
+    seasons: dict[str, tuple[str, str]] = Field(default={}, description="season = [first, last local date]")
+
+
+class Mask(Part):
+    """[mask]: the land: rasters that are covariates of the sites, and the area over which psi is mapped."""
+
+    polygon: str | None = Field(default=None, description="outline of the area")
+    spacing: float = Field(default=1000.0, gt=0, description="metres between cells")
+    holes: tuple[str, ...] = Field(default=(), description="outlines inside which the species cannot be")
+    covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
+
+    @model_validator(mode="after")
+    def _has_outline(self):
+        if self.polygon is None and (self.covariates or self.holes):
+            raise ValueError("[mask] lacks the key 'polygon'", "Give the outline of the area that the rasters cover")
+        return self
+
+
+class SiteForm(Form):
+    """The whole form."""
+
+    model_names: ClassVar[tuple[str, ...]] = NAMES
+    formats: ClassVar[tuple[str, ...]] = tuple(Data.formats)
+
+    survey: Survey
+    data: Data
+    occasions: Visits = Visits()
+    mask: Mask = Mask()
+    models: tuple[one_of(MODELS, DEFAULT), ...] = Field(  # type: ignore[valid-type]
+        default=(plain(MODELS[NAMES.index(DEFAULT)]),)
+    )
+    report: TestedReport = TestedReport()
+    seed: int = Field(default=1, ge=0)
+
+
+def model_of(part: Any):
+    """The class of the model that a part of the form asks for."""
+    return MODELS[NAMES.index(part.model)]
