@@ -17,6 +17,7 @@ from .frozen import fixed, settle
 from .ledger import Ledger
 
 if TYPE_CHECKING:
+    from .cells import Cells
     from .tables import SurveyTables
 
 KEYS = ("site", "season", "trail", "visit", "method")  # what tells two visits apart, and their order
@@ -43,7 +44,9 @@ class DetectionHistory:
     area : km² of a site (one number) or of every site [N], for the area occupied
     effort_unit : in words
     crs : projected CRS of `x` and `y` among the covariates of sites, where these are metres of one
+    cells : the outlines of sites that are pieces of land, for maps
     ledger : where each record of the source went
+    effort_ledger : effort by what became of it, where some did not count
     tables : the tables that the history was made from, for reports
 
     Raises
@@ -58,7 +61,9 @@ class DetectionHistory:
     area: np.ndarray | Any = None  # one number goes in; [N] or None is kept
     effort_unit: str = "visits"
     crs: CRS | Any = None  # whatever pyproj understands goes in; a CRS or None is kept
+    cells: Cells | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    effort_ledger: pd.DataFrame = field(default_factory=pd.DataFrame)
     tables: SurveyTables | None = None
     season_labels: tuple = field(init=False, repr=False)
     site_of: np.ndarray = field(init=False, repr=False)  # int [V]
@@ -188,6 +193,26 @@ class DetectionHistory:
         return replace(
             self,
             visits=visits,
+            sites=self.sites[keep],
+            seasons=seasons[seasons["site"].isin(self.sites.index[keep])],
+            area=None if self.area is None else self.area[keep],
+        )
+
+    def only_sites(self, which: Sequence) -> DetectionHistory:
+        """The history of some sites, by name or by a bool for each site; seasons stay, also those without a visit."""
+        given = np.asarray(which)
+        if given.dtype == bool and given.shape != (self.n_sites,):
+            raise refuse("every site needs a yes or no", f"Give {self.n_sites}", value=given.shape)
+        keep = given if given.dtype == bool else self.sites.index.isin(given.astype(str))
+        unknown = [] if given.dtype == bool else sorted(set(given.astype(str)) - set(self.sites.index))
+        if unknown:
+            raise refuse("there are no such sites", "Check their names", value=unknown[:10])
+        if not keep.any():
+            raise refuse("no site is left", "Choose at least one", value=self.n_sites)
+        seasons = self._season_table()
+        return replace(
+            self,
+            visits=self.visits[keep[self.site_of]],
             sites=self.sites[keep],
             seasons=seasons[seasons["site"].isin(self.sites.index[keep])],
             area=None if self.area is None else self.area[keep],

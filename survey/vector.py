@@ -34,7 +34,7 @@ def read_region(region, crs=None) -> tuple[BaseGeometry, CRS | None]:
     if isinstance(region, shapely.Geometry):
         return _polygon(region, "the geometry", None), target
     path = Path(region) if isinstance(region, (str, Path)) else None
-    layer: Any = region if path is None else _read(path)  # anything with a geometry column
+    layer: Any = region if path is None else read_layer(path)  # anything with a geometry column
     series = layer.geometry
     return _polygon(_in_metres(series, target, path), "the layer", path), target or CRS(series.crs)
 
@@ -55,8 +55,13 @@ def _in_metres(series, target: CRS | None, path: Path | None) -> shapely.Geometr
     return series.union_all()
 
 
-def _read(path: Path):
-    """GeoDataFrame of the one layer of a file."""
+def read_layer(path: Path) -> Any:
+    """GeoDataFrame of the one layer of a file.
+
+    Raises
+    ------
+    SurveyError : no such file, not a vector file, several layers
+    """
     import geopandas as gpd
     import pyogrio
 

@@ -55,17 +55,26 @@ def one_session(tables: SurveyTables, key: str | None, session: str | None) -> t
 
 def one_species(tables: SurveyTables, species: str | None) -> str:
     """The species asked for, which must be in the records; or the only one that they hold."""
-    found = tables.records.loc[tables.records["type"] == "animal", "species"]
+    return one_of(tables.records.loc[tables.records["type"] == "animal", "species"], species, "the records")
+
+
+def one_of(found: pd.Series, species: str | None, what: str) -> str:
+    """The species asked for, which must be among those found; or the only one there is; `what` holds them, in words.
+
+    Raises
+    ------
+    SurveyError : several species and none asked for; one that is not there, with the name that is close
+    """
     known = found[found != ""].value_counts()
     if species is None and len(known) <= 1:
         return known.index[0] if len(known) else ""
     if species is None:
-        raise refuse("the records hold several species", "Give species= one of them", value=list(known.index[:8]))
+        raise refuse(f"{what} hold several species", "Give species= one of them", value=list(known.index[:8]))
     if len(known) and species not in known.index:
         close = get_close_matches(species, list(known.index), n=1)
         raise refuse(
             "no record is of this species",
-            f"Did you mean {close[0]!r}?" if close else f"The records hold {', '.join(known.index[:8])}",
+            f"Did you mean {close[0]!r}?" if close else f"{what.capitalize()} hold {', '.join(known.index[:8])}",
             value=species,
         )
     return species

@@ -15,6 +15,7 @@ A mapping is a TOML file, kept with the survey and used again next year:
     [records]
     time = ["Date", "Time"]                         # headings whose values belong together
     always = { species = "Panthera pardus" }        # what holds for every row
+    values = { type = { "动物" = "animal" } }       # their words in a column = ours
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class TableMapping:
     joined: dict[str, list[str]] = field(default_factory=dict)  # our name -> their headings, joined by a blank
     always: dict[str, str] = field(default_factory=dict)  # our name -> value of every row
     problems: tuple[str, str] | None = None  # headings of failure pairs, with {n}
+    values: dict[str, dict[str, str]] = field(default_factory=dict)  # our name -> their word -> ours
 
     def applied(self, sheet: Sheet) -> Sheet:
         """The sheet with the joined and constant columns added."""
@@ -65,6 +67,10 @@ class TableMapping:
                 raw[name] = [" ".join(part).strip() for part in parts]
         for name, value in self.always.items():
             raw[name] = [value] * len(sheet)
+        for name, words in self.values.items():
+            wanted = self.names.get(name, name).casefold()
+            for heading in [h for h in raw if h.casefold() == wanted]:
+                raw[heading] = [words.get(v.strip(), v) for v in raw[heading]]
         return Sheet(sheet.name, raw, sheet.row, sheet.repeated, sheet.decimal_comma)
 
 
@@ -75,10 +81,15 @@ class FieldMapping:
     tables: dict[str, TableMapping]
     dates: str | None = None
     encoding: str | None = None
+    months: tuple[str, ...] = ()  # names of the twelve months as dates are written, when they are words
 
 
-def read_mapping(mapping: str | Path | Mapping[str, Any] | None) -> FieldMapping:
+def read_mapping(
+    mapping: str | Path | Mapping[str, Any] | None, tables: Mapping[str, tuple[str, ...]] = COLUMNS
+) -> FieldMapping:
     """A mapping from a TOML file, the name of one that comes with the package ("camtrapR"), or a dictionary.
+
+    `tables` are the tables of the format with their columns.
 
     Raises
     ------
@@ -86,12 +97,12 @@ def read_mapping(mapping: str | Path | Mapping[str, Any] | None) -> FieldMapping
     """
     source: str | Path = "mapping"
     if mapping is None:
-        return FieldMapping({name: TableMapping() for name in COLUMNS})
+        return FieldMapping({name: TableMapping() for name in tables})
     if isinstance(mapping, Mapping):
         content = dict(mapping)
     else:
         source, content = _load(mapping)
-    return _checked(content, Path(source).name)
+    return _checked(content, Path(source).name, tables)
 
 
 def _load(mapping: str | Path) -> tuple[str | Path, dict]:
@@ -108,23 +119,34 @@ def _load(mapping: str | Path) -> tuple[str | Path, dict]:
         raise refuse(f"the mapping file is not TOML: {error}", "Correct it", file=path) from error
 
 
-def _checked(content: dict, source: str) -> FieldMapping:
-    bad, tables = Problems(), {}
+def _checked(content: dict, source: str, known: Mapping[str, tuple[str, ...]]) -> FieldMapping:
+    bad, tables, months = Problems(), {}, content.get("months", [])
+    keys = [*known, "dates", "encoding"] + ["months"] * (known is not COLUMNS)
     for key in content:
-        if key not in (*COLUMNS, "dates", "encoding"):
-            _unknown(bad, key, [*COLUMNS, "dates", "encoding"], source)
+        if key not in keys:
+            _unknown(bad, key, keys, source)
     if content.get("dates") not in (None, "dmy", "mdy", "ymd"):
         bad.add("dates must be 'dmy', 'mdy' or 'ymd'", "Correct it", file=source, value=content["dates"])
-    for name, columns in COLUMNS.items():
+    if len(months) not in (0, 12):
+        bad.add("months must be the names of the twelve months", "Correct it", file=source, value=months)
+    for name, columns in known.items():
         tables[name] = _table(bad, dict(content.get(name, {})), name, columns, source)
     bad.raise_any()
     dates = content.get("dates")
-    return FieldMapping(tables, None if dates == "ymd" else dates, content.get("encoding"))
+    order = None if dates == "ymd" else dates
+    return FieldMapping(tables, order, content.get("encoding"), tuple(map(str, months)))
 
 
 def _table(bad: Problems, entries: dict, table: str, columns: tuple[str, ...], source: str) -> TableMapping:
     out = TableMapping(file=entries.pop("file", None), always={k: str(v) for k, v in entries.pop("always", {}).items()})
     pair = entries.pop("problems", None)
+    values = entries.pop("values", {})
+    if not (isinstance(values, Mapping) and all(isinstance(words, Mapping) for words in values.values())):
+        what, fix = "values must be tables of words", 'Write values = { transport = { "徒步" = "foot" } }'
+        bad.add(what, fix, file=source, value=values)
+        values = {}
+    for name, words in values.items():
+        out.values[name] = {str(theirs): str(ours) for theirs, ours in words.items()}
     if pair is not None:
         if len(pair) == 2 and all("{n}" in str(heading) for heading in pair):
             out.problems = (str(pair[0]), str(pair[1]))
@@ -141,6 +163,9 @@ def _table(bad: Problems, entries: dict, table: str, columns: tuple[str, ...], s
     for name in out.always:
         if name not in columns:
             _unknown(bad, f"{table}.always.{name}", [f"{table}.always.{c}" for c in columns], source)
+    for name in out.values:
+        if name not in columns:
+            _unknown(bad, f"{table}.values.{name}", [f"{table}.values.{c}" for c in columns], source)
     return out
 
 

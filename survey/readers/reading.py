@@ -120,9 +120,9 @@ def unknown_names(c: Columns, what: str, values: np.ndarray, known, fix: str) ->
 # ---- deployments --------------------------------------------------------------------------------------------------
 
 
-def degrees(c: Columns, latitude: str, longitude: str) -> tuple[np.ndarray, np.ndarray]:
-    """Longitude and latitude in degrees, required; coordinates that look swapped or like metres are told as such."""
-    lat, lon = c.number(latitude, required=True), c.number(longitude, required=True)
+def degrees(c: Columns, latitude: str, longitude: str, *, required: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude in degrees; coordinates that look swapped or like metres are told as such."""
+    lat, lon = c.number(latitude, required=required), c.number(longitude, required=required)
     for i in np.flatnonzero((np.abs(lat) > 90) | (np.abs(lon) > 180)):
         if abs(lat[i]) <= 180 and abs(lon[i]) <= 90:
             c.fault(
