@@ -28,6 +28,7 @@ from .marked.overdispersion import median_c_hat
 from .marked.robust_design import RobustDesign
 from .marked.survival import CJS
 from .occupancy.classified import ClassifiedOccupancy
+from .occupancy.cross_validation import cross_validate
 from .occupancy.dynamic import DynamicOccupancy
 from .occupancy.false_positive import FalsePositiveOccupancy
 from .occupancy.multi_scale import MultiMethodOccupancy
@@ -77,6 +78,7 @@ __all__ = [
     "average",
     "choose_rates",
     "compare",
+    "cross_validate",
     "goodness_of_fit",
     "identification_curve",
     "jackknife",

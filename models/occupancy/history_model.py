@@ -44,6 +44,12 @@ class HistoryFit(Fit):
         """The latent state of each site (and season) given what was found there, at the estimates."""
         return self.model.posterior(self.vector)
 
+    def residuals(self, seed: int = 1, simulations: int = 1000) -> pd.DataFrame:
+        """Dunn-Smyth residuals of occupancy and detection, or of counts, see `occupancy.residuals`."""
+        from .residuals import residuals
+
+        return residuals(self, seed, simulations)
+
 
 class HistoryModel(Model):
     """A model of one detection history, with one formula per parameter.
