@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import oracle_marked as oracle
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked_problems import assert_gradient, histories, suite
+from scipy import stats
+from scipy.special import logsumexp
 
 from uncia.models.marked.closed import ClosedCapture
-from uncia.models.marked.misidentified import MisidentifiedCapture, identification_curve
+from uncia.models.marked.misidentified import MisidentifiedCapture, agreements, identification_curve
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
 
@@ -59,6 +62,57 @@ def test_rightly_identified_is_the_plain_model():
     assert fit.loglik == pytest.approx(loglik, abs=1e-9)
 
 
+@pytest.mark.parametrize("checked", [None, (18, 20)])
+def test_prior_is_averaged_over(checked):
+    """Against a fine sum over alpha of the likelihood at a known rate."""
+    h = histories(4)
+    rates, weight = np.polynomial.legendre.leggauss(120)
+    rates = (1 + rates) / 2
+    log_prior = stats.beta.logpdf(rates, 20, 3) + np.log(weight / 2)
+    one = [MisidentifiedCapture(h, "~ 1", r, checked=checked).at(p=0.4, N=50.0).loglik for r in rates]
+    model = MisidentifiedCapture(h, "~ 1", prior=(20, 3), checked=checked)
+    assert model.at(p=0.4, N=50.0).loglik == pytest.approx(logsumexp(np.array(one) + log_prior), abs=1e-6)
+    assert_gradient(model, np.array([-0.4, 3.9]))
+    share = model.belief({"p": np.array([0.4]), "N": np.array([50.0])})
+    mean = np.exp(one + log_prior - logsumexp(one + log_prior)) @ rates
+    assert share @ model.rates == pytest.approx(mean, abs=1e-5)
+
+
+def test_a_narrow_prior_is_a_known_rate_and_a_wide_one_widens_the_interval():
+    h = suite("kanha_tigers")
+    known = MisidentifiedCapture(h, alpha=0.95).fit().derive()
+    narrow = MisidentifiedCapture(h, prior=(9500, 500)).fit().derive()
+    wide = MisidentifiedCapture(h, prior=(19, 1)).fit()
+    np.testing.assert_allclose(narrow["estimate"][:2], known["estimate"][:2], rtol=2e-3)
+    assert wide.verdict.good and wide.derive()["se"][0] > 1.02 * known["se"][0]
+    row = wide.derive().set_index("quantity").loc["identification"]
+    assert row["lower"] < 0.93 < row["upper"] and "given p and N" in row["interval"]
+
+
+READINGS = pd.DataFrame(
+    [["a", "a"], ["b", "b"], ["c", "x"], ["d", None], ["e", "e"], ["f", "f"], ["g", "g"]], columns=["first", "second"]
+)
+
+
+def test_double_reading():
+    """Two readings agree when both are right: 5 of 6 here."""
+    third = READINGS.assign(third=["a", "y", "z", None, None, None, None])
+    assert agreements(READINGS) == {(2, 2): 5, (2, 0): 1}
+    assert agreements(third) == {(3, 3): 1, (3, 2): 1, (3, 0): 1, (2, 2): 3}
+    h, alpha = histories(3), 0.83
+    model = MisidentifiedCapture(h, readings=third)
+    added = model.at(p=0.4, N=40.0, alpha=alpha).loglik - MisidentifiedCapture(h, "~ 1", alpha).at(p=0.4, N=40.0).loglik
+    wrong = 1 - alpha
+    slow = np.log(alpha**3) + np.log(alpha**2 * wrong) + np.log(wrong**3 + 3 * alpha * wrong**2) + 3 * np.log(alpha**2)
+    assert added == pytest.approx(slow, abs=1e-10)
+    assert_gradient(model, np.array([-0.2, 1.1, 3.8]))
+    assert_gradient(MisidentifiedCapture(h, readings=third, prior=(9, 1)), np.array([-0.2, 3.8]))
+    many = pd.concat([READINGS] * 60, ignore_index=True)
+    fit = MisidentifiedCapture(suite("kanha_tigers"), readings=many).fit()
+    assert fit.values["alpha"][0] == pytest.approx(np.sqrt(5 / 6), abs=0.01)
+    assert "surplus" not in str(fit.verdict)
+
+
 @given(st.integers(0, 60))
 @settings(max_examples=15, deadline=None)
 def test_order_of_animals_and_repeated_rows(seed):
@@ -104,6 +158,12 @@ def test_nobody_met_twice():
 
 def test_words():
     h = histories(1)
+    with pytest.raises(SurveyError, match="leaves alpha out"):
+        MisidentifiedCapture(h, alpha=0.9, prior=(9, 1))
+    with pytest.raises(SurveyError, match=r"all different \(found '1'\)"):
+        MisidentifiedCapture(h, readings=pd.DataFrame([["a", "a", "b", "c"], ["a", "a", "b", "b"]]))
+    with pytest.raises(SurveyError, match="no photograph was read twice"):
+        MisidentifiedCapture(h, readings=READINGS[["first"]])
     with pytest.raises(SurveyError, match="above 0 and not above 1"):
         MisidentifiedCapture(h, alpha=1.2)
     with pytest.raises(SurveyError, match="a ghost has no covariates"):

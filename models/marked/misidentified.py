@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import gammaln, logsumexp
+from scipy.linalg import eigh_tridiagonal
+from scipy.special import betaln, gammaln, logsumexp
 
 from ...survey.encounters import MISSING, EncounterHistory
-from ...survey.errors import refuse
+from ...survey.errors import Problems, refuse
 from ..derived import Estimate, log_normal, log_normal_above, table
 from ..design import formula_variables
 from ..fit import Fit
@@ -29,6 +30,7 @@ from .base import MarkedModel, by_axis, used_covariates
 from .layout import Layout, build, lay_out, occasion_factors
 
 TINY = 1e-300
+COARSE = 0.8  # share of one point of the quadrature from which on it is too coarse
 
 
 class MisidentifiedFit(Fit):
@@ -48,16 +50,23 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
     ----------
     history : EncounterHistory; one encounter per animal and occasion, everybody looked for on the same occasions
     p : formula of the detection probability over occasion covariates, `t` and `T`; or a number
-    alpha : the probability that an encounter is identified rightly: a number, or "~ 1" to estimate it
+    alpha : the probability that an encounter is identified rightly: a number, or "~ 1" to estimate it. By default it is
+        estimated when `checked` or `readings` tell it, integrated over when there is a `prior`, and 0.95 otherwise.
+    prior : (a, b): what is believed of alpha, a beta distribution, such as (95, 5) for "about 95 of 100"; the
+        likelihood is averaged over it (by Gauss-Jacobi quadrature) and alpha is no parameter of the model
     checked : (right, checked): identifications that were read again by somebody who knew, and how many of them were
-        right; they tell alpha when it is estimated
+        right
+    readings : DataFrame with a row per photograph or sample and a column per independent reading: the identity, or
+        missing. The readings are as good as those of the encounters are (one reading each).
+    nodes : of the quadrature over the prior; the verdict says when they are too few
 
     Notes
     -----
     Assumed: a wrong identification always makes a new identity, which is not met again; animals do not differ. The
     number of animals is Poisson with mean N. Log-likelihood: that of the numbers of animals with each history, without
     their multiplicities; at alpha = 1 it is -N Pr(met) + n log N + sum log Pr(history), plus, with `checked`,
-    right log alpha + wrong log(1 - alpha).
+    right log alpha + wrong log(1 - alpha). Of J readings of one photograph k agree: k log alpha + (J - k)
+    log(1 - alpha); all differ: log((1 - alpha)^J + J alpha (1 - alpha)^(J - 1)), since two wrong readings do not agree.
 
     Raises
     ------
@@ -70,14 +79,21 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
         self,
         history: EncounterHistory,
         p: str | float = "~ 1",
-        alpha: str | float = 0.95,
+        alpha: str | float | None = None,
         *,
+        prior: tuple[float, float] | None = None,
         checked: tuple[int, int] | None = None,
+        readings: pd.DataFrame | None = None,
+        nodes: int = 20,
     ):
         looked = history.states != MISSING
         if history.n_animals == 0 or not (looked == looked[:1]).all() or history.removed.any():
             raise refuse("all animals must be looked for on the same occasions, and none lost", "Leave the others out")
-        if not isinstance(alpha, str) and not 0.0 < alpha <= 1.0:
+        if prior is not None and (alpha is not None or not min(prior) > 0):
+            raise refuse("a prior is two numbers above 0, and leaves alpha out", "Give e.g. prior=(95, 5)", value=prior)
+        if alpha is None and prior is None:
+            alpha = 0.95 if checked is None and readings is None else "~ 1"
+        if alpha is not None and not isinstance(alpha, str) and not 0.0 < alpha <= 1.0:
             raise refuse(
                 "alpha must be above 0 and not above 1", "Give the share of right identifications", value=alpha
             )
@@ -85,12 +101,42 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
             raise refuse("alpha is one number for all encounters", 'Use alpha="~ 1"', value=alpha)
         if checked is not None and not 0 <= checked[0] <= checked[1]:
             raise refuse("checked must be (right, checked)", "Give e.g. (95, 100)", value=checked)
-        self.history, self.checked = history, checked
-        self.formulas, self.options = {"p": p, "alpha": alpha}, {"checked": checked}
+        self.history, self.checked, self.prior, self.nodes = history, checked, prior, nodes
+        self.formulas = {"p": p} | ({} if alpha is None else {"alpha": alpha})
+        self.options = {"checked": checked, "prior": prior, "readings": readings, "nodes": nodes}
+        self.agreement = agreements(readings) if readings is not None else {}
+        self._quadrature()
         self.occasion = np.flatnonzero(looked[0])
         self._count()
         self._arrange()
-        self._weights: tuple[float, np.ndarray, np.ndarray] | None = None
+        self._weights: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+
+    def _quadrature(self) -> None:
+        """Rates of identification with the logarithms of their weights: those of the prior and of all that was checked.
+
+        The powers of alpha and 1 - alpha that checks and agreeing readings bring are taken into the beta distribution.
+        """
+        self.right, self.wrong = (self.checked[0], self.checked[1] - self.checked[0]) if self.checked else (0, 0)
+        for (count, agree), times in self.agreement.items():
+            self.right += times * agree
+            self.wrong += times * (count - agree) if agree else 0
+        if self.prior is None:
+            return
+        a, b = self.prior[0] + self.right, self.prior[1] + self.wrong
+        self.rates, self.log_weight = beta_nodes(self.nodes, a, b)
+        self.log_weight += betaln(a, b) - betaln(*self.prior)
+        self.log_weight += [self._differing(rate)[0] for rate in self.rates]
+
+    def _differing(self, alpha: float) -> tuple[float, float]:
+        """What photographs whose readings all differ add to the log-likelihood, and its derivative by alpha."""
+        loglik, slope = 0.0, 0.0
+        for (J, agree), times in self.agreement.items():
+            if agree == 0:
+                wrong = max(1.0 - alpha, TINY)
+                chance = wrong**J + J * alpha * wrong ** (J - 1)
+                loglik += times * np.log(max(chance, TINY))
+                slope -= times * J * (J - 1) * alpha * wrong ** (J - 2) / max(chance, TINY)
+        return loglik, slope
 
     def _count(self) -> None:
         """What the likelihood needs of the histories: animals met once by occasion [T], and those met more often."""
@@ -132,48 +178,60 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
     # ---- likelihood -------------------------------------------------------------------------------------------
 
     def _ghosts(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and expected real singles for 0..most animals not met twice; remembered for one alpha."""
-        if self._weights is None or self._weights[0] != alpha:
+        """Weights and expected real singles for 0..most animals not met twice; remembered for the latest rates."""
+        if alpha not in self._weights:
+            if len(self._weights) > self.nodes:
+                self._weights.clear()
             weight, real = np.empty(self.most + 1), np.empty(self.most + 1)
             wrong = np.log(1.0 - alpha) if alpha < 1.0 else -np.inf
             absent = self.n_twice - self.twice
             ghost_weights(self.singles, absent, float(np.log(alpha)), float(wrong), self.log_factorial, weight, real)
-            self._weights = (alpha, weight, real)
-        return self._weights[1:]
+            self._weights[alpha] = (weight, real)
+        return self._weights[alpha]
+
+    def _over(self, values) -> tuple[np.ndarray, np.ndarray]:
+        """Rates of identification [K], one if it has no prior, and the logarithms of their weights."""
+        if self.prior is not None:
+            return self.rates, self.log_weight
+        alpha = float(values["alpha"][0])
+        checked = self.right * np.log(alpha) + (self.wrong * np.log1p(-alpha) if self.wrong else 0.0)
+        return np.array([alpha]), np.array([checked + self._differing(alpha)[0]])
 
     def _terms(self, values):
-        """log-likelihood of each number of animals N = n_twice + 0..most, up to what they share; p [T]; E(real)."""
+        """Log-likelihood [K, most + 1] of every rate and N = n_twice + 0..most; p [T]; real singles [K, ..]."""
         p = np.clip(values["p"], TINY, 1.0 - 1e-16)[self.layouts["p"].index]
-        alpha, mean = float(values["alpha"][0]), float(values["N"][0])
-        weight, real = self._ghosts(alpha)
+        mean = float(values["N"][0])
+        rates, log_weight = self._over(values)
+        each = [self._ghosts(float(alpha)) for alpha in rates]
         N = self.n_twice + np.arange(self.most + 1.0)
         met = self.twice + self.singles
-        shared = met @ (np.log(p) - np.log1p(-p)) + self.twice.sum() * np.log(alpha) - mean
-        shared += gammaln(self.singles + 1.0).sum()
-        return N * (np.log(mean) + np.log1p(-p).sum()) + weight + shared, p, real
+        shared = met @ (np.log(p) - np.log1p(-p)) - mean + gammaln(self.singles + 1.0).sum()
+        by_rate = log_weight + self.twice.sum() * np.log(rates)
+        terms = N * (np.log(mean) + np.log1p(-p).sum()) + np.array([w for w, _ in each]) + shared + by_rate[:, None]
+        return terms, p, np.array([real for _, real in each])
 
     def evaluate(self, values, gradient):
         terms, p, real = self._terms(values)
-        loglik = float(logsumexp(terms))
-        alpha, mean = float(values["alpha"][0]), float(values["N"][0])
-        right, wrong = (self.checked[0], self.checked[1] - self.checked[0]) if self.checked else (0, 0)
-        loglik += right * np.log(alpha) + (wrong * np.log1p(-alpha) if wrong else 0.0)
+        loglik, mean = float(logsumexp(terms)), float(values["N"][0])
         if not gradient:
             return loglik, None
-        posterior = np.exp(terms - logsumexp(terms))
-        N = self.n_twice + float(posterior @ np.arange(self.most + 1.0))
+        posterior = np.exp(terms - loglik)
+        N = self.n_twice + float(posterior.sum(axis=0) @ np.arange(self.most + 1.0))
         met = self.twice + self.singles
         d_p = met / p - (N - met) / (1.0 - p)
-        rightly = self.twice.sum() + float(posterior @ real) + right
-        wrongly = self.singles.sum() - float(posterior @ real) + wrong
-        d_alpha = rightly / alpha - (wrongly / (1.0 - alpha) if alpha < 1.0 else 0.0)
-        adjoints = {"p": np.bincount(self.layouts["p"].index, d_p, len(values["p"]))}
-        return loglik, adjoints | {"alpha": np.array([d_alpha]), "N": np.array([N / mean - 1.0])}
+        adjoints = {"p": np.bincount(self.layouts["p"].index, d_p, len(values["p"])), "N": np.array([N / mean - 1.0])}
+        if "alpha" in values:
+            alpha, singles = float(values["alpha"][0]), float((posterior * real).sum())
+            rightly = self.twice.sum() + singles + self.right
+            wrongly = self.singles.sum() - singles + self.wrong
+            d_alpha = rightly / alpha - (wrongly / (1.0 - alpha) if alpha < 1.0 else 0.0) + self._differing(alpha)[1]
+            adjoints["alpha"] = np.array([d_alpha])
+        return loglik, adjoints
 
     def number_of_animals(self, values) -> tuple[float, float]:
         """Mean of the number of animals given the data, and the probability that it is near the most considered."""
         terms, _, _ = self._terms(values)
-        posterior = np.exp(terms - logsumexp(terms))
+        posterior = np.exp(terms - logsumexp(terms)).sum(axis=0)
         return self.n_twice + float(posterior @ np.arange(len(posterior))), float(
             posterior[-len(posterior) // 10 :].sum()
         )
@@ -181,12 +239,19 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
     def expected_ghosts(self, values) -> float:
         """Expected number of single encounters that are no animals."""
         terms, _, real = self._terms(values)
-        return float(self.singles.sum() - np.exp(terms - logsumexp(terms)) @ real)
+        return float(self.singles.sum() - (np.exp(terms - logsumexp(terms)) * real).sum())
+
+    def belief(self, values) -> np.ndarray:
+        """Share [K] of each rate of identification of the prior, given the data and p and N."""
+        terms = self._terms(values)[0]
+        return np.exp(logsumexp(terms, axis=1) - logsumexp(terms))
 
     def start(self):
         T, n = len(self.occasion), self.history.n_animals
-        alpha = self.formulas["alpha"] if not isinstance(self.formulas["alpha"], str) else None
-        alpha = alpha or ((self.checked[0] + 1.0) / (self.checked[1] + 2.0) if self.checked else 0.95)
+        alpha = self.formulas.get("alpha")
+        if alpha is None or isinstance(alpha, str):
+            a, b = self.prior or (0.95, 0.05)
+            alpha = float((a + self.right) / (a + b + self.right + self.wrong))
         share = self._share_met()
         real = max(self.n_twice + self.singles.sum() * alpha * 0.7, 1.0)
         p = float(np.clip((self.twice.sum() + self.singles.sum()) * share / (real * T), 1e-3, 0.9))
@@ -208,7 +273,17 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
             log_normal_above("abundance", "animals", "all", self.n_twice, realised, se),
             log_normal("expected abundance", "animals", "all", mean, np.sqrt(variance)),
         ]
+        if self.prior is not None:
+            share = self.belief(fit.values)
+            rate = float(share @ self.rates)
+            sd = float(np.sqrt(share @ (self.rates - rate) ** 2))
+            limits = np.interp([0.025, 0.975], np.cumsum(share) - 0.5 * share, self.rates)
+            words = "95% of the belief, given p and N"
+            unit = "probability per encounter"
+            rows.append(Estimate("identification", unit, "all", rate, sd, float(limits[0]), float(limits[1]), words))
         for name, quantity in (("p", "detection"), ("alpha", "identification")):
+            if name not in self.parameters:
+                continue
             parameter = self.parameters[name]
             if parameter.design is None or not parameter.design.constant:
                 continue
@@ -221,16 +296,23 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
         found = []
         if self.number_of_animals(fit.values)[1] > 1e-3:
             found.append(Remark(Outcome.FLAT, "N, which grows without bound"))
-        if isinstance(self.formulas["alpha"], str) and self.checked is None:
+        if self.prior is not None and self.belief(fit.values).max() > COARSE:
+            words = f"The average over the prior of alpha rests on one point: use nodes={2 * self.nodes}"
+            found.append(Remark(Outcome.IMPRECISE, words))
+        if isinstance(self.formulas.get("alpha"), str) and self.checked is None and not self.agreement:
             words = "alpha is told only by the surplus of animals met once, which animals that differ make as well"
             found.append(Remark(Outcome.IMPRECISE, words))
         return tuple(found)
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
-        """Histories of identities, ghosts among them, drawn at natural-scale values (as for `at`)."""
+        """Histories of identities, ghosts among them, drawn at natural-scale values (as for `at`).
+
+        With a prior the rate of identification is drawn from it.
+        """
         rng = np.random.default_rng(seed)
         at = self.parameters.values(self.coefficients_for(values))
-        p, alpha = at["p"][self.layouts["p"].index], float(at["alpha"][0])
+        p = at["p"][self.layouts["p"].index]
+        alpha = float(at["alpha"][0]) if self.prior is None else float(rng.beta(self.prior[0], self.prior[1]))
         met = rng.random((rng.poisson(at["N"][0]), len(p))) < p
         right = rng.random(met.shape) < alpha
         who, when = np.nonzero(met & ~right)
@@ -241,6 +323,40 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
         states[:, self.occasion] = seen
         h = self.history
         return EncounterHistory(states[seen.any(axis=1)], None, None, None, h.occasions, h.intervals, h.interval_unit)
+
+
+def beta_nodes(n: int, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points [n] and log weights [n] of the beta distribution: Gauss-Jacobi quadrature (Golub & Welsch 1969)."""
+    A, B, k = b - 1.0, a - 1.0, np.arange(1.0, n)
+    whole = 2.0 * k + A + B
+    middle = np.append((B - A) / (A + B + 2.0), (B - A) * (B + A) / (whole * (whole + 2.0)))
+    beside = 4.0 * k * (k + A) * (k + B) * (k + A + B) / (whole**2 * (whole + 1.0) * np.where(k > 1, whole - 1.0, 1.0))
+    beside[:1] = 4.0 * (1.0 + A) * (1.0 + B) / ((2.0 + A + B) ** 2 * (3.0 + A + B))
+    x, vectors = eigh_tridiagonal(middle, np.sqrt(beside))
+    return (1.0 + x) / 2.0, np.log(np.maximum(vectors[0] ** 2, TINY))
+
+
+def agreements(readings: pd.DataFrame) -> dict[tuple[int, int], int]:
+    """Photographs by the number of their readings and how many of these agree (0: all differ).
+
+    Raises
+    ------
+    SurveyError : two pairs of readings that agree among themselves but not with each other; nothing read twice
+    """
+    found: dict[tuple[int, int], int] = {}
+    bad = Problems()
+    for name, row in readings.iterrows():
+        same = row.dropna().astype(str).value_counts()
+        if (same > 1).sum() > 1:
+            what = "two identities have two readings each, but wrong readings are taken to be all different"
+            bad.add(what, "Correct the row, or leave it out", row=None, value=str(name))
+        elif same.sum() > 1:
+            key = (int(same.sum()), int(same.iloc[0]) if same.iloc[0] > 1 else 0)
+            found[key] = found.get(key, 0) + 1
+    if not found and not bad.found:
+        bad.add("no photograph was read twice", "Give a column per reading", value=list(readings.columns))
+    bad.raise_any()
+    return found
 
 
 def identification_curve(
