@@ -19,6 +19,7 @@ from occupancy_problems import (
 from reference import entry, expected
 from reference_occupancy import agrees, history, vector_of
 
+from uncia.models.kernels.occupancy_logit import exponentials
 from uncia.models.occupancy.goodness import mackenzie_bailey
 from uncia.models.occupancy.royle_nichols import RoyleNichols
 from uncia.models.occupancy.single_season import Occupancy
@@ -83,25 +84,48 @@ def test_many_visits_do_not_underflow():
     assert at.loglik == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("at", [(0.3, 0.2, -0.4, 0.3), (-2.0, 1.0, 6.0, 0.5), (5.0, 2.0, -5.0, 1.0)])
-def test_one_pass_equals_the_general_way(at, monkeypatch):
-    """Also where products of the one pass overflow, and with more sites than a block."""
+def large(sites: int, visits: int) -> DetectionHistory:
+    """Enough sites for several blocks, with visits and sites missing and numbers of visits from 0 to all."""
     rng = np.random.default_rng(1)
-    y = rng.integers(0, 2, (600, 400)).astype(float)
+    y = rng.integers(0, 2, (sites, visits)).astype(float)
     y[rng.uniform(size=y.shape) < 0.5] = np.nan
-    y[rng.uniform(size=600) < 0.5] *= 0
+    y[rng.uniform(size=sites) < 0.5] *= 0
     y[5] = np.nan
-    sites = pd.DataFrame({"x": rng.normal(size=600)})
-    h = DetectionHistory.from_wide(y, sites=sites, visit_covariates={"v": rng.normal(size=y.shape)})
-    fast = Occupancy(h, "~ x", "~ v")
+    y[np.arange(visits)[None, :] >= rng.integers(visits // 2, 2 * visits, sites)[:, None]] = np.nan
+    covariates = pd.DataFrame({"x": rng.normal(size=sites)})
+    return DetectionHistory.from_wide(y, sites=covariates, visit_covariates={"v": rng.normal(size=y.shape)})
+
+
+@pytest.mark.parametrize(
+    ("visits", "psi", "p", "at"),
+    [
+        (400, "~ x", "~ v", (0.3, 0.2, -0.4, 0.3)),
+        (400, "~ x", "~ v", (-2.0, 1.0, 6.0, 0.5)),  # products of the one pass overflow
+        (400, "~ x", "~ v", (5.0, 2.0, -5.0, 1.0)),
+        (40, "~ 1", "~ 1", (0.3, -0.4)),
+        (40, "~ x - 1", "~ v + x - 1", (0.5, 0.3, -0.2)),
+        (40, "~ x + I(x**2)", "~ x + v + I(v**2) + x:v", (0.3, 0.2, -0.1, -0.4, 0.2, 0.3, 0.1, -0.2)),
+    ],
+)
+def test_one_pass_equals_the_general_way(visits, psi, p, at, monkeypatch):
+    h = large(600, visits)
+    monkeypatch.setattr("uncia.models.occupancy.one_pass.WORTH", 0)
+    fast = Occupancy(h, psi, p)
     assert fast.one_pass is not None
     monkeypatch.setattr("uncia.models.occupancy.one_pass.WORTH", np.inf)
-    general = Occupancy(h, "~ x", "~ v")
+    general = Occupancy(h, psi, p)
     assert general.one_pass is None
     at = np.array(at)
     value, gradient = general.loglik_and_gradient(at)
     assert fast.loglik(at) == pytest.approx(value, rel=1e-11)
     np.testing.assert_allclose(fast.loglik_and_gradient(at)[1], gradient, rtol=1e-8, atol=1e-7)
+
+
+def test_the_polynomial_is_the_exponential():
+    x = np.concatenate([np.linspace(-700, 700, 40_001), np.linspace(-1, 1, 10_001), [-1e6, 1e6]])
+    out = np.empty_like(x)
+    exponentials(x, out)
+    np.testing.assert_allclose(out, np.exp(np.clip(x, -700, 700)), rtol=1e-15)
 
 
 def test_the_sum_over_animals_needs_no_limit():
