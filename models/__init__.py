@@ -13,6 +13,7 @@ from .detection import DETECTION_FUNCTIONS, DetectionFunction
 from .fit import Fit
 from .inference.averaging import average
 from .inference.compare import compare
+from .inference.power import Effect, declining, effort_needed, power
 from .marked.capwire import Capwire, choose_rates
 from .marked.closed import ClosedCapture
 from .marked.goodness import goodness_of_fit, m_array
@@ -53,6 +54,7 @@ __all__ = [
     "ClosedCapture",
     "DetectionFunction",
     "DynamicOccupancy",
+    "Effect",
     "FalsePositiveOccupancy",
     "Fit",
     "JollySeber",
@@ -79,11 +81,14 @@ __all__ = [
     "choose_rates",
     "compare",
     "cross_validate",
+    "declining",
+    "effort_needed",
     "goodness_of_fit",
     "identification_curve",
     "jackknife",
     "kaplan_meier",
     "m_array",
     "median_c_hat",
+    "power",
     "simulate_population",
 ]

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from ...survey.encounters import MISSING
 from ...survey.errors import SurveyError, refuse
 from ..derived import z_of
+from ..inference.crossing import crossing
 from ..inference.parallel import run_tasks
 from .fitted_histories import history_table
 from .multistate import Multistate
@@ -78,7 +78,7 @@ def median_c_hat(fit, n: int = 200, seed: int = 1, upper: float | None = None, p
     table = frame.groupby("c")["above"].agg(surveys="size", above="mean").reset_index()
     if table["above"].max() < 0.5:
         raise refuse("even the largest c gives too small deviances", "Give a larger upper=", value=round(top, 3))
-    estimate, se = _half(frame["c"].to_numpy(), above)
+    estimate, se = crossing(frame["c"].to_numpy(), above)
     return MedianCHat(max(estimate, 1.0), se, observed, table)
 
 
@@ -122,22 +122,3 @@ def simulate_together(model, vector: np.ndarray, c: float, seed: int):
         head = np.repeat(np.cumsum(size) - size, size)[: len(members)]
         states[members] = drawn.states[members[head]]
     return replace(drawn, states=states)
-
-
-def _half(c: np.ndarray, above: np.ndarray) -> tuple[float, float]:
-    """Where a logistic regression on c passes one half, with its standard error by the delta method."""
-    X = np.column_stack([np.ones(len(c)), c])
-    prior = np.diag([1e-6, 1e-6])  # surveys that c tells apart without an error have no finite slope
-    beta, information = np.zeros(2), prior
-    for _ in range(100):
-        mean = expit(X @ beta)
-        information = (X * (mean * (1.0 - mean))[:, None]).T @ X + prior
-        step = np.linalg.solve(information, X.T @ (above - mean) - prior @ beta)
-        beta += step * min(1.0, 2.0 / max(np.abs(step).max(), 1e-12))
-        if np.abs(step).max() < 1e-9:
-            break
-    if not beta[1] > 0:
-        raise refuse("the deviance does not rise with overdispersion", "Use more surveys", value=round(beta[1], 3))
-    half = -beta[0] / beta[1]
-    by = np.array([-1.0, -half]) / beta[1]
-    return float(half), float(np.sqrt(by @ np.linalg.solve(information, by)))
