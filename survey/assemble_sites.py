@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from .cells import Cells
 from .detections import DetectionHistory
 from .effort import Work, instants
 from .errors import Problems, SurveyWarning, refuse
@@ -40,7 +41,7 @@ def detection_history(
     end: str | None = None,
     season_from: str | None = None,
     seasons: Mapping[object, tuple[str, str]] | None = None,
-    site_from: str | None = None,
+    site_from: str | Cells | None = None,
     never_found: str = "refuse",
 ) -> DetectionHistory:
     """Visits to sites from the tables of a camera survey: every place on every occasion.
@@ -61,8 +62,8 @@ def detection_history(
     season_from : the key in the deployments' groups that holds the season, e.g. "season"; whole numbers are years
     seasons : instead of that, label → (first, last local date), cut out of continuous data; the last date is the day
         boundary at which the season ends, and its last occasion may be shorter
-    site_from : the key in the deployments' groups that holds the site, e.g. "grid", when several stations stand in
-        one; their camera days add up. Without it every location is a site
+    site_from : `Cells`, or the key in the deployments' groups that holds the site, e.g. "grid", when several stations
+        stand in one; their camera days add up. Without it every location is a site
     never_found : what to do when no record is of the species: "refuse" (is the name right?) or "accept" (all zeros)
 
     Returns
@@ -95,6 +96,10 @@ def detection_history(
         warnings.warn(text, SurveyWarning, stacklevel=2)
     choices["crs"] = system.to_string()
     located = replace(tables, deployments=deployments, crs=system.to_string(), notes=(*tables.notes, *notes))
+    cells = site_from if isinstance(site_from, Cells) else None
+    if cells is not None and cells.crs != system:
+        what, fix = "the cells are in another CRS than the survey", f"Give crs={cells.crs.to_string()!r}"
+        raise refuse(what, fix, value=system.to_string())
     sites, site_of = _sites(deployments, site_from)
     places = pd.Index(site_of.index)
     dated = not (start is None and end is None and seasons is None)
@@ -106,7 +111,7 @@ def detection_history(
     finished = _finished(located, choices, cut_out, *_first_end([ends for _, *ends in visits]))
     frame["site"] = sites.index[frame["site"]]
     more = {"effort_unit": "camera days", "crs": system, "ledger": finished.ledger, "tables": finished}
-    return DetectionHistory(frame, sites, **more)
+    return DetectionHistory(frame, sites, cells=cells, area=None if cells is None else cells.area, **more)
 
 
 def _finished(tables: SurveyTables, choices: dict, seasons: list[_Season], fate, occasion) -> SurveyTables:
@@ -135,11 +140,13 @@ def _species(tables: SurveyTables, species: str | None, never_found: str) -> str
 # ---- sites --------------------------------------------------------------------------------------------------------
 
 
-def _sites(deployments: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, pd.Series]:
+def _sites(deployments: pd.DataFrame, key: str | Cells | None) -> tuple[pd.DataFrame, pd.Series]:
     """Covariates indexed by site; and location → position of its site, -1 for locations of no site."""
     if key is None:
         table = detector_table(deployments, DEPLOYMENTS).rename(columns={"location": "site"})
         return table.set_index("site"), pd.Series(range(len(table)), index=table["site"])
+    if isinstance(key, Cells):
+        return key.sites(), _in_cells(deployments, key)
     named = deployments.assign(site=labels(deployments, key))
     bad = Problems()
     differing = named.groupby("location")["site"].nunique(dropna=False)
@@ -161,6 +168,18 @@ def _sites(deployments: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, pd
     table = table.rename(columns={"location": "site"}).set_index("site")
     at = pd.Index(table.index).get_indexer(stations["site"])
     return table, pd.Series(at, index=stations["location"])
+
+
+def _in_cells(deployments: pd.DataFrame, cells: Cells) -> pd.Series:
+    """Location → position of the cell it stands in."""
+    stations = detector_table(deployments, DEPLOYMENTS)
+    at, bad = cells.at(stations["x"], stations["y"]), Problems()
+    for location in stations["location"][at < 0]:
+        row = deployments[deployments["location"] == location].iloc[0]
+        what, fix = f"location {location!r} stands in no cell", "Extend the cells, or leave its deployments out"
+        bad.add(what, fix, file=row["file"], row=int(row["row"]), value=f"x {row['x']:.0f}, y {row['y']:.0f}")
+    bad.raise_any()
+    return pd.Series(at, index=stations["location"])
 
 
 # ---- seasons ------------------------------------------------------------------------------------------------------

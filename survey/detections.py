@@ -171,6 +171,34 @@ class DetectionHistory:
             raise refuse("the table lacks columns", "Check their spelling", value=missing)
         return cls(table.rename(columns=dict(columns or {})), **more)
 
+    @classmethod
+    def side_by_side(cls, histories: Mapping[str, DetectionHistory], **more) -> DetectionHistory:
+        """Several methods at the same sites, e.g. {"camera": …, "sign": …}; see `methods.side_by_side`."""
+        from .methods import side_by_side
+
+        return side_by_side(histories, **more)
+
+    def visits_as_seasons(self) -> DetectionHistory:
+        """Each visit as a season, the shape of `MultiMethodOccupancy`; see `methods.visits_as_seasons`."""
+        from .methods import visits_as_seasons
+
+        return visits_as_seasons(self)
+
+    def with_covariate(self, name: str, raster, **how) -> DetectionHistory:
+        """One more covariate of sites from a raster, or of sites and seasons from one raster per season.
+
+        See `covariates.with_covariate` for the parameters.
+        """
+        from .covariates import with_covariate
+
+        return with_covariate(self, name, raster, **how)
+
+    def with_table(self, table: pd.DataFrame) -> DetectionHistory:
+        """More covariates from a table with `site`, and `season`, `visit`, … ; see `covariates.with_table`."""
+        from .covariates import with_table
+
+        return with_table(self, table)
+
     def with_values(self, value: np.ndarray, effort: np.ndarray | None = None) -> DetectionHistory:
         """The same visits with other findings [V] (and efforts); what was not done stays undone."""
         new = {"value": np.where(self.done, value, np.nan)} | ({} if effort is None else {"effort": effort})

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from uncia.survey import Cells, to_degrees
+from uncia.survey import Cells, read_patrols, to_degrees
 
 CRS = "EPSG:32647"
 ZONE = "Asia/Shanghai"
 X0, Y0 = 500_000.0, 3_500_000.0
+CAT = "Felis bieti"
+STRAIGHT = [(x, 1.0) for x in np.arange(0.2, 5.3, 0.5)]  # 5 km eastward through three cells
+BY_NAME = {"tracks": {"patrol": "name"}}
 SMART = "Patrol ID,Patrol Transport Type,Waypoint Date,Waypoint Time,X,Y,Observation Category 0,Species\n"
 
 
@@ -76,3 +79,17 @@ def smart(path: Path, *rows) -> Path:
         text += f"{patrol},{transport},{when:%Y-%m-%d},{when:%H:%M:%S},{lon:.8f},{lat:.8f},{category},{species}\n"
     path.write_text(text, "utf-8")
     return path
+
+
+def patrols(tracks, observations=None, **how):
+    return read_patrols(tracks, observations, **({"timezone": ZONE, "transport": "foot"} | how))
+
+
+def one_walk(folder, rows=(), points=STRAIGHT, **how):
+    """One track of a patrol P1 with a fix every ten minutes, and its observations."""
+    track = gpx(folder / "walk.gpx", ("P1", [(points, times(len(points)))]))
+    return patrols(track, smart(folder / "seen.csv", *rows), mapping=BY_NAME, **how)
+
+
+def found(patrol, place, when="2024-05-01 09:00", *, how="Foot", what="Scat", who=CAT):
+    return (patrol, how, when, place, what, who)

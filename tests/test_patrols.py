@@ -5,27 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from patrol_files import CRS, ZONE, cells, gpx, lines, smart, times
+from patrol_files import BY_NAME, CAT, CRS, STRAIGHT, ZONE, cells, found, gpx, lines, one_walk, patrols, smart, times
 
 from uncia.survey import Cells, SurveyError, read_patrols, to_metres
-
-CAT = "Felis bieti"
-STRAIGHT = [(x, 1.0) for x in np.arange(0.2, 5.3, 0.5)]  # 5 km eastward through three cells
-BY_NAME = {"tracks": {"patrol": "name"}}
-
-
-def patrols(tracks, observations=None, **how):
-    return read_patrols(tracks, observations, **({"timezone": ZONE, "transport": "foot"} | how))
-
-
-def one_walk(folder, rows=(), points=STRAIGHT, **how):
-    """One track of a patrol P1 with a fix every ten minutes, and its observations."""
-    track = gpx(folder / "walk.gpx", ("P1", [(points, times(len(points)))]))
-    return patrols(track, smart(folder / "seen.csv", *rows), mapping=BY_NAME, **how)
-
-
-def found(patrol, place, when="2024-05-01 09:00", *, how="Foot", what="Scat", who=CAT):
-    return (patrol, how, when, place, what, who)
 
 
 def km_of(history):

@@ -261,10 +261,10 @@ def _flat(words: Iterable) -> list[str]:
 
 def _plain(value: Any) -> str:
     """An attribute as the text that a CSV file would hold."""
-    if value is None or (np.isscalar(value) and pd.isna(value)):
-        return ""
     if isinstance(value, pd.Timestamp):
         return value.isoformat(" ") if value != value.normalize() else f"{value:%Y-%m-%d}"
+    if value is None or (np.isscalar(value) and pd.isna(value)):
+        return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
