@@ -175,6 +175,8 @@ def test_segments_out_of_number_are_refused():
         (0, ()),
         (1, ("~ 1", "~ C(season)", "~ C(season)", "~ C(season)")),
         (2, ("~ habitat", "~ habitat", "~ habitat")),
+        (6, ()),  # wiqid's
+        (7, ("~ 1", "~ C(season)", "~ C(season)", "~ C(season)")),
     ],
 )
 def test_grand_skinks(which, formulas):

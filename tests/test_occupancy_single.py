@@ -199,6 +199,9 @@ def salamanders(file="detections"):
         (3, lambda h: Occupancy(h, links={"psi": "cloglog"})),
         (4, lambda h: RoyleNichols(h)),
         (5, lambda h: RoyleNichols(h, r="~ late")),
+        (21, lambda h: Occupancy(h)),  # wiqid's
+        (22, lambda h: Occupancy(h, p="~ C(visit)")),
+        (23, lambda h: RoyleNichols(h)),
     ],
 )
 def test_salamanders(which, build):
@@ -210,6 +213,27 @@ def test_salamanders(which, build):
 )
 def test_salamanders_with_missing_visits(which, build):
     agrees(build(salamanders("detections_missing")), "salamanders", which)
+
+
+@pytest.mark.parametrize(
+    ("name", "p", "words"),
+    [
+        ("psi", "~ 1", "predicted psi, null model"),
+        ("p", "~ 1", "predicted p, null model"),
+        ("p", "~ late", "predicted p for early and late visits, p(late) model"),
+    ],
+)
+def test_salamanders_predictions(name, p, words):
+    ours = Occupancy(salamanders(), p=p).fit().predict(name)
+    theirs = np.array(list(entry("salamanders", words)["derived"].values()))
+    np.testing.assert_allclose(ours[["estimate", "se", "lower", "upper"]], theirs, rtol=2e-3)
+
+
+def test_salamanders_table_of_aicc():
+    theirs = entry("salamanders", "model table, AICc")["derived"]
+    formulas = {"null": "~ 1", "late": "~ late", "occasion": "~ C(visit)"}
+    ours = [Occupancy(salamanders(), p=formulas[name]).fit().aicc for name in theirs["Modnames"]]
+    np.testing.assert_allclose(ours, theirs["AICc"], atol=1e-5)
 
 
 def test_salamanders_predictions_and_posteriors():
@@ -248,6 +272,12 @@ def test_weta(which, build):
     agrees(build(weta()), "weta", which)
 
 
+def test_weta_predictions():
+    ours = Occupancy(weta(), "~ Browsed").fit().predict("psi").sort_values("Browsed")
+    theirs = np.array(list(expected("weta")[5]["derived"].values()))
+    np.testing.assert_allclose(ours[["estimate", "se", "lower", "upper"]], theirs, rtol=2e-3)
+
+
 def test_weta_posterior():
     fit = Occupancy(weta(), "~ Browsed", "~ observer").fit()
     np.testing.assert_allclose(fit.posterior()["occupied"], expected("weta")[6]["derived"]["mean"], atol=1e-4)
@@ -258,6 +288,7 @@ def test_weta_posterior():
     [
         (0, lambda h: RoyleNichols(h, r="~ C(visit)", most=10)),
         (1, lambda h: RoyleNichols(h, r="~ C(visit)")),
+        (2, lambda h: RoyleNichols(h, r="~ C(visit)", most=50)),
         (3, lambda h: Occupancy(h)),
         (4, lambda h: Occupancy(h, p="~ visit")),
         (5, lambda h: RoyleNichols(h)),
