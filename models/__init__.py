@@ -14,6 +14,8 @@ from .fit import Fit
 from .inference.averaging import average
 from .inference.compare import compare
 from .inference.power import Effect, declining, effort_needed, power
+from .inference.variance_components import variance_components
+from .marked.bilateral import BilateralCapture, flank_comparison
 from .marked.capwire import Capwire, choose_rates
 from .marked.closed import ClosedCapture
 from .marked.goodness import goodness_of_fit, m_array
@@ -48,6 +50,7 @@ __all__ = [
     "DETECTION_FUNCTIONS",
     "SCR",
     "Barker",
+    "BilateralCapture",
     "Burnham",
     "Capwire",
     "ClassifiedOccupancy",
@@ -83,6 +86,7 @@ __all__ = [
     "cross_validate",
     "declining",
     "effort_needed",
+    "flank_comparison",
     "goodness_of_fit",
     "identification_curve",
     "jackknife",
@@ -91,4 +95,5 @@ __all__ = [
     "median_c_hat",
     "power",
     "simulate_population",
+    "variance_components",
 ]

@@ -206,7 +206,7 @@ def event_history(seen, phi, p, psi, delta, wrong, mistakes, pi, lost):
     """Pr(events | met first on this occasion): the sum over all sequences of states and death.
 
     seen[t] is 0, a recorded state 1..S, S + 1 (met, state unknown) or -1; phi, p, psi as for `state_history`;
-    delta[t][i], wrong[t][i] of true state i; mistakes[i] lists what i can be taken for; pi[t][i] at the first encounter.
+    delta[t][i], wrong[t][i] of true state i; mistakes[i] lists what i can be taken for; pi[t][i] when first met.
     """
     T, S = len(seen), len(phi[0])
     met = [t for t, s in enumerate(seen) if s > 0]
@@ -235,3 +235,58 @@ def event_history(seen, phi, p, psi, delta, wrong, mistakes, pi, lost):
         return total
 
     return sum(pi[met[0]][i] * shown(met[0], i) * onward(met[0], i) for i in range(S))
+
+
+def matchings(weight):
+    """Sum over all partial matchings of rows with columns of the product of the weights, one row after another."""
+    if not weight:
+        return 1.0
+    first, rest = weight[0], weight[1:]
+    total = matchings(rest)
+    for j, w in enumerate(first):
+        if w > 0:
+            total += w * matchings([row[:j] + row[j + 1 :] for row in rest])
+    return total
+
+
+def bilateral(rows, p, both, left, matched, mean, most=40):
+    """log-likelihood of identities with states 0 to 4 by flank: the sum over N and over who is who.
+
+    Given N animals, the identities are labelled: N!/(N - n)! ways to give them to animals, n = rows less pairs.
+    """
+    T = len(p)
+
+    def chance(t, event):
+        one = p[t] * (1 - both)
+        two = p[t] * both
+        return [1 - p[t], one * left, one * (1 - left), two * (1 - matched), two * matched][event]
+
+    def whole(row):
+        return math.prod(chance(t, s) for t, s in enumerate(row))
+
+    def join(a, b):
+        return [3 if x and y else x or y for x, y in zip(a, b, strict=True)]
+
+    known = [r for r in rows if 4 in r]
+    lefts = [r for r in rows if 4 not in r and 1 in r]
+    rights = [r for r in rows if 4 not in r and 2 in r]
+    unseen = math.prod(1 - v for v in p)
+
+    def over(todo, free, probability, animals):
+        """Every left identity is alone, or is one of the free right ones."""
+        if not todo:
+            for r in free:
+                probability *= whole(r)
+            animals += len(free)
+            total = 0.0
+            for N in range(animals, most):
+                ways = math.factorial(N) / math.factorial(N - animals)
+                total += math.exp(-mean) * mean**N / math.factorial(N) * ways * unseen ** (N - animals)
+            return probability * total
+        total = over(todo[1:], free, probability * whole(todo[0]), animals + 1)
+        for j, r in enumerate(free):
+            total += over(todo[1:], free[:j] + free[j + 1 :], probability * whole(join(todo[0], r)), animals + 1)
+        return total
+
+    assert all(len(r) == T for r in rows)
+    return math.log(over(lefts, rights, math.prod([1.0, *(whole(r) for r in known)]), len(known)))
