@@ -25,6 +25,7 @@ class Outcome(Enum):
     FEW_ANIMALS = "Only {detail}: treat the interval as a rough guide, and prefer interval='profile'."
     IMPRECISE = "{detail}."
     CLUMPED = "{detail}."
+    APPROXIMATE = "{detail}."
 
     @property
     def serious(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +104,7 @@ class CaptureHistory:
     def _check_kind(self, bad: Problems, places: list[dict]) -> None:
         """No more detections than the kind of detector allows."""
         frame, kind = self.detections, self.detectors.kind
-        if kind in ("proximity", "multi"):
+        if kind in ("proximity", "multi", "single"):
             count = frame["count"]
             for i in np.flatnonzero(count > 1):
                 bad.add(
@@ -112,11 +112,19 @@ class CaptureHistory:
                     'Use kind="count", or reduce them to one',
                     **places[i],
                 )
-        if kind == "multi":
+        if kind in ("multi", "single"):
             for i in np.flatnonzero(frame.duplicated(["animal", "occasion"])):
                 bad.add(
-                    f"{self._words(i)}, and in another trap too: multi-catch traps hold an animal for the occasion",
+                    f"{self._words(i)}, and in another trap too: {kind}-catch traps hold an animal for the occasion",
                     'Use kind="proximity", or keep one capture per occasion',
+                    **places[i],
+                )
+
+        if kind == "single":
+            for i in np.flatnonzero(frame.duplicated(["detector", "occasion"])):
+                bad.add(
+                    f"{self._words(i)}, where another animal was caught too: a single-catch trap holds one",
+                    'Use kind="multi" if the trap can hold several, or correct the detector',
                     **places[i],
                 )
 
@@ -209,6 +217,32 @@ class CaptureHistory:
     @property
     def _axes(self) -> tuple[np.ndarray, np.ndarray]:
         return self.detectors.x, self.detectors.y
+
+    def with_animals(self, covariates: pd.DataFrame) -> CaptureHistory:
+        """The same histories with more covariates of the animals, e.g. from a table of the individuals' sex and age.
+
+        Parameters
+        ----------
+        covariates : DataFrame indexed by animal name; animals that were not detected may be in it, and a detected
+            one that is not in it has unknown covariates
+
+        Raises
+        ------
+        SurveyError : none of the animals is in the table, one has two rows, or a column is there already
+        """
+        table = covariates.set_axis(covariates.index.astype(str), axis=0)
+        twice = sorted(set(map(str, table.columns)) & set(map(str, self.animals.columns)))
+        if twice:
+            raise refuse("the animals have this covariate already", "Rename the column or leave it out", value=twice[0])
+        if self.n_animals and not table.index.isin(self.animals.index).any():
+            raise refuse(
+                "no animal of the table was detected",
+                f"Its index must hold the names of the animals, such as {self.animals.index[0]!r}",
+                value=list(table.index[:3]),
+            )
+        for name in sorted(set(table.index[table.index.duplicated()])):
+            raise refuse("an animal has two rows of covariates", "Keep one", value=name)
+        return replace(self, animals=self.animals.join(table))
 
     def equals(self, other: object) -> bool:
         """The same histories at the same detectors, with the same covariates and dates (where they came from aside)."""

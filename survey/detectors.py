@@ -21,6 +21,7 @@ KINDS = {
     "count": "any number of detections of any animals per occasion",
     "proximity": "at most one detection of each animal per occasion, any number of animals",
     "multi": "a trap that holds any number of animals; an animal is caught in at most one trap per occasion",
+    "single": "a trap that holds one animal; an animal is caught in at most one trap per occasion",
 }
 
 
@@ -34,7 +35,7 @@ class Detectors:
     x, y : float [K], metres in `crs`
     effort : float [S, K]; 0 = the detector did not exist on that occasion, NaN = its effort is not known (the
         same for every likelihood: nothing was learned there). Unit in `effort_unit`.
-    kind : "count", "proximity" or "multi"
+    kind : "count", "proximity", "multi" or "single"
     crs : projected coordinate reference system (anything pyproj understands); None for local metres, e.g. a
         simulated or a classic data set whose projection was never recorded
     covariates : DataFrame of K rows, optional: in the order of `id`, or indexed by these names in any order

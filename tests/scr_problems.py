@@ -31,7 +31,7 @@ def small(kind: str, *, removed: bool = False, seed: int = 5):
         gone = frame.loc[frame["removed"], "animal"].iloc[0]
         frame = frame[~((frame["animal"] == gone) & (frame["occasion"] > 3))]
     n = captures.n_animals
-    sex = np.where(np.arange(n) % 3 == 2, None, np.where(np.arange(n) % 2, "male", "female"))
+    sex = np.resize(np.array(["female", "male", None, "male", "female", None], object), n)
     mass = np.round(np.random.default_rng(1).normal(30.0, 4.0, n), 1)
     animals = pd.DataFrame({"sex": sex, "mass": mass}, index=captures.animals.index)
     return survey.CaptureHistory(frame, d, animals=animals), mask

@@ -73,6 +73,21 @@ def test_covariates_of_animals_follow_their_order_and_others_are_left_out():
     assert captures(("cat 4", 1, "A"), animals=animals).animals["sex"].isna().all()
 
 
+def test_more_covariates_of_animals():
+    made = captures(("x", 1, "A"), ("y", 1, "B"), animals=pd.DataFrame({"sex": ["f"]}, index=["x"]))
+    more = made.with_animals(pd.DataFrame({"mass": [30.0, 41.0]}, index=["y", "never seen"]))
+    assert more.animals["mass"].tolist()[1] == 30.0 and np.isnan(more.animals["mass"].iloc[0])
+    assert list(more.animals.columns) == ["sex", "mass"] and not more.equals(made)
+    for table, words in [
+        (pd.DataFrame({"sex": ["f"]}, index=["x"]), "the animals have this covariate already (found 'sex')"),
+        (pd.DataFrame({"mass": [1.0]}, index=[7]), "no animal of the table was detected (found ['7'])"),
+        (pd.DataFrame({"mass": [1.0, 2.0]}, index=["x", "x"]), "an animal has two rows of covariates (found 'x')"),
+    ]:
+        with pytest.raises(SurveyError) as error:
+            made.with_animals(table)
+        assert str(error.value).startswith(words)
+
+
 def test_dense_view():
     dense = captures(("x", 1, "A"), ("y", 3, "C"), ("y", 3, "A")).to_xarray()
     assert dense.dims == ("animal", "occasion", "detector")
@@ -185,6 +200,12 @@ def test_counts_equal_the_field():
             "multi",
             "animal 'x' was detected at 'B' on occasion 1, and in another trap too: multi-catch traps hold an animal "
             'for the occasion. Use kind="proximity", or keep one capture per occasion',
+        ),
+        (
+            [("x", 1, "A"), ("y", 1, "A")],
+            "single",
+            "animal 'y' was detected at 'A' on occasion 1, where another animal was caught too: a single-catch trap "
+            'holds one. Use kind="multi" if the trap can hold several, or correct the detector',
         ),
         (
             [("x", 2, "A", 1, True), ("x", 3, "A")],

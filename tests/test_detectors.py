@@ -105,6 +105,30 @@ def test_covariates_that_do_not_fit():
     )
 
 
+def test_covariates_that_change_between_occasions():
+    wind = np.array([[1.0, np.nan, 3.0], [4.0, 5.0, 6.0]])
+    made = detectors(varying={"wind": wind, "state": [["dry", "dry", "wet"]] * 2})
+    by_name = pd.DataFrame(wind[:, [2, 0, 1]], columns=["C", "A", "B"])
+    assert made.equals(detectors(varying={"wind": by_name, "state": [["dry", "dry", "wet"]] * 2}))
+    assert made.equals(pickle.loads(pickle.dumps(made)))
+    assert not made.equals(detectors())
+    assert not made.equals(detectors(varying={"wind": wind + 1, "state": [["dry", "dry", "wet"]] * 2}))
+    with pytest.raises(ValueError, match="read-only"):
+        made.varying["wind"][0, 0] = 2.0
+    assert "wind, state" in made._repr_html_()
+    what = "the covariate 'wind' that changes between occasions"
+    assert message(varying={"wind": [1, 2, 3]}) == (
+        f"{what} does not have one row per occasion and one column per detector (found (3,)). Give values[2, 3]"
+    )
+    assert message(varying={"wind": by_name.rename(columns={"C": "D"})}) == (
+        f"{what} needs one column per detector, by its name (found ['C']). Give each one column"
+    )
+    slope = pd.DataFrame({"wind": [1, 2, 3]})
+    assert message(varying={"wind": wind}, covariates=slope) == (
+        f"{what} is also one that does not (found 'wind'). Give one of them another name"
+    )
+
+
 # ---- refusals ----------------------------------------------------------------------------------------------------
 
 
@@ -113,7 +137,7 @@ def test_covariates_that_do_not_fit():
     [
         (
             {"kind": "camera"},
-            "this kind of detector is not known (found 'camera'). Use one of count, proximity, multi",
+            "this kind of detector is not known (found 'camera'). Use one of count, proximity, multi, single",
         ),
         ({"id": ["A", "B", "A"]}, "the detector's name is used twice (found 'A'). Give every detector its own name"),
         (

@@ -14,7 +14,7 @@ from scipy.special import expit, gammaln, logit
 from scr_problems import differences_of_gradient, differences_of_loglik, small, surveyed
 from test_scr_agreement import to_ours
 
-from uncia import models
+from uncia import models, survey
 from uncia.models.spatial.abundance import sampling_area
 from uncia.survey.errors import SurveyError
 
@@ -235,8 +235,7 @@ def test_gradients_of_what_is_derived():
 def test_what_is_simulated_is_what_is_fitted():
     """The score at the truth is zero on average; sex is unknown as often as in the data."""
     plan = surveyed("proximity")
-    sex = np.where(np.arange(plan.captures.n_animals) % 3 == 2, None, "male").astype(object)
-    sex[::3] = "female"
+    sex = np.resize(np.array(["female", "male", None], object), plan.captures.n_animals)
     animals = pd.DataFrame({"sex": sex}, index=plan.captures.animals.index)
     model = models.SCR(replace(plan.captures, animals=animals), plan.mask, **BY_SEX, **HAZARD)
     values = {"D": 20.0, "lambda0": LAMBDA0, "sigma": SIGMA | {"Intercept": np.log(1800.0)}, "pmix": 0.4}
@@ -263,6 +262,19 @@ def test_a_model_travels_with_its_classes():
     assert not models.SCR(captures, mask, g0="~ h2").not_comparable(models.SCR(captures, mask))
 
 
+def test_pmix_is_predicted_like_any_parameter():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, classes="sex", g0="~ sex").fit()
+    row = fit.predict("pmix").iloc[0]
+    table = fit.derive().set_index(["scope", "quantity"])
+    there = table.loc["habitat mask, sex male", "proportion of animals"]
+    assert [row["estimate"], row["lower"]] == pytest.approx([there["estimate"], there["lower"]], rel=1e-6)
+    both = fit.predict("g0", pd.DataFrame({"sex": ["female", "male"]}))
+    assert both["estimate"].tolist() == pytest.approx(
+        list(np.unique(fit.values["g0"])[:: 1 if fit.vector[2] > 0 else -1])
+    )
+
+
 def test_messages():
     captures, mask = small("proximity")
     for message, options in [
@@ -281,6 +293,28 @@ def test_messages():
         model.fit().predict("D")
     with pytest.raises(SurveyError, match="the model has no classes"):
         models.SCR(captures, mask).fit().class_probabilities()
+
+
+def test_single_catch_traps_are_fitted_as_multi_catch_and_the_fit_says_so():
+    plan = surveyed("multi")
+    traps = replace(plan.captures.detectors, kind="single")
+    single = models.SCR(survey.CaptureHistory(plan.captures.detections.iloc[:1], traps), plan.mask, **HAZARD)
+    captures = single.simulate({"D": 60.0, "lambda0": 0.5, "sigma": 2000.0}, 1)
+    assert not captures.detections.duplicated(["detector", "occasion"]).any()
+    one = single.on(captures)
+    other = models.SCR(replace(captures, detectors=plan.captures.detectors), plan.mask, **HAZARD)
+    assert one.loglik(one.start()) == other.loglik(one.start())
+    text = str(one.at(D=60.0, lambda0=0.5, sigma=2000.0).verdict)
+    assert "Single-catch traps are treated as multi-catch traps, an approximation" in text
+
+
+def test_losses_on_capture():
+    """Removed animals are exposed no longer, in every class; everybody's removal at the end changes nothing."""
+    captures, mask = small("proximity")
+    at_end = captures.detections.assign(removed=captures.detections["occasion"] == captures.n_occasions)
+    lost = replace(captures, detections=at_end)
+    a, b = (models.SCR(c, mask, **BY_SEX, **HAZARD).at(**AT_SEX).loglik for c in (captures, lost))
+    assert a == pytest.approx(b, abs=1e-9)
 
 
 # ---- the field's program -----------------------------------------------------------------------------------------

@@ -187,9 +187,9 @@ def test_counts_are_repeated_lines(read):
     assert list(captures.detections["count"]) == [3, 1, 1]
 
 
-def test_single_catch_is_read_as_multi_catch_and_says_so(read):
-    with pytest.warns(SurveyWarning, match="single-catch traps are read as multi-catch"):
-        assert read(CAPTURES, detector="single").detectors.kind == "multi"
+def test_single_catch_traps_stay_what_they_are(read):
+    """The model says in its verdict that its likelihood is that of multi-catch traps."""
+    assert read(CAPTURES, detector="single").detectors.kind == "single"
 
 
 def test_no_captures_are_data(read):

@@ -163,7 +163,7 @@ def detection_frame(captures: CaptureHistory, variables: set[str] | None = None)
 def _event_kind(kind: str, counts: str) -> int:
     if kind == "count":
         return COUNT if counts == "poisson" else BINARY
-    return MULTI if kind == "multi" else BINARY
+    return MULTI if kind in ("multi", "single") else BINARY
 
 
 def _distinct(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray, pd.DataFrame]:

@@ -18,6 +18,7 @@ def remarks(fit) -> tuple[Remark, ...]:
     """Remarks beyond convergence; nothing but the data is needed for the first two."""
     sessions = fit.model.sessions
     found = [*_recaptures(sum(s.captures.n_spatial_recaptures for s in sessions)), *_animals(fit.model.sample_size)]
+    found += [remark for session in sessions for remark in _single_catch(session.captures)]
     if fit.method != "given values":
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session)]
@@ -35,6 +36,18 @@ def _recaptures(r: int):
 def _animals(n: int):
     if n < FEW_ANIMALS:
         yield Remark(Outcome.FEW_ANIMALS, f"{n} animal{'s were' if n > 1 else ' was'} detected")
+
+
+def _single_catch(captures):
+    """The likelihood of single-catch traps is that of multi-catch traps (Efford, Borchers & Byrom 2009)."""
+    detectors = captures.detectors
+    if detectors.kind == "single" and detectors.used.any():
+        full = len(captures.detections) / np.count_nonzero(detectors.used)
+        yield Remark(
+            Outcome.APPROXIMATE,
+            "Single-catch traps are treated as multi-catch traps, an approximation: density is little affected while "
+            f"few traps are full (here {100 * full:.0f} %), but the intercept of detection comes out too low",
+        )
 
 
 def _buffer(fit, session):

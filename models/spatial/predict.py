@@ -31,7 +31,8 @@ def predict(fit, name: str, newdata=None, session: str | None = None):
         return pd.DataFrame(
             {"estimate": [parameter.fixed], "se": [0.0], "lower": [parameter.fixed], "upper": [parameter.fixed]}
         )
-    frame = fit.model.rows if newdata is None else newdata
+    rows = fit.model.class_rows if name == "pmix" else fit.model.rows
+    frame = rows if newdata is None else newdata
     matrix = parameter.design.matrix if newdata is None else parameter.design.at(newdata)
     where = full.model.parameters.slice_of(name)
     result = pd.DataFrame(_interval(parameter.link, matrix, full.vector[where], full.covariance[where, where]))

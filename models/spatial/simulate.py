@@ -62,7 +62,8 @@ def _simulate(model, session, vector, values, rng: np.random.Generator, centres:
     table, of_class = detection_table(model, session, vector), _classes(model, session, values, at, rng)
     found = []
     step = max(1, CHUNK // max(1, effort.size))
-    if {"k", "K"} & set(session.arranged.learned.names):  # what detectors have become is common to all animals
+    common = {"k", "K"} & set(session.arranged.learned.names) or detectors.kind == "single"
+    if common:  # what detectors have become, or hold, is common to all animals
         step = max(1, len(at))
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
@@ -157,8 +158,8 @@ def _draw(rng, model, session, distance, effort, table, of_class):
         parameters = table[whose, arranged.code[s], states.now()]  # [n or 1, K, 3]
         unit = shape.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
         hazard = unit * effort[s]
-        if kind == "multi":
-            a, k, c = _one_trap(rng, hazard)
+        if kind in ("multi", "single"):
+            a, k, c = _one_trap(rng, hazard) if kind == "multi" else _one_animal(rng, hazard)
         elif kind == "proximity":
             a, k = np.nonzero(rng.random((n, K)) < -np.expm1(-hazard))
             c = np.ones(len(a), int)
@@ -174,6 +175,24 @@ def _draw(rng, model, session, distance, effort, table, of_class):
         for whole, part in ((animals, a), (occasions, np.full(len(a), s)), (places, k), (counts, c)):
             whole.append(part)
     return tuple(np.concatenate(part).astype(int) for part in (animals, occasions, places, counts))
+
+
+def _one_animal(rng, hazard):
+    """Single-catch traps: every animal and trap has its moment of meeting; the first of all free pairs comes true.
+
+    An animal that is in a trap and a trap that holds an animal meet no more (Distiller & Borchers 2015).
+    """
+    with np.errstate(divide="ignore"):
+        moment = rng.exponential(size=hazard.shape) / hazard
+    animal, trap = np.unravel_index(np.argsort(moment, axis=None), moment.shape)
+    within = moment[animal, trap] < 1.0
+    free, empty, caught = np.ones(hazard.shape[0], bool), np.ones(hazard.shape[1], bool), []
+    for i, j in zip(animal[within], trap[within], strict=True):
+        if free[i] and empty[j]:
+            free[i] = empty[j] = False
+            caught.append((i, j))
+    a, k = np.array(sorted(caught), int).reshape(-1, 2).T
+    return a, k, np.ones(len(a), int)
 
 
 def _one_trap(rng, hazard):

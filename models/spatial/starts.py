@@ -81,7 +81,7 @@ def _spread(captures) -> float:
 
 def _intercept(captures, detection, sigma, third=1.0) -> float:
     per_animal = captures.n_detections / captures.n_animals
-    if captures.detectors.kind == "multi":  # saturates at one capture per occasion
+    if captures.detectors.kind in ("multi", "single"):  # saturates at one capture per occasion
         per_animal = -captures.n_occasions * np.log1p(-min(0.95, per_animal / captures.n_occasions))
     total = brentq(lambda u: u / -np.expm1(-u) - max(per_animal, 1.02), 1e-3, 1e6)
     return total / max(_mean_exposure(captures, detection, sigma, third), 1e-300)

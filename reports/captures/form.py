@@ -45,6 +45,8 @@ class Model(Part):
     sigma: Formula = "~ 1"
     z: Formula | None = None
     w: Formula | None = None
+    classes: str | None = Field(default=None, description="covariate of the animals, e.g. 'sex', or 'h2' or 'h3'")
+    pmix: Formula | None = None
     detection: str = "hazard half-normal"
     likelihood: Literal["full", "conditional"] = "full"
     distribution: Literal["poisson", "binomial"] = "poisson"

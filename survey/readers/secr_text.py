@@ -33,9 +33,6 @@ FORMATS = ("trapID", "XY")
 USAGE = ("binary", "effort")
 MOST_OCCASIONS = 100_000
 MISSING = {"", "NA", "NaN", "-"}
-SINGLE = (
-    "single-catch traps are read as multi-catch: a full trap is taken for one that could still catch another animal"
-)
 
 
 def read_secr(
@@ -62,7 +59,7 @@ def read_secr(
     captures : file of captures
     traps : file of detectors; for several sessions one for all, a list of one per session in the order of the
         sessions, or a mapping session -> file (then a session without captures may be missing from the captures)
-    detector : "multi", "proximity", "count", or "single" (read as "multi", with a warning that says so)
+    detector : "multi", "proximity", "count" or "single"
     fmt : "trapID" or "XY"; by default whichever fits the detectors
     covariates : names of the columns after the detector of a capture; by default from the comment above the data;
         columns without a name are not read
@@ -84,8 +81,8 @@ def read_secr(
     ------
     SurveyError : all bad rows of a file at once, with file, row, value and what to do
     """
-    if detector not in (*KINDS, "single"):
-        raise refuse("this kind of detector is not known", f"Use one of {', '.join(KINDS)}, single", value=detector)
+    if detector not in KINDS:
+        raise refuse("this kind of detector is not known", f"Use one of {', '.join(KINDS)}", value=detector)
     for name, value, choices in (("fmt", fmt, FORMATS), ("usage", usage, USAGE)):
         if value not in (None, *choices):
             raise refuse(f"{name} is not known", f"Use {' or '.join(choices)}, or leave it out", value=value)
@@ -112,8 +109,6 @@ def read_secr(
         except SurveyError as error:
             bad.found += error.problems
     bad.raise_any()
-    if detector == "single":
-        warnings.warn(SINGLE, SurveyWarning, stacklevel=2)
     return made if len(made) > 1 else next(iter(made.values()))
 
 
@@ -374,7 +369,6 @@ def _occasions(rows: pd.DataFrame, layout: _Layout, given: int | None, name: str
 def _detectors(layout: _Layout, effort: np.ndarray, kind: str, crs, unit: str) -> Detectors:
     """The detectors of one session; what is wrong with them names their file."""
     x, y = np.array(layout.place).T
-    kind = "multi" if kind == "single" else kind
     try:
         return Detectors(tuple(layout.id), x, y, effort, kind, crs, unit, layout.covariates)
     except SurveyError as error:
