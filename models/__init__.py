@@ -36,6 +36,7 @@ from .occupancy.dynamic import DynamicOccupancy
 from .occupancy.false_positive import FalsePositiveOccupancy
 from .occupancy.multi_scale import MultiMethodOccupancy
 from .occupancy.multistate import MultistateOccupancy
+from .occupancy.predict import predict_raster
 from .occupancy.royle_nichols import RoyleNichols
 from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
@@ -94,6 +95,7 @@ __all__ = [
     "m_array",
     "median_c_hat",
     "power",
+    "predict_raster",
     "simulate_population",
     "variance_components",
 ]
