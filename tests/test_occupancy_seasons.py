@@ -321,6 +321,19 @@ def test_what_made_the_data_comes_back(name):
     assert fit.derive()["se"].gt(0).all()
 
 
+@pytest.mark.parametrize("name", BUILD)
+def test_expected_findings_are_the_mean_of_simulated_ones(name):
+    """On every visit, with covariates, gaps and efforts."""
+    model = BUILD[name](problem(name))
+    values = model.parameters.values(some_vector(model, 3))
+    rng, total, n = np.random.default_rng(1), 0.0, 600
+    for _ in range(n):
+        drawn = model._draw(values, rng)
+        total = total + np.asarray(drawn[1] if name == "classified" else drawn, float)
+    top = 2.0 if name in ("nested", "odds", "false positive") else 1.0
+    np.testing.assert_allclose(total / n, model.fitted(values), atol=4.5 * top * 0.5 / np.sqrt(n))
+
+
 def test_candidates_and_what_is_said_about_scores():
     make, truth = SIMULATED["classified"]
     template = make()

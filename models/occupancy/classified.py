@@ -126,6 +126,10 @@ class ClassifiedOccupancy(SeasonalOccupancy):
         emission = self.visits.loglik(prob) + np.bincount(self.visits.group, weights=top, minlength=n)[:, None]
         return emission, lambda by: self._pull(values, held, empty, self.visits.pull(prob, by))
 
+    def fitted(self, values):
+        held = self.projected_at(values).ravel()[self.visits.group] * values["p"]
+        return held + (1.0 - held) * values["fp"]
+
     def _pull(self, values: Mapping[str, np.ndarray], held, empty, by: np.ndarray) -> dict[str, np.ndarray]:
         """From derivatives [V, 2] with respect to the likelihoods over their common factor, at occupied sites and not.
 

@@ -92,6 +92,11 @@ class FalsePositiveOccupancy(SeasonalOccupancy):
         prob = self._prob(values)
         return self.visits.loglik(prob), lambda by: self._pull(values, *self.visits.pull(prob, by).T)
 
+    def fitted(self, values):
+        occupied = self.projected_at(values).ravel()[self.visits.group]
+        worth = 1.0 + np.where(self.kind == "confirmable", values["b"], 0.0) if "b" in values else 1.0
+        return occupied * values["p"] * worth + (1.0 - occupied) * self._false(values)
+
     def _pull(self, values: Mapping[str, np.ndarray], occupied: np.ndarray, not_occupied: np.ndarray):
         """From derivatives [V] with respect to the probabilities at occupied sites and at others."""
         y, found = self.value, {}

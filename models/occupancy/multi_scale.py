@@ -61,6 +61,10 @@ class MultiMethodOccupancy(HistoryModel):
         by_site = available.total.reshape(self.history.n_sites, -1).sum(axis=1)
         return mix_two(values["psi"], by_site, self.absent), available
 
+    def fitted(self, values):
+        available = np.repeat(values["psi"], self.history.n_seasons) * values["theta"]
+        return available[self.visits.group] * self.visits.probability(values["p"])
+
     def by_site(self, values):
         return self._mixed(values)[0].total
 

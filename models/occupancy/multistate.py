@@ -126,9 +126,18 @@ class MultistateOccupancy(HistoryModel):
 
     # ---- what follows ---------------------------------------------------------------------------------------
 
+    def fitted(self, values):
+        state = self.projected_at(values).reshape(-1, 3)[self.visits.group]
+        chance = [np.sum(state * self.form.prob(values, np.full(len(state), y)), axis=1) for y in range(3)]
+        return chance[1] + 2.0 * chance[2]
+
     def projected(self, vector: np.ndarray) -> np.ndarray:
         """float [N, T, 3]: probability of each state by season from the rates alone."""
-        values, (n, t) = self.parameters.values(vector), (self.history.n_sites, self.history.n_seasons)
+        return self.projected_at(self.parameters.values(vector))
+
+    def projected_at(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float [N, T, 3]: `projected` at natural-scale values."""
+        n, t = self.history.n_sites, self.history.n_seasons
         state, into = np.empty((n, t, 3)), self._transition(values).reshape(n, t, 3, 3)
         state[:, 0] = self.form.prior(values)
         for s in range(1, t):

@@ -172,16 +172,28 @@ class SignSurvey(SeasonalOccupancy):
             mean_of(fit, "detection", f"mean over {len(self.segments.seen)} segments walked", "p", interval),
         ]
 
+    def _along(self, first: np.ndarray, step) -> np.ndarray:
+        """Values [R] over segments: `first` on first segments, then step(rows, of the segments before them)."""
+        along = np.empty(len(self.history.value), first.dtype)
+        along[self.starts_of_trails[:-1]] = first
+        place = np.arange(len(along)) - self.starts_of_trails[self.trail_of]
+        order = np.argsort(place, kind="stable")
+        for rows in np.split(order, np.cumsum(np.bincount(place)))[1:-1]:
+            along[rows] = step(rows, along[rows - 1])
+        return along
+
+    def fitted(self, values):
+        theta0, theta1 = values["theta0"], values["theta1"]
+        use = self._along(self._first_use(values), lambda r, before: before * theta1[r] + (1.0 - before) * theta0[r])
+        occupied = self.projected_at(values).ravel()[self.group_of_trail][self.trail_of]
+        return (occupied * use)[self.history.done] * self.segments.probability(values["p"])
+
     def _draw(self, values, rng):
         occupied = self.draw_states(values, rng)[self.group_of_trail]
-        u, first = rng.uniform(size=len(self.history.value)), self._first_use(values)
-        used = np.zeros(len(u), bool)
-        for trail, (begin, end) in enumerate(zip(self.starts_of_trails[:-1], self.starts_of_trails[1:], strict=True)):
-            if occupied[trail]:
-                used[begin] = u[begin] < first[trail]
-                for r in range(begin + 1, end):
-                    used[r] = u[r] < values["theta1" if used[r - 1] else "theta0"][r]
-        there = used[self.history.done]
+        u, theta0, theta1 = rng.uniform(size=len(self.history.value)), values["theta0"], values["theta1"]
+        first = u[self.starts_of_trails[:-1]] < self._first_use(values)
+        used = self._along(first, lambda r, before: u[r] < np.where(before, theta1[r], theta0[r]))
+        there = (used & occupied[self.trail_of])[self.history.done]
         return there & (rng.uniform(size=len(there)) < self.segments.probability(values["p"]))
 
 
