@@ -24,6 +24,8 @@ from .wanted import one_of
 
 KINDS = ("detection", "count")
 AGAIN = "the same track again"
+SHORT = "on passages too short for a segment"
+NOWHERE, TOO_SHORT = -1, -2  # in place of the position of a segment
 LATEST = 120.0  # minutes by which the clocks of an observation and of a fix may differ
 
 
@@ -145,8 +147,11 @@ def by_segment(
     w = _walked(patrols, cells, transport, period, seasons, (start, end), longest_gap, fastest, slack)
     _choose(patrols, w, species, category, transport, "detection")
     pieces, segments, w = _segments(w, 1000.0 * length_km, patrols.tracks["track"])
+    o = patrols.observations
+    w.fates.mark(cells.at(*to_metres(o["longitude"], o["latitude"], cells.crs)) < 0, "outside the cells")
     segment = _nearest(patrols, w, cells, pieces, within)
-    w.fates.mark(segment < 0, f"no segment of its patrol and time within {within:g} m")
+    w.fates.mark(segment == TOO_SHORT, SHORT)
+    w.fates.mark(segment == NOWHERE, f"no segment of its patrol and time within {within:g} m")
     value = _values(w.fates, np.maximum(segment, 0), len(segments), "detection")
     calendar = w.calendar.iloc[segments["period"]]
     rows = {
@@ -335,7 +340,7 @@ def _segments(w: _Walked, length: float, names: pd.Series) -> tuple[pd.DataFrame
 
     Returns
     -------
-    pieces : `step`, `begin`, `end` and `segment`, each piece in one segment
+    pieces : `step`, `begin`, `end` and `segment`, each piece in one segment or TOO_SHORT for one
     segments : `cell`, `period`, `trail`, `visit` (from 1 along the trail), `km`
     """
     p, s = w.pieces, w.steps
@@ -356,7 +361,7 @@ def _segments(w: _Walked, length: float, names: pd.Series) -> tuple[pd.DataFrame
     kilometres = w.kilometres.copy()
     if not keep.all():
         km, track = long[~keep].sum() / 1000.0, s.track[p["step"].to_numpy()[~keep]]
-        kilometres.loc["on passages too short for a segment"] = [km, len(np.unique(track))]
+        kilometres.loc[SHORT] = [km, len(np.unique(track))]
         kilometres.loc[Ledger.USED] = [long[keep].sum() / 1000.0, len(np.unique(s.track[p["step"].to_numpy()[keep]]))]
     rows = p[keep].assign(run=run[keep], behind=behind[keep], long=long[keep])
     rows = rows.assign(first=_which(rows["behind"], length, count[rows["run"]]))
@@ -366,14 +371,9 @@ def _segments(w: _Walked, length: float, names: pd.Series) -> tuple[pd.DataFrame
     left = np.maximum(number * length, rows["behind"]) - rows["behind"]
     right = np.where(number == rows["last"], rows["long"], (number + 1) * length - rows["behind"])
     offset = (np.cumsum(count) - count)[rows["run"]]
-    pieces = pd.DataFrame(
-        {
-            "step": rows["step"].to_numpy(),
-            "begin": (rows["begin"] + left).to_numpy(),
-            "end": (rows["begin"] + right).to_numpy(),
-            "segment": offset + number,
-        }
-    )
+    columns = {"step": rows["step"], "begin": rows["begin"] + left, "end": rows["begin"] + right}
+    pieces = pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
+    pieces = pieces.assign(segment=offset + number)
     first = np.flatnonzero(new)
     of_run = np.repeat(np.arange(len(count)), count)
     track = s.track[p["step"].to_numpy()[first]]
@@ -392,7 +392,8 @@ def _segments(w: _Walked, length: float, names: pd.Series) -> tuple[pd.DataFrame
     if not len(segments):
         fix = "Use shorter segments or larger cells"
         raise refuse("no passage through a cell is long enough for a segment", fix, value=f"{length / 1000:g} km")
-    return pieces, segments, replace(w, kilometres=kilometres)
+    dropped = p.loc[~keep, ["step", "begin", "end"]].assign(segment=TOO_SHORT)
+    return pd.concat([pieces, dropped], ignore_index=True), segments, replace(w, kilometres=kilometres)
 
 
 def _which(metres: pd.Series, length: float, count: np.ndarray) -> np.ndarray:
@@ -401,7 +402,7 @@ def _which(metres: pd.Series, length: float, count: np.ndarray) -> np.ndarray:
 
 
 def _nearest(patrols: Patrols, w: _Walked, cells: Cells, pieces: pd.DataFrame, within: float) -> np.ndarray:
-    """int [observations]: the segment on which each was seen, -1 for none."""
+    """int [observations]: the segment on which each was seen, or NOWHERE, or TOO_SHORT for one."""
     o, s = patrols.observations, w.steps
     x, y = to_metres(o["longitude"], o["latitude"], cells.crs)
     open_ = np.flatnonzero(w.fates.open)
@@ -431,7 +432,7 @@ def _nearest(patrols: Patrols, w: _Walked, cells: Cells, pieces: pd.DataFrame, w
     now = (w.period[i] == period) | (w.moment[i] == UNKNOWN)
     table = table[~stranger & now & (table["late"] <= LATEST)]
     best = table.sort_values(["i", "late", "away", "segment"], kind="stable").drop_duplicates("i")
-    out = np.full(len(o), -1)
+    out = np.full(len(o), NOWHERE)
     out[best["i"].to_numpy(int)] = best["segment"].to_numpy(int)
     return out
 
