@@ -18,6 +18,7 @@ from .inference.variance_components import variance_components
 from .marked.bilateral import BilateralCapture, flank_comparison
 from .marked.capwire import Capwire, choose_rates
 from .marked.closed import ClosedCapture
+from .marked.contrast import contrast
 from .marked.goodness import goodness_of_fit, m_array
 from .marked.jackknife import jackknife
 from .marked.known_fate import KnownFate, kaplan_meier
@@ -84,6 +85,7 @@ __all__ = [
     "average",
     "choose_rates",
     "compare",
+    "contrast",
     "cross_validate",
     "declining",
     "effort_needed",

@@ -144,7 +144,7 @@ WORDS = {
         "Mb": "Mb, MARK-style interval",
         "Mh2": "Mh2, MARK-style interval",
     },
-    "rabbits": {"M0": "M0, MARK-style interval", "Mh2": "Mh2, MARK-style interval"},
+    "rabbits": {"M0": "M0, MARK-style interval", "Mh2": "Mh2, MARK-style interval", "Mb": "Mb"},
     "hare_closed": {"M0": "M0", "Mt": "Mt", "Mb": "Mb", "Mh2": "Mh2"},
 }
 CASES = [(name, model, words) for name, models in WORDS.items() for model, words in models.items()]
@@ -177,6 +177,70 @@ def test_kanha_with_an_occasion_covariate():
         estimate, se = there["coefficients"][name]
         assert fit.vector[j] == pytest.approx(estimate, abs=1e-2 * se)
         assert fit.se[j] == pytest.approx(se, rel=0.01)
+
+
+NORMAL = {
+    ("kanha_tigers", "M0"): "M0 (one capture probability)",
+    ("kanha_tigers", "Mt"): "Mt (capture probability by occasion)",
+    ("kanha_tigers", "Mb"): "Mb (learned response",
+    ("kanha_tigers", "Mh2"): "Mh2 (two-class mixture)",
+    ("rabbits", "M0"): "M0",
+    ("rabbits", "Mb"): "Mb",
+    ("hare_closed", "Mb"): "Mb",
+}
+
+
+@pytest.mark.parametrize(("name", "model"), NORMAL)
+def test_intervals_normal_on_log_f0_and_detection_agree_with_wiqid(name, model):
+    there = entry(name, NORMAL[name, model])
+    fit = ClosedCapture(suite(name), **MODELS[model]).fit()
+    row = fit.abundance().iloc[1]
+    assert row["interval"] == "95% normal on the logarithm of f0"
+    np.testing.assert_allclose(row[["estimate", "lower", "upper"]].tolist(), there["real"]["Nhat"], rtol=5e-3)
+    for ours, theirs in (("p", "phat"), ("c", "chat")):
+        if theirs in there["real"]:
+            r = fit.predict(ours).iloc[0]
+            np.testing.assert_allclose(r[["estimate", "lower", "upper"]].tolist(), there["real"][theirs], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["kanha_tigers", "hare_closed"])
+def test_mb_and_mbh_agree_with_rcapture(name):
+    """Rcapture's Mbh has a first occasion of its own, before animals that are easily met are gone.
+
+    Its standard error of Mbh is three times ours; that of simulated surveys (5.0 for the hares) is near ours (4.6).
+    """
+    T = suite(name).n_occasions
+    history = suite(name, occasions=pd.DataFrame({"first": [1.0] + [0.0] * (T - 1)}))
+    for words, p in (("Mb", "~ 1"), ("Mbh", "~ first")):
+        there = entry(name, f"loglinear models: {words}")["derived"]["N"]
+        fit = ClosedCapture(history, p, "~ 1", likelihood="conditional").fit()
+        which = slice(2) if words == "Mb" else slice(1)
+        np.testing.assert_allclose(fit.total()[:2][which], there[which], rtol=1e-4)
+
+
+@pytest.mark.parametrize("curve", ["chao", "poisson", "darroch", "gamma"])
+def test_hare_profiles_with_times_agree_with_rcapture(curve):
+    there = entry("hare_closed", f"Mth {curve.capitalize()} multinomial profile")["derived"]["N_profile"]
+    fit = LogLinear(suite("hare_closed"), "~ t", heterogeneity=curve, likelihood="full").fit()
+    got = fit.derive("profile").iloc[0][["estimate", "lower", "upper"]].tolist()
+    which = [0, 2] if curve == "chao" else [0, 1, 2]  # there the steps may go to 0 along the profile
+    np.testing.assert_allclose(np.array(got)[which], np.array(there)[which], rtol=5e-4)
+
+
+@pytest.mark.parametrize("heterogeneity", [None, "poisson", "darroch", "gamma", "chao"])
+@pytest.mark.parametrize("likelihood", ["full", "conditional"])
+def test_loglinear_simulates_what_it_fits(heterogeneity, likelihood):
+    """The same numbers of animals met k times, on average, as the fit to many animals expects."""
+    hares = suite("hare_closed")
+    model = LogLinear(hares, "~ t", heterogeneity=heterogeneity, likelihood=likelihood)
+    fit = model.fit()
+    values = fit.model.parameters.given(fit.vector)
+    drawn = [fit.model.simulate(values, seed) for seed in range(60)]
+    assert np.array_equal(drawn[3].states, fit.model.simulate(values, 3).states)
+    met = np.mean([d.states.sum(axis=0) for d in drawn], axis=0)
+    np.testing.assert_allclose(met, hares.states.sum(axis=0), rtol=0.12)
+    assert np.mean([d.n_animals for d in drawn]) == pytest.approx(68, rel=0.05)
+    assert np.isfinite(fit.model.on(drawn[0]).fit().loglik)
 
 
 def test_kanha_three_intervals_side_by_side():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from marked_problems import assert_gradient
 from reference import entry, reference
 
+from uncia.models.marked.contrast import contrast
 from uncia.models.marked.known_fate import KnownFate, kaplan_meier
 from uncia.survey.errors import SurveyError
 from uncia.survey.monitored import MonitoredAnimals
@@ -154,3 +155,74 @@ def test_simulate_recovers():
     assert KnownFate(drawn).fit().values["S"][0] == pytest.approx(0.9, abs=0.02)
     again = KnownFate(drawn, "~ t").simulate({"S": {"Intercept": 2.0} | {f"t[T.{k}]": 0.0 for k in range(2, 11)}}, 1)
     assert again.n_animals == 400
+
+
+# ---- age and stage --------------------------------------------------------------------------------------------------
+
+STAGES = {"cub": 0, "subadult": 4, "adult": 8}
+
+
+def family(n=240, T=10, seed=1):
+    """Animals collared at ages of 0 to 9 weeks; cubs die more."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(0, 10, n)
+    now = age[:, None] + np.arange(T)[None, :]
+    S = np.select([now < 4, now < 8], [0.8, 0.9], 0.97)
+    died = rng.random((n, T)) > S
+    gone = np.cumsum(died, axis=1) - died > 0
+    return MonitoredAnimals(~gone, died & ~gone, pd.DataFrame({"weeks_old": age}), period="week")
+
+
+def test_survival_by_stage_is_that_of_the_animals_in_it():
+    animals = family()
+    fit = KnownFate(animals, "~ stage", stages=STAGES, age="weeks_old").fit()
+    now = animals.animals["weeks_old"].to_numpy()[:, None] + np.arange(10)[None, :]
+    for name, begin, end in (("cub", 0, 4), ("subadult", 4, 8), ("adult", 8, 99)):
+        inside = animals.at_risk & (now >= begin) & (now < end)
+        S = 1 - (animals.died & inside).sum() / inside.sum()
+        assert fit.predict("S").set_index("stage").loc[name, "estimate"] == pytest.approx(S, abs=1e-6)
+    table = fit.derive().set_index("scope")
+    cubs = table.loc["through stage = cub, 4 weeks"]
+    S = fit.predict("S").set_index("stage")["estimate"]
+    assert cubs["estimate"] == pytest.approx(S["cub"] ** 4) and cubs["lower"] < 0.8**4 < cubs["upper"]
+    curve = fit.survival(10, age=2)["estimate"].to_numpy()
+    assert curve[-1] == pytest.approx(S["cub"] ** 2 * S["subadult"] ** 4 * S["adult"] ** 4)
+    assert [s for s in table.index if "through" in s] == [cubs.name, "through stage = subadult, 4 weeks"]
+    model = KnownFate(animals, mortality="~ stage + age", stages=STAGES, age="weeks_old")
+    assert_gradient(model, np.array([-2.0, 0.3, -0.2, 0.01]))
+    again = fit.model.on(fit.model.simulate(fit.model.parameters.given(fit.vector), 3))
+    assert again.options == fit.model.options
+
+
+def test_two_stages_beside_each_other():
+    fit = KnownFate(family(), "~ stage", stages=STAGES, age="weeks_old").fit()
+    table = contrast(fit, "S", {"stage": "cub"}, {"stage": "adult"})
+    S, se = (fit.predict("S").set_index("stage")[name] for name in ("estimate", "se"))
+    assert table["quantity"].tolist() == ["S", "S", "difference in S", "ratio of S"]
+    assert table["estimate"][2] == pytest.approx(S["adult"] - S["cub"])
+    assert table["se"][2] == pytest.approx(np.hypot(se["adult"], se["cub"]), rel=1e-6)  # stages share nothing here
+    assert table["lower"][2] > 0 and "P(above 0) = 1.000" in table["scope"][2]
+    relative = np.hypot(se["adult"] / S["adult"], se["cub"] / S["cub"])
+    assert table["se"][3] / table["estimate"][3] == pytest.approx(relative, rel=1e-6)
+    with pytest.raises(SurveyError, match="name 3 rows of S, and must name one"):
+        contrast(fit, "S", {}, {"stage": "cub"})
+    with pytest.raises(SurveyError, match="does not depend on a covariate"):
+        contrast(fit, "S", {"sex": "m"}, {"stage": "cub"})
+
+
+def test_words_of_stages():
+    animals = family(20)
+    with pytest.raises(SurveyError, match="stages go by age"):
+        KnownFate(animals, "~ stage", stages=STAGES)
+    with pytest.raises(SurveyError, match="begin at age 0"):
+        KnownFate(animals, "~ stage", stages={"cub": 2}, age="weeks_old")
+    with pytest.raises(SurveyError, match="There are the covariates: weeks_old"):
+        KnownFate(animals, "~ stage", stages=STAGES, age="years")
+    lacking = MonitoredAnimals(animals.at_risk, animals.died, pd.DataFrame({"weeks_old": [None] * 2 + [1] * 18}))
+    with pytest.raises(SurveyError) as error:
+        KnownFate(lacking, "~ age", age="weeks_old")
+    assert len(error.value.problems) == 2
+    young = MonitoredAnimals(np.ones((9, 3)), np.zeros((9, 3)), pd.DataFrame({"age": [0] * 9}))
+    fit = KnownFate(young, "~ stage", stages=STAGES, age="age").fit()
+    with pytest.raises(SurveyError, match="no animal was at risk in a stage"):
+        fit.survival(9)

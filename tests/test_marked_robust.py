@@ -14,6 +14,7 @@ from marked_problems import assert_gradient, suite
 from reference import entry
 
 from uncia.models.marked.closed import ClosedCapture
+from uncia.models.marked.loglinear import LogLinear
 from uncia.models.marked.robust_design import RobustDesign
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
@@ -127,6 +128,32 @@ def test_mvole_agrees_with_rcapture():
         assert table["estimate"][k] == pytest.approx(there["N"][f"period {k + 1}"][0], rel=rel)
     for k in (0, 3):
         assert table["se"][k] == pytest.approx(there["N"][f"period {k + 1}"][1], rel=0.01)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_mvole_lower_bounds_of_single_periods_agree_with_rcapture(dropped):
+    """Chao's bound in the first and last primary period; between, Rcapture's N also has animals known to be alive."""
+    words = "robust design, Mh Chao, tenth occasion" if dropped else "robust design, Mh Chao within primaries"
+    there = entry("mvole", words)["derived"]["N"]
+    for k in (0, 3):
+        states = suite("mvole").states[:, 5 * k : 5 * k + 5]
+        fit = LogLinear(EncounterHistory(states[states.any(axis=1)]), heterogeneity="chao").fit()
+        estimate, se = there[f"period {k + 1}"]
+        assert fit.total()[0] == pytest.approx(estimate, rel=1e-4)
+        assert fit.total()[1] == pytest.approx(se, rel=0.02)
+
+
+def test_animals_that_differ_inside_periods():
+    h = suite("mvole", intervals=([0] * 4 + [1]) * 3 + [0] * 4)
+    model = RobustDesign(h, "~ 1", "~ 1", heterogeneity="normal", nodes=9)
+    assert_gradient(model, np.array([0.5, 0.3, -0.2]))
+    fit = RobustDesign(h, "~ 1", "~ primary", heterogeneity="normal").fit()
+    plain = RobustDesign(h, "~ 1", "~ primary").fit()
+    assert fit.loglik > plain.loglik + 10
+    assert (fit.abundance()["estimate"] > plain.abundance()["estimate"]).all()
+    drawn = fit.model.on(fit.model.simulate(fit.model.parameters.given(fit.vector), 1))
+    assert drawn.options == fit.model.options
+    assert "differences in detection" in set(fit.derive()["quantity"])
 
 
 def test_period_with_no_animal_of_a_group():

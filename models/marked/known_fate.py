@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
+from ...survey.errors import Problems, refuse
 from ...survey.monitored import MonitoredAnimals
 from ..derived import Estimate, table, z_of
 from ..fit import Fit
@@ -28,7 +28,7 @@ class KnownFateFit(Fit):
         Parameters
         ----------
         periods : how many; those of the data by default. More only in a model that does not depend on the period.
-        covariates : values of the animal covariates of the model
+        covariates : values of the animal covariates of the model, and `age` in periods at the beginning (0 by default)
 
         Returns
         -------
@@ -46,6 +46,10 @@ class KnownFate(MarkedModel[KnownFateFit]):
     animals : MonitoredAnimals
     S : formula of survival of a period on the logit scale, over animal and period covariates, `t` (period, factor), `T`
         (period 1 is 0) and `age` (periods since the animal was first at risk); or a number
+    stages : the age in periods at which each stage of life begins, {"cub": 0, "subadult": 52, "adult": 130}; then
+        `stage` (factor) is a covariate. Needs `age`.
+    age : name of the animal covariate that says how many periods old an animal was when first at risk; `age` in
+        formulas is then its age and not the time since
     mortality : instead of S, formula of dying in a period on the complementary log-log scale: coefficients are
         logarithms of ratios of hazards
 
@@ -61,21 +65,33 @@ class KnownFate(MarkedModel[KnownFateFit]):
 
     fit_class = KnownFateFit
 
-    def __init__(self, animals: MonitoredAnimals, S: str | float | None = None, mortality: str | float | None = None):
+    def __init__(
+        self,
+        animals: MonitoredAnimals,
+        S: str | float | None = None,
+        mortality: str | float | None = None,
+        *,
+        stages: Mapping[str, float] | None = None,
+        age: str | None = None,
+    ):
         if not animals.at_risk.any():
             raise refuse("no animal was at risk in a whole period", "Check dates and the length of periods")
         if S is not None and mortality is not None:
             raise refuse("survival and mortality are one parameter", "Give S or mortality")
         self.history = animals
         self.formulas = {"mortality": mortality} if mortality is not None else {"S": "~ 1" if S is None else S}
-        self.options = {}
+        self.options = {"stages": stages, "age": age}
+        self.stages = _stages(stages, age)
         name, formula = next(iter(self.formulas.items()))
-        used = used_covariates(self.formulas, animals.animals, animals.periods, ("t", "T", "age"))
+        special = ("t", "T", "age", *(["stage"] if self.stages else []))
+        used = used_covariates(self.formulas, animals.animals, animals.periods, special)
         R, T = animals.at_risk.shape
-        first = np.where(animals.at_risk.any(axis=1), animals.at_risk.argmax(axis=1), 0)
-        age = np.maximum(np.arange(T)[None, :] - first[:, None], 0).astype(float)
-        known = by_axis(0, animals.animals[sorted(used)]) | by_axis(1, occasion_factors(np.arange(1, T + 1)))
-        known |= by_axis(1, animals.periods) | {"age": (None, pd.Series(age.ravel()))}
+        since = self._ages()
+        known = by_axis(0, animals.animals[sorted(used - {"age", "stage"})])
+        known |= by_axis(1, occasion_factors(np.arange(1, T + 1))) | by_axis(1, animals.periods)
+        known["age"] = (None, pd.Series(since.ravel()))
+        if self.stages:
+            known["stage"] = (None, pd.Series(self.stage_at(since.ravel())))
         self._covariates = known
         layout = lay_out(formula, (R, T), known, animals.at_risk)
         self.layouts = {name: layout}
@@ -85,6 +101,29 @@ class KnownFate(MarkedModel[KnownFateFit]):
         rows = layout.index[animals.at_risk]
         self.deaths = np.bincount(rows, animals.died[animals.at_risk], len(layout.frame))
         self.survivors = np.bincount(rows, minlength=len(layout.frame)) - self.deaths
+
+    def _ages(self) -> np.ndarray:
+        """Periods [R, T] since an animal was first at risk, or its age where that is known."""
+        h, name = self.history, self.options["age"]
+        T = h.n_periods
+        first = np.where(h.at_risk.any(axis=1), h.at_risk.argmax(axis=1), 0)
+        since = np.maximum(np.arange(T)[None, :] - first[:, None], 0).astype(float)
+        if name is None:
+            return since
+        if name not in h.animals:
+            known = ", ".join(map(str, h.animals.columns)) or "none"
+            raise refuse("the ages of the animals are not there", f"There are the covariates: {known}", value=name)
+        entry = pd.to_numeric(h.animals[name], errors="coerce").to_numpy(float)
+        bad = Problems()
+        for i in np.flatnonzero(~(entry >= 0) & h.at_risk.any(axis=1)).tolist():
+            bad.add("an animal has no age", "Give it in periods from 0", value=str(h.animals.index[i]))
+        bad.raise_any()
+        return since + np.where(entry >= 0, entry, 0.0)[:, None]
+
+    def stage_at(self, age: np.ndarray) -> pd.Categorical:
+        """The stage of life at some ages in periods."""
+        names, begin = list(self.stages), np.array(list(self.stages.values()))
+        return pd.Categorical.from_codes(np.searchsorted(begin, age, side="right") - 1, names)
 
     def evaluate(self, values, gradient):
         name, value = next(iter(values.items()))
@@ -111,12 +150,25 @@ class KnownFate(MarkedModel[KnownFateFit]):
         for r, words in zip(frame.itertuples(), scopes(self.layouts[name].frame), strict=True):
             kind = f"95% Wald on the {p.link.name}"
             rows.append(Estimate(quantity, p.unit, words, r.estimate, r.se, r.lower, r.upper, kind))
+        if set(self.layouts[name].frame.columns) == {"stage"}:
+            rows += self._through_stages(fit)
         if not set(self.layouts[name].frame.columns) - {"t", "T"}:
             last = fit.survival().iloc[-1]
             numbers = (last["estimate"], last["se"], last["lower"], last["upper"])
             words = f"over {self.history.n_periods} {self.history.period}s"
             rows.append(Estimate("survival", "probability", words, *numbers, "95% Wald on log(-log S)"))
         return table(rows)
+
+    def _through_stages(self, fit) -> list[Estimate]:
+        """Survival from the beginning of each stage that ends to its end."""
+        rows, begin = [], list(self.stages.values())
+        for name, start, end in zip(self.stages, begin, begin[1:], strict=False):
+            if name in set(self.layouts[next(iter(self.layouts))].frame["stage"]):
+                last = fit.survival(int(end - start), age=start).iloc[-1]
+                numbers = (last["estimate"], last["se"], last["lower"], last["upper"])
+                words = f"through stage = {name}, {int(end - start)} {self.history.period}s"
+                rows.append(Estimate("survival", "probability", words, *numbers, "95% Wald on log(-log S)"))
+        return rows
 
     def simulate(self, values: Mapping[str, object], seed: int) -> MonitoredAnimals:
         """Fates drawn at natural-scale values (as for `at`); who was lost sight of is lost as in the data, if alive."""
@@ -132,12 +184,25 @@ class KnownFate(MarkedModel[KnownFateFit]):
         return MonitoredAnimals(watched & ~gone, dead & ~gone, animals.animals, animals.periods, animals.period)
 
 
+def _stages(stages: Mapping[str, float] | None, age: str | None) -> dict[str, float]:
+    if not stages:
+        return {}
+    begin = list(stages.values())
+    if age is None:
+        raise refuse("stages go by age", "Say which covariate of the animals is their age when first at risk: age=")
+    if begin[0] != 0 or not np.all(np.diff(begin) > 0) or any(b % 1 for b in begin):
+        fix = 'Give whole periods, {"cub": 0, "subadult": 52}'
+        raise refuse("stages must begin at age 0 and follow one another", fix, value=dict(stages))
+    return dict(stages)
+
+
 def survival_curve(fit: KnownFateFit, periods: int | None, covariates: Mapping[str, Any]) -> pd.DataFrame:
     """See `KnownFateFit.survival`."""
     model = fit.model
     p = next(iter(model.parameters))
     T = model.history.n_periods if periods is None else int(periods)
     frame = model.layouts[p.name].frame
+    begin = float(covariates.get("age", 0.0))
     by_period = {"t", "T", "age", *map(str, model.history.periods.columns)} & set(frame.columns)
     if T > model.history.n_periods and by_period:
         raise refuse("the model says nothing of later periods", "Use a model without periods in it", value=periods)
@@ -148,7 +213,13 @@ def survival_curve(fit: KnownFateFit, periods: int | None, covariates: Mapping[s
         if name == "t":
             new[name] = pd.Categorical([str(k + 1) for k in range(T)], frame["t"].cat.categories)
         elif name in ("T", "age"):
-            new[name] = np.arange(T, dtype=float)
+            new[name] = np.arange(T, dtype=float) + (begin if name == "age" else 0.0)
+        elif name == "stage" and model.stages:
+            stage, seen = model.stage_at(begin + np.arange(T)), frame["stage"].cat.categories
+            if not stage.isin(seen).all():
+                words = ", ".join(map(str, seen))
+                raise refuse("no animal was at risk in a stage that these periods reach", f"There are data of {words}")
+            new[name] = stage.set_categories(seen)
         elif name in model.history.periods.columns:
             new[name] = model.history.periods[name].to_numpy()[:T]
         elif name in covariates:

@@ -7,6 +7,8 @@ the 2^T histories are never listed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -112,7 +114,7 @@ class LogLinear(MarkedModel[ClosedFit]):
     # ---- likelihood -------------------------------------------------------------------------------------------
 
     def _mass(self, values):
-        """log Z of the tilted count, its derivatives by p [T] and by eta(k) [T + 1], and eta [T + 1].
+        """p [T], eta(k) [T + 1], log Z of the tilted count, its derivatives by p and by eta, and P_k by occasion.
 
         Z = sum over k of P_k exp(eta_k), P_k the probability that k of T independent detections happen; by the
         recursion over occasions and its adjoint.
@@ -134,11 +136,11 @@ class LogLinear(MarkedModel[ClosedFit]):
         for t in range(T - 1, -1, -1):
             by_p[t] = before[t, :-1] @ (after[1:] - after[:-1]) / Z
             after[:-1] = (1.0 - p[t]) * after[:-1] + p[t] * after[1:]
-        return p, eta, top + np.log(Z), by_p, terms / Z
+        return p, eta, top + np.log(Z), by_p, terms / Z, before
 
     def _parts(self, values, weight_met: float, weight_unseen: float):
         """sum log Pr(history) and log Pr(never met), and the derivatives of their weighted sum."""
-        p, eta, log_Z, by_p, by_eta = self._mass(values)
+        p, eta, log_Z, by_p, by_eta, _ = self._mass(values)
         n, logs = self.n[0], np.log1p(-p)
         met = self.met @ (np.log(p) - logs) + n * (logs.sum() - log_Z) + self.times @ eta
         unseen = logs.sum() - log_Z
@@ -203,6 +205,28 @@ class LogLinear(MarkedModel[ClosedFit]):
 
     def name_rows(self, name, rows):
         return super().name_rows(name, rows).replace("f0", "f0, the number of animals never met,", 1)
+
+    def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
+        """Encounter histories drawn at natural-scale values (as for `at`), of n / Pr(met) or n + f0 animals."""
+        rng = np.random.default_rng(seed)
+        at = self.parameters.values(self.coefficients_for(values))
+        p, _, _, _, share, before = self._mass(at)
+        size = self.n[0] + float(at["f0"][0]) if "f0" in at else self.n[0] / -np.expm1(self.log_unseen(at)[0])
+        count = int(size) + int(rng.random() < size % 1)
+        left = rng.choice(len(share), count, p=share / share.sum())
+        met = np.zeros((count, len(p)), np.int8)
+        for t in range(len(p) - 1, -1, -1):  # backwards: of k animals met by now, was this one the k-th?
+            here = p[t] * np.where(left > 0, before[t, left - 1], 0.0) / before[t + 1, left]
+            met[:, t] = rng.random(count) < here
+            left = left - met[:, t]
+        states = np.full((count, self.history.n_occasions), MISSING, np.int8)
+        states[:, self.occasion] = met
+        h = self.history
+        seen = met.any(axis=1)
+        return EncounterHistory(states[seen], None, None, None, h.occasions, h.intervals, h.interval_unit)
+
+    def on(self, history: EncounterHistory) -> LogLinear:
+        return type(self)(history, self.formulas["p"], **self.options)
 
     def not_comparable(self, other) -> str:
         if isinstance(other, LogLinear) and self.history is other.history and self.likelihood == other.likelihood:
