@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+MANY = 10  # files, above which those of one kind are told together in print
 
 
 @dataclass
@@ -78,12 +82,21 @@ class Ledger:
 
     def __str__(self) -> str:
         lines = []
+        name = self._names()
         table = self.table()
-        for file, total in self.read.items():
-            lines.append(f"{file}: {total:,} records read")
-            lines += [
-                f"  {n:>8,}  {why}" for why, n in table.loc[table["file"] == file, ["reason", "records"]].to_numpy()
-            ]
+        table = table.groupby([table["file"].map(name), "reason"], sort=False)["records"].sum().reset_index()
+        for shown, total in pd.Series(self.read).groupby(pd.Series(name), sort=False).sum().items():
+            lines.append(f"{shown}: {total:,} records read")
+            here = table[table["file"] == shown].sort_values("records", ascending=False, kind="stable")
+            here = here.sort_values("reason", key=lambda reason: reason != self.USED, kind="stable")
+            lines += [f"  {n:>8,}  {why}" for why, n in here[["reason", "records"]].to_numpy()]
         return "\n".join(lines)
+
+    def _names(self) -> dict[str, str]:
+        """What each file is called in print: many files of one kind are told together."""
+        kinds = {file: Path(file).suffix for file in self.read}
+        of_kind = Counter(kinds.values())
+        many = len(kinds) > MANY
+        return {file: f"{of_kind[k]} files {k}" if many and k and of_kind[k] > 1 else file for file, k in kinds.items()}
 
     __repr__ = __str__

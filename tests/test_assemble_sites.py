@@ -211,3 +211,14 @@ def test_the_order_of_records_does_not_matter(tmp_path):
     here = make(tables_of("camtrap_dp", tmp_path / "a"))
     there = make(tables_of("camtrap_dp", tmp_path / "b", observations="\n".join([header, *rows[::-1], ""])))
     assert here.equals(there)
+
+
+def test_many_files_are_told_together():
+    names = [f"images_{k:02d}.csv" for k in range(12)] + ["deployments.xlsx"]
+    rows = [(name, k, "used" if k < 2 else "blank") for name in names for k in range(5)]
+    ledger = survey.Ledger.of(*zip(*rows, strict=True))
+    assert str(ledger) == (
+        "12 files .csv: 60 records read\n        24  used\n        36  blank\n"
+        "deployments.xlsx: 5 records read\n         2  used\n         3  blank"
+    )
+    assert len(ledger.table()) == 26
