@@ -145,7 +145,7 @@ def _parsed(text: str) -> SimpleFormula:
     """The right side of a formula; it has one part, not several between bars."""
     parsed = Formula.from_spec(text)
     if not isinstance(parsed, SimpleFormula):
-        raise refuse("a formula has one part here", "Write + instead of |, or a random effect in brackets: '~ ruggedness + (1 | year)'", value=text)
+        raise refuse("a formula has one part here", "Write + instead of |, or '~ x + (1 | year)'", value=text)
     return parsed
 
 

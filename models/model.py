@@ -148,6 +148,7 @@ class Model(ABC, Generic[F]):
         progress: Callable[[int, float], None] | None = None,
         interval: str = "wald",
         max_iterations: int = 200,
+        integration: str = "auto",
     ) -> F:
         """Maximum likelihood; with random effects or smooths in a formula, of the marginal likelihood.
 
@@ -157,6 +158,8 @@ class Model(ABC, Generic[F]):
         progress : called with (evaluations, log-likelihood) as the fit goes
         interval : "wald" or "profile", the intervals that `derive()` and the printed fit use
         max_iterations : of the quasi-Newton climb
+        integration : over random effects: "laplace"; "quadrature", where every group has one coefficient and is
+            separate from the others; by default quadrature where it is possible and Laplace's approximation is poor
 
         Returns
         -------
@@ -172,7 +175,7 @@ class Model(ABC, Generic[F]):
         if self.parameters.random:
             from .random_fit import fit_random
 
-            return fit_random(self, begin, progress, interval, max_iterations)
+            return fit_random(self, begin, integration, progress, interval, max_iterations)
         optimum = maximise(self, begin, max_iterations=max_iterations, report=progress)
         covariance = covariance_of(optimum)
         return self.fit_class(

@@ -11,22 +11,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import CubicSpline
-from scipy.special import logsumexp
 
 from ..survey.errors import refuse
 from .derived import z_of
 from .inference.laplace import Marginal, Mode
 from .inference.maximum_likelihood import Covariance, Optimum, covariance_of, maximise
+from .inference.quadrature import COARSE as MIDDLE
+from .inference.quadrature import Quadrature, possible
 from .links import LINKS
 from .random_terms import Smooth
 from .verdict import Outcome, Remark, Verdict
 
 NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
 NO_GAIN = 1e-4  # log-likelihood that a standard deviation above 0 must gain
+NEAR = 5e-3  # log-likelihood per group by which Laplace's approximation may be off before quadrature takes over
 ENDS = 4.5  # a length within 1 % of its range on the logit scale is at an end
 CORRELATED = 25.0  # free correlation parameter beyond which a correlation is ±1 (0.9992)
-NODES = np.linspace(-7.0, 7.0, 57)  # of the quadrature, in standard deviations of a group's coefficient
+DOUBTFUL = 0.4  # information on a group over that of its prior, below which the approximation is not believed
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class RandomPart:
     def variation(self) -> pd.DataFrame:
         """Standard deviations, correlations and lengths; see `Fit.variation`."""
         rows, z = [], z_of()
-        for (p, term, where), at in zip(self.marginal.terms, self.marginal.theta_of, strict=True):
+        for (p, term, _), at in zip(self.marginal.terms, self.marginal.theta_of, strict=True):
             theta = self.mode.theta[at]
             se = self._se_of(at)
             natural = term.natural(theta)
@@ -91,7 +92,9 @@ class RandomPart:
         for p, term, where in self.marginal.terms:
             with np.errstate(invalid="ignore"):
                 se = np.sqrt(np.diag(covariance))[where]
-            levels = np.repeat(term.levels, len(term.columns)) if not isinstance(term, Smooth) else range(1, term.size + 1)
+            levels = (
+                np.repeat(term.levels, len(term.columns)) if not isinstance(term, Smooth) else range(1, term.size + 1)
+            )
             effects = term.columns * len(term.levels) if not isinstance(term, Smooth) else [term.text] * term.size
             for level, effect, value, s in zip(levels, effects, vector[where], se, strict=True):
                 effect = "1" if effect == "Intercept" else effect
@@ -112,7 +115,7 @@ class RandomPart:
         parameters = self.marginal.model.parameters
         free = [self.labels[k] for k in self.marginal.free]
         known = {name: parameters[name] for name in parameters.names}
-        for kind, name, label in free:
+        for kind, name, _ in free:
             known[f"{kind} {name}"] = SimpleNamespace(
                 name=f"{kind} {name}", design=SimpleNamespace(constant=kind == "sd"), link=LINKS["log"], unit=""
             )
@@ -121,31 +124,18 @@ class RandomPart:
             se = np.sqrt(np.diag(self.covariance))
         return SimpleNamespace(model=dressed, vector=self.psi, se=se, loglik=loglik, c_hat=c_hat)
 
-    @cached_property
-    def quadrature(self) -> tuple[float, np.ndarray] | None:
-        """Error of Laplace's approximation against quadrature, and the theta that quadrature would lead to.
+    @property
+    def by_quadrature(self) -> bool:
+        """True when the integral over random effects is exact, False when it is Laplace's approximation."""
+        return isinstance(self.marginal, Quadrature)
 
-        None where it cannot be told: the terms must leave one coefficient to each of the separate groups. The error is
-        that of the log-likelihood at the estimates; theta is moved by one Newton step.
-        """
-        marginal, mode = self.marginal, self.mode
-        if len(marginal.at_core) or marginal.at_leaf.shape[1] != 1 or marginal.held:
-            return None
-        error = _quadrature_error(marginal, mode)
-        if not np.isfinite(self.covariance).all():
-            return error, np.full(marginal.n_theta, np.nan)
-        gradient = []
-        with np.errstate(invalid="ignore"):
-            steps = 0.02 * np.sqrt(np.diag(self.covariance))
-        for j, h in enumerate(steps):
-            ends = []
-            for side in (1.0, -1.0):
-                psi = self.psi.copy()
-                psi[j] += side * h
-                at = marginal.mode(*marginal.split(psi))
-                ends.append(np.nan if at is None else _quadrature_error(marginal, at))
-            gradient.append((ends[0] - ends[1]) / (2.0 * h))
-        return error, mode.theta + (self.covariance @ np.array(gradient))[len(marginal.at_beta) :]
+    @cached_property
+    def laplace_error(self) -> float:
+        """Laplace's minus the exact marginal log-likelihood at the estimates; NaN where the exact one is not known."""
+        if not possible(self.marginal):
+            return np.nan
+        exact = Quadrature(self.marginal.model, self.marginal.held, like=self.marginal).loglik_at(self.mode)
+        return float(self.mode.value - 0.5 * self.mode.solved.log_det - exact)
 
 
 @dataclass(frozen=True)
@@ -182,28 +172,50 @@ class _Dressed:
 # ---- fitting -------------------------------------------------------------------------------------------------
 
 
-def fit_random(model: Any, begin: np.ndarray, progress, interval: str, max_iterations: int) -> Any:
+INTEGRATION = ("auto", "laplace", "quadrature")
+
+
+def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interval: str, max_iterations: int) -> Any:
     """`Model.fit` for a model with random terms: maximum of the marginal likelihood.
 
     Parameters
     ----------
     begin : coefficients [p] of the model; random ones are not used
+    integration : "laplace"; "quadrature", for terms that leave one coefficient to each of the separate groups; "auto"
+        is quadrature where it is possible and Laplace's approximation is off by more than 0.005 per group
     """
+    if integration not in INTEGRATION:
+        fix = f"Use {', '.join(map(repr, INTEGRATION))}"
+        raise refuse("this way of integrating random effects is not known", fix, value=integration)
     marginal = Marginal(model)
+    if integration == "quadrature" and not possible(marginal):
+        raise refuse(
+            "quadrature needs one random coefficient for each of groups that have nothing to do with each other",
+            "Use integration='laplace'",
+            value=repr(model),
+        )
     alone = maximise(_Without(marginal), begin[marginal.at_beta], max_iterations=max_iterations)
     psi = np.concatenate([alone.vector, marginal.start_theta()])
     how = {"max_iterations": max_iterations, "report": progress}
-    optimum, evaluations = maximise(marginal, psi, **how), alone.evaluations
-    for _ in range(marginal.n_theta + 1):
-        evaluations += optimum.evaluations
-        marginal, psi, again = _at_edges(marginal, optimum)
-        if not again or optimum.interrupted:
-            break
-        optimum = maximise(marginal, psi, **how)
+    exact = Quadrature(model, like=marginal) if possible(marginal) and integration != "laplace" else None
+    if exact is None or _near(exact, marginal, psi):
+        marginal, optimum, evaluations = _climbed(marginal, psi, how)
+        good = optimum.converged and not marginal.held
+        psi = optimum.vector if good else psi
+        if (
+            exact is not None
+            and not optimum.interrupted
+            and not (good and integration == "auto" and _near(exact, marginal, psi))
+        ):
+            marginal, optimum, more = _exactly(exact, psi, good, how)
+            evaluations += more
+    else:
+        marginal, optimum, evaluations = _exactly(exact, psi, False, how)
+    evaluations += alone.evaluations
     mode = marginal.mode(*marginal.split(optimum.vector))
-    if mode is None:
+    if mode is None or not np.isfinite(optimum.loglik):
         raise refuse(
-            "the likelihood with random effects has no maximum over them",
+            "the likelihood with random effects cannot be maximised",
             "Leave out a random term; the data may not carry it",
             value=repr(model),
         )
@@ -215,8 +227,8 @@ def fit_random(model: Any, begin: np.ndarray, progress, interval: str, max_itera
         model=model,
         vector=vector,
         covariance=whole.matrix,
-        loglik=mode.loglik,
-        method="maximum marginal likelihood (Laplace)",
+        loglik=marginal.loglik_at(mode),
+        method=f"maximum marginal likelihood ({marginal.method})",
         base_verdict=_verdict(model, part, optimum, covariance, whole),
         evaluations=evaluations,
         interval=interval,
@@ -225,12 +237,42 @@ def fit_random(model: Any, begin: np.ndarray, progress, interval: str, max_itera
     )
 
 
+def _climbed(marginal: Marginal, psi: np.ndarray, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:
+    """The maximum from psi, with variance parameters at a boundary held there; and evaluations."""
+    optimum = maximise(marginal, psi, **how)
+    evaluations = optimum.evaluations
+    for _ in range(marginal.n_theta + 1):
+        marginal, psi, again = _at_edges(marginal, optimum)
+        if not again or optimum.interrupted:
+            break
+        optimum = maximise(marginal, psi, **how)
+        evaluations += optimum.evaluations
+    return marginal, optimum, evaluations
+
+
+def _exactly(exact: Quadrature, psi: np.ndarray, near: bool, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:
+    """`_climbed` by quadrature, with as few points as will do."""
+    exact.settle(psi)
+    exact.n_points = exact.n_points if near else max(exact.n_points, MIDDLE)
+    marginal, optimum, evaluations = _climbed(exact, psi, how)
+    if isinstance(marginal, Quadrature) and marginal.settle(optimum.vector) and marginal.n_points > exact.n_points:
+        marginal, optimum, more = _climbed(marginal, optimum.vector, how)
+        evaluations += more
+    return marginal, optimum, evaluations
+
+
+def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray) -> bool:
+    """True where Laplace's approximation is good enough."""
+    there = marginal.loglik(psi)
+    return bool(abs(there - exact.loglik(psi)) < NEAR * len(exact.at_leaf))
+
+
 def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, float] | None) -> Any:
-    """`Model.at` for a model with random terms."""
+    """`Model.at` for a model with random terms: by quadrature where it is possible."""
     marginal = Marginal(model)
     theta = _theta_from(marginal, variation or {})
     held = {k: float(t) for k, t in enumerate(theta) if not np.isfinite(t)}
-    marginal = Marginal(model, held, like=marginal)
+    marginal = (Quadrature if possible(marginal) else Marginal)(model, held, like=marginal)
     beta = model.parameters.vector_from(values)[marginal.at_beta]
     psi = np.concatenate([beta, theta[marginal.free]])
     mode = marginal.mode(beta, theta)
@@ -241,8 +283,8 @@ def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, 
         model=model,
         vector=marginal.vector(beta, marginal.factors(theta), mode.u),
         covariance=np.full((p, p), np.nan),
-        loglik=mode.loglik,
-        method="given values (Laplace)",
+        loglik=marginal.loglik_at(mode),
+        method=f"given values ({marginal.method})",
         base_verdict=Verdict((Remark(Outcome.GIVEN),)),
         random=RandomPart(marginal, mode, psi, unknown),
     )
@@ -289,13 +331,12 @@ def _at_edges(marginal: Marginal, optimum: Optimum) -> tuple[Marginal, np.ndarra
     for (_, term, _), at in zip(marginal.terms, marginal.theta_of, strict=True):
         own = range(at.start, at.stop)
         scales = [k for k in own if term.theta[k - at.start][0] == "sd" and k not in held]
-        size = 1.0 if isinstance(term, Smooth) else None
-        for i, k in enumerate(scales):
-            spread = size or term.spread[k - at.start]
+        for k in scales:
+            spread = 1.0 if isinstance(term, Smooth) else term.spread[k - at.start]
             if np.exp(theta[k]) * spread > NEGLIGIBLE:
                 continue
             without = _without(marginal, held, theta, term, at, k)
-            zero = Marginal(marginal.model, without, like=marginal)
+            zero = type(marginal)(marginal.model, without, like=marginal)
             free = np.concatenate([beta, theta[zero.free]])
             if zero.loglik(free) >= optimum.loglik - NO_GAIN:
                 larger = theta.copy()
@@ -312,7 +353,7 @@ def _at_edges(marginal: Marginal, optimum: Optimum) -> tuple[Marginal, np.ndarra
     if held == marginal.held:
         return marginal, optimum.vector, False
     theta[list(held)] = list(held.values())
-    next_one = Marginal(marginal.model, held, like=marginal)
+    next_one = type(marginal)(marginal.model, held, like=marginal)
     return next_one, np.concatenate([beta, theta[next_one.free]]), True
 
 
@@ -389,7 +430,7 @@ def _of_terms(part: RandomPart) -> list[Remark]:
             words = f"There are only {len(term.levels)} groups of {term.group!r}: their standard deviation in {p.name}"
             found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
         known = 1.0 - float(variances[b_at].mean())
-        if known < 0.5 and not any(k in marginal.held for k in range(at.start, at.stop)):
+        if known < 0.5 and not part.by_quadrature and not any(k in marginal.held for k in range(at.start, at.stop)):
             rows = float(np.median(term.rows_per_group))
             words = f"Single groups say little about themselves in ({term.text}) of {p.name} (median {rows:g} rows each"
             found.append(
@@ -399,7 +440,7 @@ def _of_terms(part: RandomPart) -> list[Remark]:
                     "tends to make such a standard deviation too small",
                 )
             )
-    found.append(Remark(Outcome.IMPRECISE, _of_approximation(part)))
+    found.append(_of_approximation(part))
     return found
 
 
@@ -410,44 +451,33 @@ def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[
         words = f"The data show no variation of {parameter} {among} beyond the rest of the model"
         return [Remark(Outcome.NO_VARIATION, f"{words}: the standard deviation of {shown} is estimated as 0")]
     if kind == "correlation" and value:
-        return [Remark(Outcome.BOUNDARY, f"The correlation of {shown} in {parameter} (estimated as {np.sign(value):+g})")]
+        return [
+            Remark(Outcome.BOUNDARY, f"The correlation of {shown} in {parameter} (estimated as {np.sign(value):+g})")
+        ]
     if kind == "length" and np.isinf(value):
         low, high = (length * term.half for length in term.lengths)
         if value < 0:
-            words = f"{label} of {parameter} is as rough as {term.k} basis functions along an axis can be (length {low:.3g})"
-            return [Remark(Outcome.IMPRECISE, f"{words}: use a larger k")]
+            words = f"{label} of {parameter} is as rough as {term.k} basis functions along an axis can be"
+            return [Remark(Outcome.IMPRECISE, f"{words} (length {low:.3g}): use a larger k")]
         words = f"{label} of {parameter} is as smooth as can be (length at its upper limit, {high:.3g})"
         return [Remark(Outcome.IMPRECISE, f"{words}: a straight line or a parabola may do as well")]
     return []
 
 
-def _of_approximation(part: RandomPart) -> str:
+def _of_approximation(part: RandomPart) -> Remark:
+    error = part.laplace_error
+    if part.by_quadrature:
+        words = "Random effects are integrated out by quadrature, exact to rounding"
+        return Remark(Outcome.IMPRECISE, f"{words} (Laplace's approximation would be {error:+.2g} away)")
     words = "Random effects are integrated out by Laplace's approximation"
-    checked = part.quadrature
-    if checked is None:
-        return words
-    error, theta = checked
-    words += f"; quadrature at these values gives a log-likelihood {error:+.2g} away"
-    (_, term, _), now = part.marginal.terms[0], np.exp(part.mode.theta[0])
-    there = np.exp(theta[0])
-    if np.isfinite(there) and abs(np.log(there / now)) > 0.02:
-        words += f", and would put the standard deviation of ({term.theta[0][1]}) near {there:.3g} instead of {now:.3g}"
-    return words
-
-
-def _quadrature_error(marginal: Marginal, mode: Mode) -> float:
-    """Exact minus Laplace log-likelihood, where every leaf has one coefficient and there is no core."""
-    factors, at = marginal.factors(mode.theta), marginal.at_leaf[:, 0]
-    spread = np.sqrt(mode.solved.leaf_inverse[:, 0, 0])
-    slopes = []
-    for z in NODES:
-        u = mode.u.copy()
-        u[at] += z * spread
-        slopes.append((marginal._joint(mode.beta, factors, u)[2] - u)[at] * spread)
-    rise = CubicSpline(NODES, np.array(slopes)).antiderivative()
-    height = rise(NODES) - rise(0.0)
-    step = NODES[1] - NODES[0]
-    return float(np.sum(logsumexp(height, axis=0) + np.log(step) - 0.5 * np.log(2.0 * np.pi)))
+    if part.mode.least() < DOUBTFUL:
+        return Remark(
+            Outcome.NOT_CONVERGED,
+            f"{words}, which does not hold here: the data of some groups have several explanations",
+        )
+    if np.isfinite(error):
+        words += f", whose log-likelihood is {error:+.2g} from the exact one"
+    return Remark(Outcome.IMPRECISE, words)
 
 
 # ---- variance parameters between their scales ------------------------------------------------------------------
@@ -489,7 +519,9 @@ def _theta_of_term(term: Any, natural: np.ndarray) -> np.ndarray:
         try:
             lower = np.linalg.cholesky(correlation + np.tril(correlation, -1).T)
         except np.linalg.LinAlgError:
-            raise refuse(f"the correlations of ({term.text}) are impossible", "Keep them in -1 to 1", value=natural[c:]) from None
+            raise refuse(
+                f"the correlations of ({term.text}) are impossible", "Keep them in -1 to 1", value=natural[c:]
+            ) from None
         return np.concatenate([np.log(natural[:c]), (lower / np.diag(lower)[:, None])[np.tril_indices(c, -1)]])
 
 

@@ -427,7 +427,9 @@ def _group_names(frame: pd.DataFrame, by: tuple[str, ...], parameter: str = "") 
         if pd.api.types.is_float_dtype(values):
             if not (values % 1 == 0).all():
                 raise refuse(
-                    f"{name!r}{where} has fractions, so it names no groups", "Group by names or whole numbers", value=name
+                    f"{name!r}{where} has fractions, so it names no groups",
+                    "Group by names or whole numbers",
+                    value=name,
                 )
             values = values.astype(np.int64)
         columns.append(values.astype(str).to_numpy(object))

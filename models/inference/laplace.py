@@ -19,6 +19,7 @@ coefficient ("core") moves alone. A is then an arrowhead: blocks on the diagonal
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ STEP2 = 3e-4  # of first differences, in standard deviations of u given the data
 STEP3 = 3e-3  # of second differences, likewise
 TIGHT = 1e-18  # squared length of the last Newton step in standard deviations of u
 LOOSE = 1e-10  # the same, where rounding allows no more
-MOST = 200  # Newton steps
+MOST = 60  # Newton steps
+HOLDS = 0.3  # smallest eigenvalue of A, information over that of the prior, at which the approximation can hold
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,11 @@ class Mode:
     arrow: Arrow
     solved: Solved
 
-    @property
-    def loglik(self) -> float:
-        """Marginal log-likelihood."""
-        return self.value - 0.5 * self.solved.log_det
+    def least(self) -> float:
+        """Smallest eigenvalue of A of leaves given the core, and of the core: below 1 the data add doubt."""
+        core, leaf = self.solved.core_inverse, self.solved.leaf_inverse
+        largest = [np.linalg.eigvalsh(part).max() for part in (core, leaf) if part.size]
+        return float(1.0 / max(largest))
 
 
 class Marginal:
@@ -128,6 +131,8 @@ class Marginal:
 
     Variance parameters in `held` (position ↦ value) are not part of psi.
     """
+
+    method = "Laplace"
 
     def __init__(self, model: Any, held: dict[int, float] | None = None, like: Marginal | None = None):
         self.model, self.held = model, dict(held or {})
@@ -138,11 +143,10 @@ class Marginal:
         begins = np.cumsum([0] + [term.size for _, term, _ in self.terms])
         self.positions = [b + term.positions for b, (_, term, _) in zip(begins[:-1], self.terms, strict=True)]
         thetas = np.cumsum([0] + [len(term.theta) for _, term, _ in self.terms])
-        self.theta_of = [slice(int(a), int(b)) for a, b in zip(thetas[:-1], thetas[1:], strict=True)]
+        self.theta_of = [slice(int(a), int(b)) for a, b in pairwise(thetas)]
         self.n_theta, self.size = int(thetas[-1]), len(random)
         self.free = np.array([k for k in range(self.n_theta) if k not in self.held], int)
         self._u, self._spread = np.zeros(self.size), np.ones(self.size)
-        self._last: Mode | None = None
         if like is None:
             self.at_core, self.at_leaf = self._structure()
         else:  # nothing but what is held differs
@@ -315,19 +319,24 @@ class Marginal:
 
     def loglik(self, psi: np.ndarray) -> float:
         """Marginal log-likelihood; -inf where it cannot be evaluated."""
-        found = self.mode(*self.split(np.asarray(psi, float)))
-        return -np.inf if found is None else found.loglik
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            found = self.mode(*self.split(np.asarray(psi, float)))
+            return -np.inf if found is None else self.loglik_at(found)
 
     def loglik_and_gradient(self, psi: np.ndarray) -> tuple[float, np.ndarray]:
         """Marginal log-likelihood and its gradient."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             found = self.mode(*self.split(np.asarray(psi, float)))
-            if found is None:
+            loglik = -np.inf if found is None else self.loglik_at(found)
+            if found is None or not np.isfinite(loglik):
                 return -np.inf, np.full(len(psi), np.nan)
-            self._last = found
-            return found.loglik, self._gradient(found)
+            return loglik, self.gradient_at(found)
 
-    def hessian(self, psi: np.ndarray) -> None:
+    def loglik_at(self, mode: Mode) -> float:
+        """Marginal log-likelihood; -inf where the approximation cannot hold."""
+        return mode.value - 0.5 * mode.solved.log_det if mode.least() > HOLDS else -np.inf
+
+    def hessian(self, psi: np.ndarray) -> np.ndarray | None:
         """By differences of the gradient."""
         return None
 
@@ -339,7 +348,8 @@ class Marginal:
         T[: len(beta), : len(beta)] = whole[np.ix_(self.at_beta, self.at_beta)]
         return T
 
-    def _gradient(self, mode: Mode) -> np.ndarray:
+    def gradient_at(self, mode: Mode) -> np.ndarray:
+        """Gradient by psi."""
         factors, u = self.factors(mode.theta), mode.u
         middle = self._joint(mode.beta, factors, u)
         t_beta, t_u = np.zeros(len(mode.beta)), np.zeros(self.size)
