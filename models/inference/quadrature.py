@@ -1,0 +1,133 @@
+"""Random effects integrated out exactly, where every group has one coefficient and groups are separate.
+
+The integral over each group's u is one-dimensional. A model says the log-likelihood of all groups together and its
+gradient by each u, so the log-likelihood of one group along its u is the integral of that gradient from the mode; both
+integrals are done at Chebyshev points (Clenshaw & Curtis 1960), for all groups at once. Laplace's approximation is poor
+for yes-or-no data with few visits per group, and can have no maximum at all (e.g. detection that differs among sites
+where the species may be absent); this has none of that.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .laplace import STEP2, Marginal, Mode, relative_change
+
+POINTS = (17, 25, 33, 49, 65, 81, 97)  # numbers of points; odd, so that the mode is one of them
+COARSE = 65  # points for the Hessian, at most, and to begin with, at least
+SAME = 1e-6  # log-likelihood per group that more points may change
+REACH, WIDE = 10.0, 6.0  # half of an interval: standard deviations given the data, at most WIDE prior ones
+
+
+@lru_cache
+def _chebyshev(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points [n] on -1 to 1, weights [n] of the integral, and the matrix [n, n] of integrals from 0 to each point."""
+    points = -np.cos(np.pi * np.arange(n) / (n - 1))
+    points[n // 2] = 0.0
+    series = np.linalg.inv(np.polynomial.chebyshev.chebvander(points, n - 1))  # values to coefficients
+    whole, rising = np.empty(n), np.empty((n, n))
+    for j in range(n):
+        rise = np.polynomial.chebyshev.chebint(series[:, j], lbnd=0.0)
+        rising[:, j] = np.polynomial.chebyshev.chebval(points, rise)
+        whole[j] = rising[-1, j] - rising[0, j]
+    return points, whole, rising
+
+
+def possible(marginal: Marginal) -> bool:
+    """True when every random coefficient is the only one of a group that is separate from the others."""
+    return len(marginal.at_core) == 0 and marginal.at_leaf.shape[1] == 1
+
+
+class Quadrature(Marginal):
+    """`Marginal` with the integral done by quadrature instead of Laplace's approximation."""
+
+    method = "quadrature"
+
+    def __init__(self, model: Any, held: dict[int, float] | None = None, like: Marginal | None = None):
+        super().__init__(model, held, like)
+        assert possible(self)
+        self._at = self.at_leaf[:, 0]
+        self.n_points = getattr(like, "n_points", POINTS[-1])
+        self._known: tuple[np.ndarray, np.ndarray] | None = None  # the last Hessian, and where
+
+    def settle(self, psi: np.ndarray) -> bool:
+        """Take as few points as do at psi; True when the number has changed."""
+        before, at = self.n_points, self.mode(*self.split(psi))
+        if at is None:
+            return False
+        self.n_points = POINTS[-1]
+        best = self.loglik_at(at)
+        for n in POINTS:
+            self.n_points = n
+            if abs(self.loglik_at(at) - best) < SAME * len(self._at):
+                break
+        return self.n_points != before
+
+    def loglik_at(self, mode: Mode) -> float:
+        return self._integrated(mode)[0]
+
+    def gradient_at(self, mode: Mode) -> np.ndarray:
+        _, weight, u, by_u = self._integrated(mode)
+        rising = _chebyshev(self.n_points)[2]
+        factors, at = self.factors(mode.theta), self._at
+        p = len(mode.beta)
+        scale = self.scaling(np.concatenate([mode.beta, mode.theta[self.free]]))[:p, :p]
+        width = self._width(mode)
+        moved = np.empty(p)
+        for j, direction in enumerate(scale.T):
+            change = np.empty((len(u), len(at)))
+            for z, place in enumerate(u):
+                ahead, behind = (
+                    self._joint(mode.beta + side * STEP2 * direction, factors, place)[2] for side in (1, -1)
+                )
+                change[z] = (ahead - behind)[at] / (2.0 * STEP2) * width
+            moved[j] = np.sum(weight * (rising @ change))
+        by_beta = mode.by_beta + np.linalg.solve(scale.T, moved)
+        by_theta = np.zeros(self.n_theta)
+        for (_, term, _), where, own in zip(self.terms, self.theta_of, self.positions, strict=True):
+            for k in range(len(term.theta)):
+                if where.start + k in self.held:
+                    continue
+                E = relative_change(term, mode.theta[where], k)
+                spread = np.zeros(self.size)
+                spread[own] = E[:, :, 0] * np.ones(own.shape)
+                by_theta[where.start + k] = np.sum(weight * by_u * u[:, at] * spread[at])
+        return np.concatenate([by_beta, by_theta[self.free]])
+
+    def hessian(self, psi: np.ndarray) -> np.ndarray:
+        """Differences of the gradient with fewer points, or the last one when that was within 0.02 standard errors."""
+        if self._known is not None:
+            there, H = self._known
+            if len(there) == len(psi) and -(psi - there) @ H @ (psi - there) < 0.02**2:
+                return H.copy()
+        fine, T, columns = self.n_points, self.scaling(psi), []
+        self.n_points = min(fine, COARSE)
+        try:
+            for direction in T.T:
+                ahead, behind = (self.loglik_and_gradient(psi + side * 1e-3 * direction)[1] for side in (1.0, -1.0))
+                columns.append((ahead - behind) / 2e-3)
+        finally:
+            self.n_points = fine
+        H = np.linalg.solve(T.T, np.array(columns))  # rows are derivatives along T's columns
+        self._known = (psi.copy(), 0.5 * (H + H.T))
+        return self._known[1].copy()
+
+    def _width(self, mode: Mode) -> np.ndarray:
+        """Half of each group's interval, in prior standard deviations."""
+        return np.minimum(REACH / np.sqrt(np.maximum(mode.arrow.leaf[:, 0, 0], 0.1)), WIDE)
+
+    def _integrated(self, mode: Mode):
+        """Log-likelihood; posterior weights [N, G]; where the points are, [N, size]; F's gradient by u there [N, G]."""
+        points, weights, rising = _chebyshev(self.n_points)
+        factors, at, width = self.factors(mode.theta), self._at, self._width(mode)
+        u = np.repeat(mode.u[None, :], len(points), axis=0)
+        u[:, at] += points[:, None] * width
+        by_u = np.array([self._joint(mode.beta, factors, place)[2][at] for place in u])
+        height = rising @ ((by_u - u[:, at]) * width)
+        mass = weights[:, None] * np.exp(height)
+        total = mass.sum(axis=0)
+        loglik = mode.value + float(np.sum(np.log(total * width) - 0.5 * np.log(2.0 * np.pi)))
+        return loglik, mass / total, u, by_u
