@@ -123,7 +123,10 @@ def _calendar(series: pd.Series, dates: pd.Timedelta | None, order: str | None, 
     wall = pd.to_datetime(pd.DataFrame(fields).where(valid), errors="coerce").astype("datetime64[us]")
     for i in series.index[wall.isna() | (only_date & (dates is None))]:
         faults[int(i)] = _why(
-            series[i], year_last[i] and order is None, bool(ordered[i]), bool(only_date[i] and valid[i])
+            series[i],
+            year_last[i] and order is None,
+            bool(ordered[i]),
+            bool(only_date[i] and valid[i] and dates is None),
         )
     if dates is None:
         return wall.where(~only_date)
