@@ -284,6 +284,7 @@ def test_messages():
         ("the covariate 'sex' is not known of", {"g0": "~ sex", "likelihood": "conditional"}),
         ("classes that nobody knows must differ in detection", {"classes": "h2"}),
         ("pmix is the proportion of a class, and there are no classes", {"pmix": "~ 1"}),
+        ("the density of each sex is D times its proportion", {"classes": "sex", "D": "~ sex"}),
         ("latent classes that are not those of the model", {"classes": "sex", "g0": "~ h2"}),
     ]:
         with pytest.raises(SurveyError, match=message):

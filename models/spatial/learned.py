@@ -5,7 +5,9 @@
     k    any animal was detected before at this detector    K    … on the occasion before
 
 Each is 0 or 1 and changes from one occasion to the next (definitions of the program secr, after Otis et al. 1978 and
-Royle et al. 2011); every session begins with 0. A *state* is a set of them as bits, in the order of the names in use.
+Royle et al. 2011); every session begins with 0. An animal that is never detected stays naive; what detectors have
+become (`k`, `K`) by the detections of all animals is the same for it, and is taken as given. A *state* is a set of them
+as bits, in the order of the names in use.
 """
 
 from __future__ import annotations

@@ -301,6 +301,13 @@ def _strata(captures: CaptureHistory, names: Sequence[str]) -> tuple[np.ndarray,
     """stratum [n] of each animal, and the covariates of each stratum; one stratum where there are no covariates."""
     if not names:
         return np.zeros(captures.n_animals, int), pd.DataFrame(index=range(1))
+    if not captures.n_animals:
+        return np.zeros(0, int), pd.DataFrame(columns=list(names))
+    for name in names:
+        if name not in captures.animals:
+            raise refuse(
+                "a session lacks a covariate of its animals", f"Add it to session {captures.session}", value=name
+            )
     frame = captures.animals[list(names)]
     for name in names:
         unknown = frame.index[frame[name].isna()]
