@@ -120,6 +120,8 @@ def _in_words(fault: dict, loc: tuple, form: type[Part]) -> tuple[str, str, obje
     shown = value if isinstance(value, (str, int, float, bool)) else None
     if kind == "extra_forbidden":
         return f"{where} has no key {key!r}", near(str(key), _keys(fault["loc"][:-1], form)), None
+    if kind == "missing" and loc == ("models",):
+        return "the form has no models", f"Add [[models]] with a name and a model ({', '.join(_names(form))})", None
     if kind == "missing":
         return f"{where} lacks the key {key!r}", f"Add {key} = …", None
     if kind == "union_tag_not_found":

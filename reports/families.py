@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .captures.study import CaptureStudy
+from .encounters.study import EncounterStudy
+from .fates.study import FateStudy
 from .sites.study import SiteStudy
 from .study import Study
 
-FAMILIES: tuple[type[Study], ...] = (CaptureStudy, SiteStudy)
+FAMILIES: tuple[type[Study], ...] = (CaptureStudy, SiteStudy, EncounterStudy, FateStudy)

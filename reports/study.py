@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from ..models.model import Model
-from ..survey.errors import SurveyWarning
+from ..survey.errors import SurveyError, SurveyWarning
 from ..survey.ledger import Ledger
 from ..survey.tables import SurveyTables
 from ..survey.verify import Findings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .story import Story
 
 TABLE_FILES = (".csv", ".gz", ".json", ".parquet", ".txt", ".xlsx")
+TEST = ("test", "statistic", "df", "p", "c_hat")
 SHAPEFILE = (".shp", ".dbf", ".shx", ".prj", ".cpg")
 
 
@@ -78,9 +80,13 @@ class Study(ABC):
         """What people are told of a fit, see `models.derived.COLUMNS`."""
         return fit.derive()
 
+    def worded(self, text: str) -> str:
+        """What the models say, in the words of this survey."""
+        return text
+
     def goodness(self, fit: Any) -> pd.DataFrame:
         """Tests of the fit: test, statistic, df, p, c_hat; no rows where there is none."""
-        return pd.DataFrame(columns=["test", "statistic", "df", "p", "c_hat"])
+        return pd.DataFrame(columns=list(TEST))
 
     @cached_property
     def findings(self) -> Findings:
@@ -101,6 +107,20 @@ class Study(ABC):
     def species(self) -> str:
         """What the records call the animals."""
         return self.config.survey.species or self.config.survey.common_name
+
+
+def simulated_goodness(fit: Any, n: int, seed: int) -> pd.DataFrame:
+    """Tests of a fit by `n` data sets simulated from it; no rows where n is 0 or this kind of fit has no test."""
+    try:
+        tests = fit.goodness(n, seed, workers=1).tests if n else None
+    except SurveyError:  # such as sites known to be occupied: there is no test of such a fit
+        tests = None
+    if tests is None:
+        return pd.DataFrame(columns=list(TEST))
+    named = tests["statistic"] + f" ({n} simulated data sets)"
+    return pd.DataFrame(
+        {"test": named, "statistic": tests["observed"], "df": np.nan, "p": tests["p"], "c_hat": tests["c_hat"]}
+    )
 
 
 def read_study(path: str | Path) -> Study:

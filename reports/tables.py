@@ -70,7 +70,7 @@ def models(analysis: Analysis) -> pd.DataFrame:
         if comparison is not None:
             at = comparison.set_index("model").loc[name]
             row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
-        rows.append(row | analysis.story.model_columns(name) | {"verdict": str(fit.verdict)})
+        rows.append(row | analysis.story.model_columns(name) | {"verdict": analysis.study.worded(str(fit.verdict))})
     return pd.DataFrame(rows)
 
 

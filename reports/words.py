@@ -24,7 +24,7 @@ def headline(analysis: Analysis, texts: Texts) -> str:
 def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     """The paragraphs below the headline of a report."""
     say, good = texts.say, analysis.fit.verdict.good
-    parts = [] if good else [say("serious", verdict=analysis.fit.verdict)]
+    parts = [] if good else [say("serious", verdict=analysis.study.worded(str(analysis.fit.verdict)))]
     parts += [*analysis.story.in_short(texts), which_model(analysis, say)]
     parts += [remarks(analysis)] if good else []
     if analysis.study.config.report.public:
@@ -34,7 +34,8 @@ def in_short(analysis: Analysis, texts: Texts) -> list[str]:
 
 def remarks(analysis: Analysis) -> str:
     """What the reported fit says about itself beyond having converged."""
-    return " ".join(str(r) for r in analysis.fit.verdict.remarks if r.outcome is not Outcome.CONVERGED)
+    said = " ".join(str(r) for r in analysis.fit.verdict.remarks if r.outcome is not Outcome.CONVERGED)
+    return analysis.study.worded(said)
 
 
 def change(rse: float, say) -> str:
@@ -79,8 +80,10 @@ def estimate(row: dict, texts: Texts, animals: str) -> str:
     interval = texts.say("no_interval")
     if np.isfinite(row["lower"]) and np.isfinite(row["upper"]):
         interval = texts.say("interval", lower=told("lower"), upper=told("upper"))
-    where = {"unit": row["unit"], "scope": row["scope"], "animals": animals}
-    return texts.of_quantity(row["quantity"], estimate=told("estimate"), interval=interval, **where)
+    scope = "" if row["scope"] == "all" else f"{'in ' * row['scope'].isdigit()}{row['scope']}; "
+    per = row["unit"].removeprefix("probability") if row["unit"].startswith("probability per ") else ""
+    about = {"about": f"{scope}{interval}", "unit": row["unit"], "per": per, "animals": animals}
+    return texts.of_quantity(row["quantity"], estimate=told("estimate"), **about)
 
 
 def amount(value: float, unit: str) -> str:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from ... import survey
 from ...survey.detections import DetectionHistory
-from ...survey.errors import SurveyError, refuse
+from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..model_parts import built
 from ..records import read_tables, records_named
-from ..study import Study
+from ..study import Study, simulated_goodness
 from .form import SiteForm, model_of
 
 
@@ -54,17 +54,7 @@ class SiteStudy(Study):
         return (self.history,) if self.mask is None else (self.history, self.mask)
 
     def goodness(self, fit: Any) -> pd.DataFrame:
-        n = self.config.report.goodness
-        if n == 0 or not hasattr(fit, "goodness"):
-            return super().goodness(fit)
-        try:
-            tests = fit.goodness(n, self.config.seed, workers=1).tests
-        except SurveyError:  # such as sites known to be occupied: there is no test of such a fit
-            return super().goodness(fit)
-        named = tests["statistic"] + f" ({n} simulated data sets)"
-        return pd.DataFrame(
-            {"test": named, "statistic": tests["observed"], "df": np.nan, "p": tests["p"], "c_hat": tests["c_hat"]}
-        )
+        return simulated_goodness(fit, self.config.report.goodness, self.config.seed)
 
     @property
     def tables(self):

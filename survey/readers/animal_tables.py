@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +14,8 @@ from ..encounters import MISSING, EncounterHistory
 from ..errors import Problems, refuse
 from ..monitored import MonitoredAnimals
 from .plain import covariates, in_file, labels, only_once, open_table
+
+CLOCKS = ("calendar", "entry")
 
 
 def read_encounters(
@@ -33,6 +36,8 @@ def read_encounters(
     animals : table with `animal` and covariates
     more : `intervals`, `interval_unit`, as for `EncounterHistory`
 
+    The names of the occasions are among their covariates, as `occasion`.
+
     Raises
     ------
     SurveyError : missing columns, encounters on occasions that are not listed, two states of one animal on one
@@ -52,7 +57,9 @@ def read_encounters(
     if table.has("removed"):
         frame["removed"] = table.flag("removed")
     known = read_occasions(occasions, bad, encoding)
-    if known is not None:
+    if known is None:
+        known = pd.DataFrame(index=pd.Index(sorted(set(frame["occasion"]))))
+    else:
         for i in [i for i, occasion in enumerate(frame["occasion"]) if occasion not in set(known.index)]:
             fix = f"Add it to {Path(str(occasions)).name}, or correct it"
             table.fault(i, "the occasion is not in the table of occasions", fix, frame["occasion"][i])
@@ -61,7 +68,7 @@ def read_encounters(
     rows = pd.DataFrame(frame)
     rows = rows.astype({"state": int}) if "state" in rows else rows
     with in_file(path):
-        return EncounterHistory.from_table(rows, known, who, **more)
+        return EncounterHistory.from_table(rows, known.assign(occasion=known.index), who, **more)
 
 
 def read_histories(
@@ -79,6 +86,8 @@ def read_histories(
         occasion (0 not met, 1 met, 2, 3, … met in other states; empty or a dot: nobody looked), and covariates
     occasions : headings of the occasions in order; by default all headings that are whole numbers, such as years
     more : `intervals`, `interval_unit`, as for `EncounterHistory`
+
+    The headings of the occasions are among their covariates, as `occasion`.
 
     Raises
     ------
@@ -103,7 +112,8 @@ def read_histories(
     who = covariates(table, "animal", "frequency", "removed", *chosen).set_axis(pd.Index(names), axis=0)
     bad.raise_any()
     with in_file(path):
-        return EncounterHistory(states, frequency, removed, who, **more)
+        named = pd.DataFrame({"occasion": [int(h) if h.isdigit() else h for h in chosen]})
+        return EncounterHistory(states, frequency, removed, who, named, **more)
 
 
 def _states(table, heading: str) -> np.ndarray:
@@ -119,6 +129,7 @@ def read_fates(
     path: str | Path,
     length: float | str,
     *,
+    clock: str = "calendar",
     begin: str | float | None = None,
     encoding: str | None = None,
     period: str = "period",
@@ -130,7 +141,9 @@ def read_fates(
     path : CSV or Excel file with `animal`, `entry`, `exit` (local dates, or numbers such as weeks since release) and
         `died` (yes or no: at `exit`; no means that monitoring ended), and covariates
     length : of a period: a number, or for dates such as "7 days"
-    begin : of the first period; the first entry by default
+    clock : "calendar": periods are the same weeks (months, …) for all animals; "entry": every animal's first period
+        begins when it is released or collared, so that survival is that of the time since then
+    begin : of the first period of the calendar; the first entry by default
     period : what a period is, such as "week"
 
     Raises
@@ -138,6 +151,10 @@ def read_fates(
     SurveyError : missing columns, dates that cannot be read, an exit before the entry, animals given twice; all bad
         rows at once
     """
+    if clock not in CLOCKS:
+        raise refuse("this clock is not known", f"Use {' or '.join(map(repr, CLOCKS))}", value=clock)
+    if clock == "entry" and begin is not None:
+        raise refuse("with clock='entry' every animal begins by itself", "Leave begin out", value=begin)
     bad = Problems()
     table = open_table(path, bad, None, encoding)
     if not table.require("animal", "entry", "exit", "died"):
@@ -146,27 +163,36 @@ def read_fates(
     table.unique("animal", names)
     dated = isinstance(length, str)
     zone = ZoneInfo("UTC")
-    read = (lambda name: table.time(name, zone, required=True)) if dated else lambda n: table.number(n, required=True)
-    entry, exit = read("entry"), read("exit")
+    if dated:
+        entry, exit = (table.time(name, zone, required=True, dates=pd.Timedelta(0)) for name in ("entry", "exit"))
+    else:
+        entry, exit = (table.number(name, required=True) for name in ("entry", "exit"))
     table.text("died", required=True)
     died = table.flag("died")
     for i in np.flatnonzero(np.asarray(exit < entry)):
         table.fault(i, "the exit is before the entry", "Correct one of the two", table.text("exit")[i])
-    try:
-        step = pd.Timedelta(length) if dated else float(length)
-        positive = step > (pd.Timedelta(0) if dated else 0)
-    except ValueError:
-        positive = False
-    if not positive:
-        bad.add(
-            "this is no length of a period", "Write e.g. '7 days', or a number when entries are numbers", value=length
-        )
+    step = _length(length, bad)
     bad.raise_any()
     frame = pd.DataFrame({"animal": names, "entry": entry, "exit": exit, "died": died})
     who = covariates(table, "animal", "entry", "exit", "died")
     start = pd.Timestamp(begin, tz="UTC") if dated and begin is not None else begin
+    if clock == "entry":
+        frame = frame.assign(entry=0.0, exit=(frame["exit"] - frame["entry"]) / step)
+        length = 1.0
     with in_file(path):
         return MonitoredAnimals.from_table(pd.concat([frame, who], axis=1), length, begin=start, period=period)
+
+
+def _length(length: float | str, bad: Problems) -> Any:
+    """The length of a period as a time or a number."""
+    try:
+        step: Any = pd.Timedelta(length) if isinstance(length, str) else float(length)
+        if step > (pd.Timedelta(0) if isinstance(length, str) else 0.0):
+            return step
+    except ValueError:
+        pass
+    bad.add("this is no length of a period", "Write e.g. '7 days', or a number when entries are numbers", value=length)
+    return 1.0
 
 
 # ---- the tables beside --------------------------------------------------------------------------------------------

@@ -39,10 +39,11 @@ def values(columns: Columns, name: str) -> np.ndarray | pd.Series:
     """A column as numbers where all that is given are numbers, else as text; missing where nothing is given."""
     text = columns.text(name)
     given = text != ""
-    plain = pd.to_numeric(pd.Series(np.where(given, text, None), dtype=object), errors="coerce").to_numpy(float)
+    known = pd.Series([v or None for v in text], dtype=object)
+    plain = pd.to_numeric(known, errors="coerce").to_numpy(float)
     if given.any() and np.isfinite(plain[given]).all():
         return plain
-    return pd.Series(np.where(given, text, None), dtype=object)
+    return known
 
 
 def labels(columns: Columns, name: str) -> list:

@@ -1,0 +1,57 @@
+"""survey.toml of encounter histories: marked animals, without coordinates."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ..model_parts import models_of, one_of
+from ..parts import RECORDS, Form, Occasions, Records, Survey, TestedReport
+
+MODELS = models_of("EncounterHistory")
+NAMES = tuple(model.__name__ for model in MODELS)
+
+
+class Data(Records):
+    """[data]: where the tables lie, relative to survey.toml."""
+
+    formats: ClassVar = {
+        "encounters": (("path",), ("animals", "occasions")),
+        "histories": (("path",), ("occasions",)),
+        "inp": (("path",), ("groups", "covariates")),
+        **RECORDS,
+    }
+    anywhere: ClassVar = frozenset({"encoding", "intervals", "interval_unit"})
+
+    format: Literal["encounters", "histories", "inp", "camtrap-dp", "field-tables", "wildlife-insights"]
+    animals: str | None = Field(default=None, description="table of covariates of animals")
+    occasions: str | tuple[str, ...] | None = Field(
+        default=None, description="table of all occasions in order; of histories, the headings of the occasions"
+    )
+    groups: tuple[str, ...] | dict[str, tuple[str, ...]] | None = Field(
+        default=None, description="names of the frequency columns of an .inp file"
+    )
+    covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of an .inp file")
+    intervals: tuple[float, ...] | None = Field(default=None, description="time between occasions, 1 by default")
+    interval_unit: str | None = Field(default=None, description="such as 'year'")
+    encoding: str | None = None
+
+
+class EncounterForm(Form):
+    """The whole form."""
+
+    model_names: ClassVar[tuple[str, ...]] = NAMES
+    formats: ClassVar[tuple[str, ...]] = tuple(Data.formats)
+
+    survey: Survey
+    data: Data
+    occasions: Occasions = Occasions()
+    models: tuple[one_of(MODELS), ...]  # type: ignore[valid-type]
+    report: TestedReport = TestedReport()
+    seed: int = Field(default=1, ge=0)
+
+
+def model_of(part: Any):
+    """The class of the model that a part of the form asks for."""
+    return MODELS[NAMES.index(part.model)]
