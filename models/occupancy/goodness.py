@@ -23,8 +23,9 @@ def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
         raise refuse("there is no test with sites known to be occupied", "Fit without known_occupied")
     found = {}
     values = model.parameters.values(vector)
-    if has_histories(model):
-        found["MacKenzie-Bailey"] = mackenzie_bailey(model, vector)[1]
+    cohorts = short_histories(model)
+    if cohorts is not None:
+        found["MacKenzie-Bailey"] = _compared(cohorts, _expected(model, values, cohorts))[1]
     return found | totals(model, values)
 
 
@@ -56,19 +57,25 @@ def place_of(model) -> np.ndarray:
 # ---- histories -----------------------------------------------------------------------------------------------------
 
 
-def has_histories(model) -> bool:
-    """True where whole histories can be compared: findings of 0 and 1, a short list of histories in a season."""
+Cohorts = list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
+
+
+def short_histories(model) -> Cohorts | None:
+    """Cohorts where whole histories can be compared: findings of 0 and 1, few different histories in a season."""
     one_season = model.data_kind == "detections" and model.history.n_seasons == 1
     if not hasattr(model, "occupied_and_found") and not one_season:
-        return False
-    return max((len(h) for _, _, h, _ in _cohorts(model)), default=0) <= MOST
+        return None
+    cohorts = _cohorts(model)
+    return cohorts if max((len(h) for _, _, h, _ in cohorts), default=0) <= MOST else None
 
 
 def mackenzie_bailey(model, vector: np.ndarray) -> tuple[pd.DataFrame, float]:
     """Observed and expected numbers of each history, and their chi-square (summed over cohorts and seasons)."""
-    values = model.parameters.values(vector)
     cohorts = _cohorts(model)
-    expected = _expected(model, values, cohorts)
+    return _compared(cohorts, _expected(model, model.parameters.values(vector), cohorts))
+
+
+def _compared(cohorts: Cohorts, expected: list[np.ndarray]) -> tuple[pd.DataFrame, float]:
     frames, total = [], 0.0
     for (label, places, histories, observed), numbers in zip(cohorts, expected, strict=True):
         unseen = len(places) - numbers.sum()  # expected number of all histories that nobody had
@@ -78,11 +85,12 @@ def mackenzie_bailey(model, vector: np.ndarray) -> tuple[pd.DataFrame, float]:
     return pd.concat(frames, ignore_index=True), total
 
 
-def _cohorts(model) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+def _cohorts(model) -> Cohorts:
     """Label, places [n] (site and season), different histories [h, visits] and their numbers [h], of each cohort."""
     h, place, y = model.history, place_of(model), findings(model).astype(int)
     keys = [name for name in ("visit", "trail", "method") if name in h.visits]
-    visit = h.visits[keys].astype(str).agg("/".join, axis=1).to_numpy(object)[h.done]
+    texts = [h.visits[key].to_numpy(object)[h.done] for key in keys]
+    visit = np.array(["/".join(map(str, parts)) for parts in zip(*texts, strict=True)], object)
     begins = np.flatnonzero(np.diff(place, prepend=-1))
     found: dict[tuple, list[int]] = {}
     for k, (begin, end) in enumerate(zip(begins, np.append(begins[1:], len(place)), strict=True)):
