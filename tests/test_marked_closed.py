@@ -13,6 +13,7 @@ from reference import entry, expected
 
 from uncia.models.inference.compare import compare
 from uncia.models.marked.closed import ClosedCapture
+from uncia.models.marked.closed_total import _Held
 from uncia.models.marked.jackknife import jackknife
 from uncia.models.marked.loglinear import LogLinear
 from uncia.models.verdict import Outcome
@@ -349,6 +350,28 @@ def test_groups_and_total():
     table = fit.derive().set_index("scope")
     assert list(table.index) == ["all", "sex = female", "sex = male"]
     assert table["estimate"]["all"] == pytest.approx(table["estimate"][1:].sum())
+
+
+def test_profile_of_all_groups_together():
+    """Groups that differ in nothing: the profile of their sum is near that of one population."""
+    h = suite("kanha_tigers")
+    sex = pd.DataFrame({"sex": np.where(np.arange(26) % 2, "m", "f")}, index=h.animals.index)
+    two = EncounterHistory(h.states, animals=sex)
+    fit = ClosedCapture(two, "~ sex").fit()
+    row = fit.abundance().iloc[2]
+    assert row["interval"] == "95% profile" and row["lower"] == pytest.approx(26.0, abs=0.7)
+    assert row["lower"] < fit.total()[0] < row["upper"] < 40
+    vector = _Held(fit.model, np.log(4.0))
+    total = fit.model.parameters.values(vector._split(np.array([0.1, 0.2, -0.4]))[0])["f0"].sum()
+    assert total == pytest.approx(4.0)
+    free = np.array([0.1, 0.2, -0.4])
+    _, gradient = vector.loglik_and_gradient(free)
+    for j in range(3):
+        e = 1e-6 * np.eye(3)[j]
+        slope = (vector.loglik_and_gradient(free + e)[0] - vector.loglik_and_gradient(free - e)[0]) / 2e-6
+        assert gradient[j] == pytest.approx(slope, abs=1e-5)
+    assert fit.derive("profile")["interval"][0] == "95% profile"
+    assert "profile" not in " ".join(ClosedCapture(h, likelihood="conditional").fit().abundance()["interval"])
 
 
 def test_words():

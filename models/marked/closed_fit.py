@@ -11,6 +11,7 @@ from ..derived import Estimate, log_normal_above, table, z_of
 from ..fit import Fit
 from ..inference.bootstrap import bootstrap as simulate_and_refit
 from ..inference.profile import profile_intervals
+from .closed_total import every_group_its_own, profile_of_total
 
 BEYOND = 1e4  # estimates of N above so many times the animals met are no estimates
 
@@ -68,7 +69,7 @@ class ClosedFit(Fit):
     def _row(self, scope: str, which, interval: str) -> Estimate:
         estimate, se, n = self.total(which)
         edge = not np.isfinite(se) and estimate - n < 0.01
-        if which is None and self._one_f0 and (interval == "profile" or edge):
+        if which is None and self._profiled and (interval == "profile" or edge):
             lower, upper = self._profile()
             return Estimate("abundance", "animals", scope, estimate, se, lower, upper, "95% profile")
         return log_normal_above("abundance", "animals", scope, n, estimate, se)
@@ -79,7 +80,14 @@ class ClosedFit(Fit):
         model = self.model
         return model.likelihood == "full" and model.parameters["f0"].design.constant and len(model.groups) == 1
 
+    @property
+    def _profiled(self) -> bool:
+        """True when the likelihood of N can be profiled."""
+        return self._one_f0 or every_group_its_own(self.model)
+
     def _profile(self) -> tuple[float, float]:
+        if not self._one_f0:
+            return profile_of_total(self)
         ends = profile_intervals(self, ["f0"]).iloc[0]
         n = float(self.model.n.sum())
         return n + float(ends["lower"]), n + float(ends["upper"])
@@ -95,8 +103,8 @@ class ClosedFit(Fit):
 
         Returns
         -------
-        DataFrame as `derive()`: log-normal on f0 (as MARK), normal on log f0, profile likelihood, bootstrap; the last
-        two where the model allows them
+        DataFrame as `derive()`: log-normal on f0 (as MARK), normal on log f0, profile likelihood (over all groups; of
+        the full likelihood only: the conditional one has no N in it), bootstrap
         """
         estimate, se, n = self.total()
         rows = [log_normal_above("abundance", "animals", "all", n, estimate, se)]
@@ -105,7 +113,7 @@ class ClosedFit(Fit):
             lower, upper = (n + (estimate - n) * np.exp(sign * relative) for sign in (-1.0, 1.0))
             name = "95% normal on the logarithm of f0"
             rows.append(Estimate("abundance", "animals", "all", estimate, se, lower, upper, name))
-        if self._one_f0:
+        if self._profiled:
             rows.append(Estimate("abundance", "animals", "all", estimate, se, *self._profile(), "95% profile"))
         if bootstrap:
             found = simulate_and_refit(self, bootstrap, seed, **how).estimates
