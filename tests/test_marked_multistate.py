@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked_problems import assert_gradient, histories
 
+from uncia.models.marked.contrast import contrast
 from uncia.models.marked.multistate import Multistate
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
@@ -149,3 +150,26 @@ def test_words():
 def test_few_animals(n):
     states = np.array([[1, 0, 2, 1], [0, 1, 2, 0], [1, 1, 0, 2]])[:n]
     assert str(Multistate(EncounterHistory(states), "~ 1", "~ 1", "~ 1").fit())
+
+
+def test_cub_survival_that_rose_is_an_estimate_with_an_interval():
+    """From 30 % to 50 % between two spans of years: both values, their difference and their ratio."""
+    T = 11
+    states = np.zeros((900, T), int)
+    born = np.arange(900) % (T - 1)
+    states[np.arange(900), born] = 1
+    years = pd.DataFrame({"years": pd.Categorical(["before"] * 5 + ["after"] * 6, ["before", "after"])})
+    model = Multistate(EncounterHistory(states, occasions=years), "~ state * years", **STAGES)
+    terms = dict.fromkeys(model.parameters["phi"].terms, 0.0)
+    terms |= {"Intercept": math.log(0.3 / 0.7), "years[T.after]": math.log(0.7 / 0.3)}
+    terms |= {"state[T.subadult]": 1.8, "state[T.adult]": 2.6}
+    terms |= {name: -math.log(0.7 / 0.3) for name in terms if ":" in name}  # only cubs do better
+    drawn = model.simulate({"phi": terms, "p": 0.6, "psi": 0.5}, 2)
+    fit = model.on(drawn).fit()
+    cub = {"state": "cub"}
+    table = contrast(fit, "phi", cub | {"years": "before"}, cub | {"years": "after"})
+    rows = table.set_index("quantity")
+    assert rows["lower"].iloc[0] < 0.3 < rows["upper"].iloc[0] and rows["lower"].iloc[1] < 0.5 < rows["upper"].iloc[1]
+    assert 0 < rows.loc["difference in phi", "lower"] < 0.2 < rows.loc["difference in phi", "upper"]
+    assert rows.loc["ratio of phi", "lower"] < 5 / 3 < rows.loc["ratio of phi", "upper"]
+    assert table["scope"][0] == "state = cub, years = before"
