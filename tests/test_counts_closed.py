@@ -128,6 +128,16 @@ def test_infinite_abundance_is_said_in_words():
     assert "no site was visited twice" in str(once.at(**{"lambda": 3.0, "p": 0.3}).verdict)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_the_covariance_says_before_the_fit_whether_abundance_is_finite(seed):
+    """Two visits: the estimate is infinite exactly where the mean covariance is not above 0 (Dennis et al. 2015)."""
+    y = np.random.default_rng(seed).poisson(1.0, (12, 2)).astype(float)
+    y[:, 1] += (seed % 2) * (y[:, 0] > 0)
+    model = NMixture(DetectionHistory.from_wide(y), most=3000)
+    mean = np.exp(model.fit().vector[0])
+    assert (mean > 500) == (model.likeness() <= 0)
+
+
 def test_what_is_derived():
     fit = NMixture(history("mallard", value="count"), mixture="negative binomial").fit()
     total = fit.derive().set_index("unit").loc["animals"]

@@ -175,6 +175,21 @@ def test_few_animals_make_royle_nichols_an_occupancy_model():
     assert rn == pytest.approx(Occupancy(h).at(psi=1e-9, p=0.3).loglik, abs=1e-6)
 
 
+@pytest.mark.parametrize("rate", [0.2, 3.0, 40.0])
+def test_one_visit_thins_a_poisson_number(rate):
+    """lambda at any value: something is found with 1 - exp(-lambda r)."""
+    h = DetectionHistory.from_wide(np.array([[1.0], [0.0], [np.nan], [1.0], [0.0]]))
+    found = 1 - np.exp(-rate * 0.05)
+    rn = RoyleNichols(h).at(**{"lambda": rate, "r": 0.05}).loglik
+    assert rn == pytest.approx(Occupancy(h, psi=1.0).at(p=found).loglik, abs=1e-12)
+
+
+def test_a_large_negative_binomial_size_is_poisson():
+    h, at = ragged(), {"lambda": 2.0, "r": 0.3}
+    poisson = RoyleNichols(h).at(**at).loglik
+    assert RoyleNichols(h, mixture="negative binomial").at(alpha=1e9, **at).loglik == pytest.approx(poisson, abs=1e-6)
+
+
 def test_known_occupied_sites_count_as_found():
     y = np.array([[1.0, 0.0], [0.0, 0.0]])
     model = Occupancy(DetectionHistory.from_wide(y), known_occupied=["2"])
