@@ -83,7 +83,7 @@ def loglik(
     by_animal : covariates of the animals that `parameters` uses (conditional likelihood)
     """
     classes, n = classes or {"": 1.0}, captures.n_animals
-    mu, total = D * mask.cell_area / 100, 0.0
+    mu, total, detected = D * mask.cell_area / 100, 0.0, 0.0
     for i, seen in enumerate(histories(captures)):
         own = captures.animals.iloc[i]
         more = {c: own[c] for c in by_animal}
@@ -91,15 +91,16 @@ def loglik(
         possible = [known] if isinstance(known, str) else list(classes)
         gone = captures.detections.loc[(captures.animal_index == i) & captures.detections["removed"], "occasion"]
         last = int(gone.iloc[0]) if len(gone) else captures.n_occasions
-        terms, detected = [], 0.0
+        terms = []
         for c in possible:
             log_f = log_history(captures, mask, detection, parameters, seen, last, more | {name: c} if c else more)
             terms.append(np.log(classes[c]) + logsumexp(log_f) + np.log(mu))
-        for c, share in classes.items():
-            void = log_history(
-                captures, mask, detection, parameters, {}, captures.n_occasions, more | {name: c} if c else more
-            )
-            detected += share * mu * np.sum(-np.expm1(void))
+        if by_animal or i == 0:
+            detected = 0.0
+            for c, share in classes.items():
+                kind = more | {name: c} if c else more
+                void = log_history(captures, mask, detection, parameters, {}, captures.n_occasions, kind)
+                detected += share * mu * np.sum(-np.expm1(void))
         total += logsumexp(terms) - (np.log(detected) if likelihood == "conditional" else 0.0)
     total += gammaln(n + 1) if likelihood == "conditional" else -detected
     alike = Counter(tuple(sorted(seen.items())) for seen in histories(captures))

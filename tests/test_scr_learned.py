@@ -175,7 +175,7 @@ CASES = [
 ]
 
 
-FITTED = {"g0~bk (site-specific", "g0~b sigma~b", "halfnormal, g0~b"}  # the others have no fit there, or take long here
+FITTED = {"g0~bk (site-specific", "halfnormal, g0~b"}  # the others have no fit there, or take long here
 
 
 @pytest.mark.parametrize(("name", "read", "words", "options"), CASES, ids=[c[0] + " " + c[2] for c in CASES])
