@@ -60,8 +60,8 @@ def detection_history(
         "drop" them (and count them in the ledger)
     start, end : first and last local date, when only a part of the data is wanted
     season_from : the key in the deployments' groups that holds the season, e.g. "season"; whole numbers are years
-    seasons : instead of that, label → (first, last local date), cut out of continuous data; the last date is the day
-        boundary at which the season ends, and its last occasion may be shorter
+    seasons : instead of that, label → (first, last local date), both included, cut out of continuous data. A season
+        ends at the day boundary after its last date, and its last occasion may be shorter. `Patrols` take the same
     site_from : `Cells`, or the key in the deployments' groups that holds the site, e.g. "grid", when several stations
         stand in one; their camera days add up. Without it every location is a site
     never_found : what to do when no record is of the species: "refuse" (is the name right?) or "accept" (all zeros)
@@ -82,6 +82,9 @@ def detection_history(
         raise refuse(
             "the seasons are given twice", "Give season_from=, or seasons= with their dates", value=season_from
         )
+    if seasons is not None and not (start is None and end is None):
+        fix = "Leave out start and end: the seasons have their dates"
+        raise refuse("dates are given twice", fix, value=f"{start} to {end}")
     length, _ = occasion_days(occasion), boundary_hours(day_boundary)
     choices = {
         "species": _species(tables, species, never_found),
@@ -220,8 +223,9 @@ def _windows(tables: SurveyTables, length: int, boundary: str, windows: Mapping,
             raise refuse(
                 f"season {label!r} has no first and last date", "Give seasons={2023: ('2023-05-01', '2023-07-01')}"
             )
-        occasions = occasions_of(tables, length, boundary, *map(str, dates))
         last = date_at(str(dates[1]), boundary, tables.timezone, f"end of season {label!r}")
+        last = date_at(str((last + pd.Timedelta(days=1)).date()), boundary, tables.timezone, "end")
+        occasions = occasions_of(tables, length, boundary, str(dates[0]), str(last.date()))
         occasions.loc[occasions.index[-1], "end"] = min(occasions["end"].iloc[-1], last)
         out.append(_season(label, tables, occasions, places))
     in_time = sorted(out, key=lambda season: season.edges[0])

@@ -60,6 +60,7 @@ class Cells:
             bad.add(f"cell {names[i]!r} is no polygon with an area", "Correct its outline", value=str(outline[i])[:40])
         bad.raise_any()
         tree = shapely.STRtree(outline)
+        shapely.prepare(outline)  # asked about many steps of tracks
         _check_overlaps(names, outline, tree)
         _check_scale(outline, system)
         area = shapely.area(outline) / M2_PER_KM2 if self.area is None else self.area

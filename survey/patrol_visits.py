@@ -67,8 +67,8 @@ def by_cell(
     species : as in the observations; may be left out when they hold one species only
     category : only observations whose category holds this text, whatever the case, e.g. "scat"
     period : "month", "season" (one visit per season), or whole days as in "2 weeks"; on the local calendar
-    seasons : None (one), "year" (then months are visits 1 to 12), or label → (first, last local date)
-    start, end : first and last local date, when only a part of the data is wanted
+    seasons : None (one), "year" (then months are visits 1 to 12), or label → (first, last local date), both included
+    start, end : first and last local date, both included, when only a part of the data is wanted
     transport : the ways of moving that count as effort; tracks and observations of others are told in the ledger
     kind : "detection" (1 found, 0 not found) or "count" (observations)
     longest_gap : minutes without a fix above which the way between is not known and does not count
@@ -186,6 +186,9 @@ def _walked(patrols: Patrols, cells: Cells, transport, period, seasons, dates, l
     if not longest_gap > 0 or not (fastest is None or fastest > 0) or not slack >= 0:
         fix = "Give minutes, km/h and metres above 0"
         raise refuse("a limit of gaps, speed or slack is not possible", fix, value=(longest_gap, fastest, slack))
+    if seasons is not None and not isinstance(seasons, str) and any(dates):
+        fix = "Leave out start and end: the seasons have their dates"
+        raise refuse("dates are given twice", fix, value=f"{dates[0]} to {dates[1]}")
     modes = [transport] if isinstance(transport, str) else list(transport)
     tracks = patrols.tracks
     fate = _same_again(patrols)

@@ -72,8 +72,8 @@ def steps_of(
     both = (begin != UNKNOWN) & (until != UNKNOWN)
     metres = np.hypot(*(end - start).T)
     seconds = np.where(both, until - begin, 0) / 1e6
-    kind = tracks["transport"].to_numpy(object)[track[linked]]
-    limit = np.array([FASTEST.get(k, FASTEST_OTHER) for k in kind]) if fastest is None else np.full(len(kind), fastest)
+    by_track = [FASTEST.get(kind, FASTEST_OTHER) if fastest is None else fastest for kind in tracks["transport"]]
+    limit = np.array(by_track, float)[track[linked]]
     fate = np.full(len(linked), "", object)
     fate[both & (seconds > 60.0 * longest_gap)] = f"gap of more than {longest_gap:g} minutes"
     fast = both & (metres > limit / 3.6 * seconds + slack)
@@ -101,7 +101,7 @@ def cut_by(steps: Steps, cells: Cells, which: np.ndarray) -> pd.DataFrame:
     """
     lines: Any = shapely.linestrings(np.stack([steps.start[which], steps.end[which]], axis=1))
     i, cell = cells.tree.query(lines, predicate="intersects")
-    within = shapely.covered_by(lines[i], cells.outline[cell])
+    within = shapely.covers(cells.outline[cell], lines[i])
     length = steps.metres[which]
     # A step along a common border is covered by both cells, and counts for the first.
     whole = pd.DataFrame({"i": i[within], "cell": cell[within]}).groupby("i", as_index=False)["cell"].min()

@@ -92,7 +92,7 @@ def test_species_without_identities(tmp_path):
 
 class TestSeasons:
     def test_of_dates(self, tmp_path):
-        seasons = {2023: ("2024-04-01", "2024-04-05"), 2024: ("2024-04-06", "2024-04-15")}
+        seasons = {2023: ("2024-04-01", "2024-04-04"), 2024: ("2024-04-06", "2024-04-14")}
         history = make(tables_of("camtrap_dp", tmp_path), seasons=seasons)
         assert history.season_labels == (2023, 2024)
         rows = history.visits[np.nan_to_num(history.value) > 0]
@@ -103,13 +103,13 @@ class TestSeasons:
         assert history.ledger.count() == 4
 
     def test_records_between_seasons(self, tmp_path):
-        seasons = {"early": ("2024-04-01", "2024-04-04"), "late": ("2024-04-08", "2024-04-15")}
+        seasons = {"early": ("2024-04-01", "2024-04-03"), "late": ("2024-04-08", "2024-04-14")}
         history = make(tables_of("camtrap_dp", tmp_path), seasons=seasons)
         assert history.ledger.count("outside the dates of the survey") == 1
         assert history.ledger.count() == 3
 
     def test_the_last_occasion_ends_with_the_season(self, tmp_path):
-        history = make(tables_of("camtrap_dp", tmp_path), occasion="1 week", seasons={1: ("2024-04-02", "2024-04-12")})
+        history = make(tables_of("camtrap_dp", tmp_path), occasion="1 week", seasons={1: ("2024-04-02", "2024-04-11")})
         effort = history.visits.pivot(index="site", columns="visit", values="effort")
         assert effort.loc["B"].tolist() == [7.0, 3.0]
 
@@ -125,11 +125,12 @@ class TestSeasons:
         ("how", "words"),
         [
             (
-                {"seasons": {1: ("2024-04-01", "2024-04-09"), 2: ("2024-04-08", "2024-04-12")}},
+                {"seasons": {1: ("2024-04-01", "2024-04-08"), 2: ("2024-04-08", "2024-04-12")}},
                 "seasons 1 and 2 overlap (found '2024-04-08 before 2024-04-09')",
             ),
             ({"seasons": {1: "2024-04-01"}}, "season 1 has no first and last date"),
             ({"season_from": "season", "seasons": {}}, "the seasons are given twice"),
+            ({"seasons": {1: ("2024-04-01", "2024-04-08")}, "start": "2024-04-03"}, "dates are given twice"),
             ({"season_from": "saison"}, "no deployment has this key in its groups (found 'saison')"),
         ],
     )

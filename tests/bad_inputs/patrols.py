@@ -261,6 +261,12 @@ VISITS = [
         visits={"seasons": "winter"},
     ),
     PatrolCase(
+        "dates twice",
+        good_patrols,
+        ("dates are given twice (found '2024-05-01 to None')", "the seasons have their dates"),
+        visits={"seasons": {"a": ("2024-05-01", "2024-06-01")}, "start": "2024-05-01"},
+    ),
+    PatrolCase(
         "a gap of no minutes",
         good_patrols,
         ("a limit of gaps, speed or slack is not possible",),
