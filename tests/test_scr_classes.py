@@ -275,6 +275,16 @@ def test_pmix_is_predicted_like_any_parameter():
     )
 
 
+def test_each_class_has_its_detection_curve():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, classes="sex", g0="~ sex + bk").fit()
+    ax = fit.plot_detection()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["sex female", "sex male"]
+    heights = [line.get_ydata()[0] for line in ax.get_lines()[:2]]
+    eta = fit.vector[1] + np.array([0.0, fit.vector[2]])
+    assert heights == pytest.approx(list(expit(eta)))  # of animals that have learned nothing
+
+
 def test_messages():
     captures, mask = small("proximity")
     for message, options in [

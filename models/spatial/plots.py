@@ -6,12 +6,15 @@ import numpy as np
 
 from ..derived import z_of
 
+COLORS = ["#1b4965", "#b5651d", "#4f772d"]
+
 
 def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     """Detection probability in one unit of effort against distance, with a 95 % band and the distances in the data.
 
-    The ticks along the axis are the distances between each detection and the mean position of its animal: shorter than
-    those to the true activity centre, so they show where the data lie and not how well the curve fits.
+    One curve for each class of animals, before anything is learned. The ticks along the axis are the distances between
+    each detection and the mean position of its animal: shorter than those to the true activity centre, so they show
+    where the data lie and not how well the curve fits.
     """
     import matplotlib.pyplot as plt
 
@@ -22,18 +25,11 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     sigma = float(np.median(fit.model.values_of(fit.values, part)["sigma"]))
     reach = max(3.0 * sigma, float(seen.max(initial=0.0)))
     d = np.linspace(0.0, reach, points)
-    curve = lambda vector: _curve(fit.model, part, vector, d)  # noqa: E731
-    middle = curve(fit.vector)
-    ax.plot(d / 1000, middle, color="#1b4965", lw=2)
-    used = np.isfinite(np.diag(fit.covariance))
-    if used.all() and len(used):
-        jacobian = np.array(
-            [(curve(fit.vector + h) - curve(fit.vector - h)) / 2e-5 for h in 1e-5 * np.eye(len(used))]
-        ).T
-        s = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, fit.covariance, jacobian))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.where(middle > 0, np.exp(z_of() * s / middle), 1.0)
-        ax.fill_between(d / 1000, middle / spread, np.minimum(middle * spread, 1.0), color="#1b4965", alpha=0.2, lw=0)
+    groups = _groups(part)
+    for (label, rows), color in zip(groups, COLORS * len(groups), strict=False):
+        _one_curve(ax, fit, d, lambda vector, rows=rows: _curve(fit.model, part, rows, vector, d), label, color)
+    if len(groups) > 1:
+        ax.legend(frameon=False)
     ax.plot(seen / 1000, np.zeros(len(seen)), "|", color="#b5651d", ms=9, alpha=0.5, clip_on=False)
     ax.set(xlabel="distance from the activity centre (km)", ylabel="probability of detection per unit of effort")
     ax.set_title(shape.name, fontsize=10)
@@ -42,9 +38,33 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     return ax
 
 
-def _curve(model, session, vector, d):
+def _groups(session) -> list[tuple[str, np.ndarray]]:
+    """The naive rows of each class of animals, with its name."""
+    naive = (session.rows[list(session.arranged.learned.names)] == 0).all(axis=1).to_numpy()
+    if session.classes is None:
+        return [("", np.flatnonzero(naive))]
+    own = session.rows[session.classes.name].astype(str).to_numpy()
+    return [(session.classes.describe(c), np.flatnonzero(naive & (own == c))) for c in session.classes.labels]
+
+
+def _one_curve(ax, fit, d, curve, label: str, color: str) -> None:
+    middle = curve(fit.vector)
+    ax.plot(d / 1000, middle, color=color, lw=2, label=label)
+    used = np.isfinite(np.diag(fit.covariance))
+    if used.all() and len(used):
+        jacobian = np.array(
+            [(curve(fit.vector + h) - curve(fit.vector - h)) / 2e-5 for h in 1e-5 * np.eye(len(used))]
+        ).T
+        s = np.sqrt(np.einsum("ij,jk,ik->i", jacobian, fit.covariance, jacobian))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.where(middle > 0, np.exp(z_of() * s / middle), 1.0)
+        ax.fill_between(d / 1000, middle / spread, np.minimum(middle * spread, 1.0), color=color, alpha=0.2, lw=0)
+
+
+def _curve(model, session, rows, vector, d):
+    """Probability of detection [d] at the median of each parameter over `rows`."""
     values = model.values_of(model.parameters.values(vector), session)
-    return model.detection.probability_at(d, *(np.median(values[name]) for name in model.detection.parameters))
+    return model.detection.probability_at(d, *(np.median(values[name][rows]) for name in model.detection.parameters))
 
 
 def _distances(captures) -> np.ndarray:
