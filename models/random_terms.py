@@ -12,8 +12,8 @@ its fixed part, on any parameter of any model:
     s(height)               a smooth curve; s(x, y) a smooth surface; k=10 basis functions along each axis
 
 What can group: every column that the rows of the parameter carry. Histories of sites carry `site`, with several seasons
-`season`, with visits `visit`, and all covariates of the data; models of marked animals `t`, `cohort`, `animal` and the
-covariates of animals and occasions; spatial models `session`, `t` and the covariates of detectors.
+`season`, with visits `visit`, and all covariates of the data; models of marked animals `t`, `cohort` and the covariates
+of animals (a column of their names among them, if it is given) and of occasions; spatial models `session`, `t` and the covariates of detectors.
 
 Predictions at a group that the fit has not seen, or at rows without the column that groups, are those of a group with
 b = 0: the middle of the population of groups, with the uncertainty of the fixed part only.

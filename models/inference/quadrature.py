@@ -5,6 +5,10 @@ gradient by each u, so the log-likelihood of one group along its u is the integr
 integrals are done at Chebyshev points (Clenshaw & Curtis 1960), for all groups at once. Laplace's approximation is poor
 for yes-or-no data with few visits per group, and can have no maximum at all (e.g. detection that differs among sites
 where the species may be absent); this has none of that.
+
+The gradient by a fixed coefficient is the mean over each group's posterior of the gradient of that group, of which the
+model only knows the sum over groups. So all groups move together through the quantiles of their posteriors: with
+u_g(s) the quantile of group g at s, the mean over groups is the integral over 0 < s < 1 of the gradient at u(s).
 """
 
 from __future__ import annotations
@@ -13,27 +17,30 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebint, chebval, chebvander
+from scipy.special import ndtr
 
-from .laplace import STEP2, Marginal, Mode, relative_change
+from .laplace import Marginal, Mode, relative_change
 
 POINTS = (17, 25, 33, 49, 65, 81, 97)  # numbers of points; odd, so that the mode is one of them
-COARSE = 65  # points for the Hessian, at most, and to begin with, at least
+COARSE = 49  # points for the Hessian, at most, and to begin with, at least
 SAME = 1e-6  # log-likelihood per group that more points may change
+NORMAL = np.arange(-5.0, 5.01, 0.5)  # normal deviates of the quantiles
 REACH, WIDE = 10.0, 6.0  # half of an interval: standard deviations given the data, at most WIDE prior ones
 
 
 @lru_cache
-def _chebyshev(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points [n] on -1 to 1, weights [n] of the integral, and the matrix [n, n] of integrals from 0 to each point."""
+def _chebyshev(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points [n] on -1 to 1, weights [n] of the integral; matrices [n, n] to integrals from 0 and to a series."""
     points = -np.cos(np.pi * np.arange(n) / (n - 1))
     points[n // 2] = 0.0
-    series = np.linalg.inv(np.polynomial.chebyshev.chebvander(points, n - 1))  # values to coefficients
+    series = np.linalg.inv(chebvander(points, n - 1))  # values to coefficients
     whole, rising = np.empty(n), np.empty((n, n))
     for j in range(n):
-        rise = np.polynomial.chebyshev.chebint(series[:, j], lbnd=0.0)
-        rising[:, j] = np.polynomial.chebyshev.chebval(points, rise)
+        rise = chebint(series[:, j], lbnd=0.0)
+        rising[:, j] = chebval(points, rise)
         whole[j] = rising[-1, j] - rising[0, j]
-    return points, whole, rising
+    return points, whole, rising, series
 
 
 def possible(marginal: Marginal) -> bool:
@@ -71,21 +78,12 @@ class Quadrature(Marginal):
 
     def gradient_at(self, mode: Mode) -> np.ndarray:
         _, weight, u, by_u = self._integrated(mode)
-        rising = _chebyshev(self.n_points)[2]
         factors, at = self.factors(mode.theta), self._at
-        p = len(mode.beta)
-        scale = self.scaling(np.concatenate([mode.beta, mode.theta[self.free]]))[:p, :p]
-        width = self._width(mode)
-        moved = np.empty(p)
-        for j, direction in enumerate(scale.T):
-            change = np.empty((len(u), len(at)))
-            for z, place in enumerate(u):
-                ahead, behind = (
-                    self._joint(mode.beta + side * STEP2 * direction, factors, place)[2] for side in (1, -1)
-                )
-                change[z] = (ahead - behind)[at] / (2.0 * STEP2) * width
-            moved[j] = np.sum(weight * (rising @ change))
-        by_beta = mode.by_beta + np.linalg.solve(scale.T, moved)
+        by_beta, share = np.zeros(len(mode.beta)), np.exp(-0.5 * NORMAL**2)
+        for part, place in zip(share / share.sum(), self._quantiles(mode, weight), strict=True):
+            whole = mode.u.copy()
+            whole[at] += place
+            by_beta += part * self._joint(mode.beta, factors, whole)[1]
         by_theta = np.zeros(self.n_theta)
         for (_, term, _), where, own in zip(self.terms, self.theta_of, self.positions, strict=True):
             for k in range(len(term.theta)):
@@ -96,6 +94,22 @@ class Quadrature(Marginal):
                 spread[own] = E[:, :, 0] * np.ones(own.shape)
                 by_theta[where.start + k] = np.sum(weight * by_u * u[:, at] * spread[at])
         return np.concatenate([by_beta, by_theta[self.free]])
+
+    def _quantiles(self, mode: Mode, weight: np.ndarray) -> np.ndarray:
+        """Quantiles of each group's posterior at the NORMAL deviates, from its mode, [deviates, G]."""
+        points, weights, _, series = _chebyshev(self.n_points)
+        density = series @ (weight / weights[:, None])
+        below = chebint(density, lbnd=-1.0)
+        at_points, wanted = chebval(points, below).T, ndtr(NORMAL)
+        x = np.array([np.interp(wanted, np.maximum.accumulate(c), points) for c in at_points.T]).T
+        for _ in range(8):
+            miss = chebval(x, below[:, None, :], tensor=False) - wanted[:, None]
+            slope = chebval(x, density[:, None, :], tensor=False)
+            step = np.where(slope > 1e-9, miss / np.maximum(slope, 1e-9), 0.0)
+            x = np.clip(x - np.clip(step, -0.05, 0.05), -1.0, 1.0)
+            if np.abs(step).max() < 1e-10:
+                break
+        return x * self._width(mode)
 
     def hessian(self, psi: np.ndarray) -> np.ndarray:
         """Differences of the gradient with fewer points, or the last one when that was within 0.02 standard errors."""
@@ -121,7 +135,7 @@ class Quadrature(Marginal):
 
     def _integrated(self, mode: Mode):
         """Log-likelihood; posterior weights [N, G]; where the points are, [N, size]; F's gradient by u there [N, G]."""
-        points, weights, rising = _chebyshev(self.n_points)
+        points, weights, rising, _ = _chebyshev(self.n_points)
         factors, at, width = self.factors(mode.theta), self._at, self._width(mode)
         u = np.repeat(mode.u[None, :], len(points), axis=0)
         u[:, at] += points[:, None] * width

@@ -1,0 +1,28 @@
+"""Marginal likelihoods with one random effect, slow and obvious: every group's integral on a fine grid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+GRID = np.linspace(-9.0, 9.0, 3001)  # standard deviations
+
+
+def logistic(x):
+    return 1.0 / (1.0 + np.exp(-np.asarray(x, float)))
+
+
+def over_groups(group, sd: float, loglik_of_group) -> float:
+    """Σ over groups of log ∫ exp(loglik_of_group(g, b)) N(b; 0, sd²) db."""
+    total = 0.0
+    for g in sorted(set(group)):
+        height = np.array([loglik_of_group(g, sd * z) for z in GRID]) - 0.5 * GRID**2
+        top = height.max()
+        total += top + np.log(np.sum(np.exp(height - top)) * (GRID[1] - GRID[0]) / np.sqrt(2.0 * np.pi))
+    return total
+
+
+def occupancy_site(y, psi: float, p: float) -> float:
+    """Log-likelihood of the findings of one site (NaN where there was no visit)."""
+    seen = y[~np.isnan(y)]
+    present = psi * np.prod(np.where(seen > 0, p, 1.0 - p))
+    return float(np.log(present + (1.0 - psi) * (not seen.any())))
