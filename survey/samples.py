@@ -35,7 +35,10 @@ class SampleCounts:
         given = self.counts
         if isinstance(given, Mapping):
             given = np.repeat(np.array(list(given), float), np.array(list(given.values()), int))
-        counts = np.asarray(given, float)
+        try:
+            counts = np.asarray(given, float)
+        except (TypeError, ValueError) as error:
+            raise refuse("samples are counted per animal", "Give one number per animal", value=given) from error
         if counts.ndim != 1:
             raise refuse("samples are counted per animal", "Give one number per animal", value=counts.shape)
         names = tuple(str(i + 1) for i in range(len(counts))) if self.names is None else tuple(map(str, self.names))

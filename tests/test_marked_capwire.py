@@ -111,6 +111,8 @@ def test_words():
     with pytest.raises(SurveyError) as error:
         SampleCounts([1, 0, 2.5])
     assert len(error.value.problems) == 2 and "'2' is no whole number from 1" in str(error.value)
+    with pytest.raises(SurveyError, match="Give one number per animal"):
+        SampleCounts(["a"])
     with pytest.raises(SurveyError, match="no telling two rates"):
         Capwire([2, 2, 2], "two")
     with pytest.raises(SurveyError, match="Add animal"):

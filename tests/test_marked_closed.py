@@ -87,7 +87,7 @@ def test_a_normal_effect_recovers():
     model = ClosedCapture(EncounterHistory(np.eye(9, dtype=int)[np.arange(300) % 9]), heterogeneity="normal")
     data = model.simulate({"p": 0.15, "sigma_p": 1.2, "f0": 200.0}, 4)
     fit = model.on(data).fit()
-    assert fit.verdict.good
+    assert fit.verdict.good and repr(fit.model) == "ClosedCapture(p ~ 1, f0 ~ 1; animals differ normally in p)"
     assert abs(fit.total()[0] - 500) < 3 * fit.total()[1]
     assert abs(np.log(fit.values["sigma_p"][0] / 1.2)) < 3 * fit.se[fit.model.parameters.slice_of("sigma_p")][0]
     assert ClosedCapture(data).fit().total()[0] < 430

@@ -158,6 +158,10 @@ def test_nobody_met_twice():
 
 def test_words():
     h = histories(1)
+    prior = MisidentifiedCapture(h, prior=(19, 1))
+    assert repr(prior) == "MisidentifiedCapture(p ~ 1; alpha from a beta(19, 1))"
+    assert "different checks" in prior.not_comparable(MisidentifiedCapture(h, checked=(9, 10)))
+    assert prior.not_comparable(MisidentifiedCapture(h)) == ""
     with pytest.raises(SurveyError, match="leaves alpha out"):
         MisidentifiedCapture(h, alpha=0.9, prior=(9, 1))
     with pytest.raises(SurveyError, match=r"all different \(found '1'\)"):

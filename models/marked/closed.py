@@ -301,6 +301,9 @@ class ClosedCapture(MarkedModel[ClosedFit]):
     def derive(self, fit, interval):
         return fit.derived_table(interval)
 
+    def __repr__(self) -> str:
+        return super().__repr__()[:-1] + ("; animals differ normally in p)" if self.heterogeneity else ")")
+
     def name_rows(self, name, rows):
         words = super().name_rows(name, rows)
         return words if name != "f0" else words.replace("f0", "f0, the number of animals never met,", 1)

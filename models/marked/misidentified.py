@@ -304,6 +304,16 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
             found.append(Remark(Outcome.IMPRECISE, words))
         return tuple(found)
 
+    def not_comparable(self, other) -> str:
+        if isinstance(other, MisidentifiedCapture) and self.history is other.history:
+            if self.checked != other.checked or self.agreement != other.agreement:
+                return "they rest on different checks of identifications"
+        return super().not_comparable(other)
+
+    def __repr__(self) -> str:
+        believed = f"; alpha from a beta({self.prior[0]:g}, {self.prior[1]:g}))" if self.prior else ")"
+        return super().__repr__()[:-1] + believed
+
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
         """Histories of identities, ghosts among them, drawn at natural-scale values (as for `at`).
 
