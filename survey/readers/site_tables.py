@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..columns import FALSE, TRUE, Columns
 from ..crs import projected, to_metres
 from ..detections import DetectionHistory
 from ..errors import Problems, refuse
+from ..times import WHOLE_DAY_STARTS
 from .plain import covariates, in_file, labels, only_once, open_table
 
+FINDINGS = ("value", "detected", "count")  # what the findings may be called
 KEYS = ("site", "season", "trail", "visit", "method")
 
 
@@ -24,6 +28,7 @@ def read_visits(
     columns: Mapping[str, str] | None = None,
     crs: str | None = None,
     encoding: str | None = None,
+    dates: str | None = None,
     **more,
 ) -> DetectionHistory:
     """A detection history from a table with one row per visit.
@@ -31,12 +36,14 @@ def read_visits(
     Parameters
     ----------
     path : CSV or Excel file with the columns `site` and `value` (0, 1, a state or a count; empty: the visit did not
-        take place), and where there are such `season`, `visit`, `effort`, `trail`, `method`; any other column is a
-        covariate of the visit
+        take place), which may also be called `count`, or `detected` with yes and no; and where there are such `season`,
+        `visit`, `effort`, `trail`, `method`; any other column is a covariate of the visit. In place of `visit` there
+        may be `date`: the dates of a site in a season are its visits, and `day`, the day of the year, is a covariate
     sites : table with `site`, covariates, and coordinates `x` and `y` [m] or `longitude` and `latitude`; it also says
         which sites there are
     seasons : table with `season` (and `site`) and covariates of seasons
     columns : what we call a column -> what the table of visits calls it, e.g. {"site": "plot"}
+    dates : "dmy" or "mdy" for dates that end with the year
     crs : projected coordinate system of x and y, and to which longitude and latitude go
     more : `area` and `effort_unit`, as for `DetectionHistory`
 
@@ -47,18 +54,22 @@ def read_visits(
     """
     bad = Problems()
     table = open_table(path, bad, columns, encoding)
-    if not table.require("site", "value"):
+    table.order = dates
+    finding = next((name for name in FINDINGS if table.has(name)), "value")
+    if not table.require("site", finding):
         bad.raise_any()
     visits: dict = {"site": table.text("site", required=True)}
     visits |= {name: labels(table, name) for name in KEYS[1:] if table.has(name)}
+    dated = table.has("date") and "visit" not in visits
+    visits |= _by_date(table, visits) if dated else {}
     only_once(table, {k: v for k, v in visits.items() if k in KEYS}, "this visit") if "visit" in visits else None
-    visits["value"] = table.number("value", low=0, whole=True)
+    visits["value"] = _yes_or_no(table) if finding == "detected" else table.number(finding, low=0, whole=True)
     if table.has("effort"):
         visits["effort"] = table.number("effort", low=0)
-        for i in np.flatnonzero((visits["effort"] == 0) & (visits["value"] > 0)):
+        for i in np.flatnonzero(~(visits["effort"] > 0) & (visits["value"] > 0)):
             table.fault(i, "something was found without effort", "Give the effort of this visit", visits["site"][i])
     frame = pd.DataFrame(visits)
-    more_columns = covariates(table, *KEYS, "value", "effort")
+    more_columns = covariates(table, *KEYS, finding, "effort", *(["date"] if dated else []))
     where = read_sites(sites, bad, crs, encoding)
     if len(where):
         _all_known(table, visits["site"], where.index, sites)
@@ -66,6 +77,20 @@ def read_visits(
     by_season = read_seasons(seasons, encoding)
     with in_file(path):
         return DetectionHistory(pd.concat([frame, more_columns], axis=1), where, by_season, crs=crs, **more)
+
+
+def _yes_or_no(table: Columns) -> np.ndarray:
+    """float [n]: 1 and 0 of `detected`, NaN where missing."""
+    word = table.choice("detected", dict.fromkeys(TRUE, "yes") | dict.fromkeys(FALSE, "no"))
+    return np.where(word == "", np.nan, word == "yes").astype(float)
+
+
+def _by_date(table: Columns, keys: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """The visits of a site in a season, numbered by their dates, and `day`, the day of the year."""
+    day = table.time("date", UTC, required=True, dates=WHOLE_DAY_STARTS).normalize()
+    by = [pd.Series(keys[name]) for name in ("site", "season") if name in keys]
+    rank = pd.Series(day).groupby(by).rank("dense")
+    return {"visit": rank.fillna(0).astype(int).to_numpy(), "day": day.day_of_year.to_numpy(float)}
 
 
 def read_matrix(

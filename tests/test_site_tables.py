@@ -1,0 +1,118 @@
+"""Detection histories from plain tables: columns by what they mean, and every fault with its file and row."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from uncia.survey import DetectionHistory, SurveyError, read_matrix, read_visits
+
+LONG = "site,visit,value,effort,wind\na,1,0,2.5,3\na,2,1,1,4\nb,1,,0,5\nb,2,0,1.5,\n"
+
+
+def write(path, text):
+    path.write_text(text, "utf-8")
+    return path
+
+
+def visits(folder, text=LONG, **how):
+    return read_visits(write(folder / "visits.csv", text), **how)
+
+
+def refused(folder, text, **how):
+    with pytest.raises(SurveyError) as raised:
+        visits(folder, text, **how)
+    return str(raised.value)
+
+
+class TestLong:
+    def test_columns(self, tmp_path):
+        history = visits(tmp_path)
+        expected = pd.DataFrame({"site": list("aabb"), "visit": [1, 2] * 2, "value": [0, 1, np.nan, 0.0]})
+        expected = expected.assign(effort=[2.5, 1, 0, 1.5], wind=[3, 4, 5, np.nan])
+        assert history.equals(DetectionHistory(expected)) and history.done.tolist() == [True, True, False, True]
+
+    def test_other_names_and_yes_or_no(self, tmp_path):
+        text = "plot;found;km\na;no;2,5\na;Yes;1\nb;;\nb;0;1,5\n"
+        history = visits(tmp_path, text, columns={"site": "plot", "detected": "found", "effort": "km"})
+        np.testing.assert_array_equal(history.value, [0, 1, np.nan, 0])
+        assert history.effort[[0, 1, 3]].tolist() == [2.5, 1.0, 1.5]
+
+    def test_counts(self, tmp_path):
+        history = visits(tmp_path, "site,count\na,3\na,0\n")
+        assert history.value.tolist() == [3, 0] and history.visits["visit"].tolist() == [1, 2]
+
+    def test_dates_are_visits(self, tmp_path):
+        """Methods of one date are one visit; rows need not be in order."""
+        text = "site,date,method,value\na,03/06/2024,sign,1\n"
+        text += "a,21/05/2024,camera,0\na,21/05/2024,sign,1\nb,03/06/2024,sign,0\n"
+        history = visits(tmp_path, text)
+        rows = history.visits[["site", "visit", "method", "value", "day"]].to_numpy(object).tolist()
+        assert rows == [
+            ["a", 1, "camera", 0, 142], ["a", 1, "sign", 1, 142], ["a", 2, "sign", 1, 155], ["b", 1, "sign", 0, 155],
+        ]  # fmt: skip
+
+    def test_a_date_beside_the_visit_is_a_covariate(self, tmp_path):
+        history = visits(tmp_path, "site,visit,date,value\na,1,2024-05-01,0\n")
+        assert history.visits["date"].tolist() == ["2024-05-01"]
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("plot,value\na,1\n", "visits.csv, row 1: there is no column 'site'"),
+            ("site,seen\na,1\n", "visits.csv, row 1: there is no column 'value'"),
+            ("site,detected\na,yes\na,maybe\n", "visits.csv, row 3: detected must be one of yes, no (found 'maybe')"),
+            ("site,count\na,-1\na,1.5\n", "row 2: count must be 0 or more (found -1)"),
+            ("site,count\na,-1\na,1.5\n", "row 3: count must be a whole number (found 1.5)"),
+            ("site,value,effort\na,1,\n", "visits.csv, row 2: something was found without effort (found 'a')"),
+            ("site,value,effort\na,1,0\n", "visits.csv, row 2: something was found without effort (found 'a')"),
+            (
+                "site,date,value\na,05/06/2024,1\n",
+                "visits.csv, row 2: date: the day and the month cannot be told apart",
+            ),
+            ("site,date,value\na,2024-02-30,1\n", "visits.csv, row 2: date: this is not a date in the calendar"),
+            (
+                "site,date,value\na,2024-05-01,1\na,2024-05-01,0\n",
+                "visits.csv, row 3: this visit is given twice, first in row 2 (found 'site a, visit 1')",
+            ),
+        ],
+    )
+    def test_refused(self, tmp_path, text, words):
+        assert words in refused(tmp_path, text)
+
+    def test_tables_of_sites_and_seasons(self, tmp_path):
+        sites = write(
+            tmp_path / "sites.csv", "site,slope,x,y\na,3,500000,3500000\nb,4,501000,3500000\nc,5,502000,3500000\n"
+        )
+        seasons = write(tmp_path / "seasons.csv", "season,snow\n2021,1\n2023,3\n")
+        text = "site,season,value\na,2021,1\na,2023,0\nb,2021,0\n"
+        history = visits(tmp_path, text, sites=sites, seasons=seasons, crs="EPSG:32647")
+        assert list(history.sites.index) == ["a", "b", "c"] and history.season_labels == (2021, 2022, 2023)
+        assert history.crs.to_epsg() == 32647 and history.sites["slope"].tolist() == [3, 4, 5]
+        assert "row 2: the site is not in the table of sites (found 'd')" in refused(
+            tmp_path, "site,value\nd,1\n", sites=sites
+        )
+
+
+class TestWide:
+    def test_a_matrix_with_effort_and_covariates(self, tmp_path):
+        found = write(tmp_path / "found.csv", "site,v1,v2\na,0,1\nb,,0\n")
+        effort = write(tmp_path / "km.csv", "site,v1,v2\nb,0,1.5\na,2.5,1\n")
+        history = read_matrix(
+            found, effort=effort, visit_covariates={"wind": write(tmp_path / "w.csv", "site,v1,v2\na,3,4\nb,5,6\n")}
+        )
+        assert history.equals(
+            DetectionHistory.from_wide(
+                [[0, 1], [np.nan, 0]],
+                site_names=["a", "b"],
+                effort=[[2.5, 1], [0, 1.5]],
+                visit_covariates={"wind": np.array([[3.0, 4], [5, 6]])},
+            )
+        )
+
+    def test_refused(self, tmp_path):
+        with pytest.raises(SurveyError) as raised:
+            read_matrix(write(tmp_path / "found.csv", "site,v1,v2\na,0,x\na,2.5,0\n"))
+        message = str(raised.value)
+        assert "found.csv, row 2: v2 must be a number (found 'x')" in message
+        assert "found.csv, row 3: v1 must be a whole number (found 2.5)" in message
+        assert "found.csv, row 3: site is the same as in row 2 (found 'a')" in message
