@@ -103,6 +103,54 @@ class LiveDeadHistory:
         return int(self.live.frequency @ (self.between == RESIGHTED).sum(axis=1))
 
     @classmethod
+    def from_table(
+        cls,
+        encounters: pd.DataFrame,
+        reports: pd.DataFrame,
+        occasions: Sequence | pd.DataFrame | None = None,
+        animals: pd.DataFrame | None = None,
+        *,
+        last_interval: float = 1.0,
+        **more: Any,
+    ) -> LiveDeadHistory:
+        """From two long tables: encounters alive on occasions, and reports between them.
+
+        Parameters
+        ----------
+        encounters, occasions, animals : as for `EncounterHistory.from_table`
+        reports : one row per report with `animal`, `after` (the occasion that it follows) and `found`: "dead" or
+            "alive". An animal reported both in one interval counts as found dead.
+        more : `intervals`, `interval_unit`
+
+        Raises
+        ------
+        SurveyError : a report of an animal that was never met, of an unknown occasion or kind. All faults at once.
+        """
+        lacking = {"animal", "after", "found"} - set(reports.columns)
+        if lacking:
+            raise refuse("the table of reports lacks columns", f"Add {', '.join(sorted(lacking))}")
+        live = EncounterHistory.from_table(encounters, occasions, animals, **more)
+        if occasions is None:
+            known = pd.Index(sorted(encounters["occasion"].unique()))
+        else:
+            known = pd.Index(list(occasions.index if isinstance(occasions, pd.DataFrame) else occasions))
+        row = live.animals.index.get_indexer(reports["animal"].astype(str))
+        column = known.get_indexer(reports["after"])
+        code = reports["found"].map({"dead": FOUND_DEAD, "alive": RESIGHTED}).to_numpy(float)
+        bad = Problems()
+        for name in reports["animal"][row < 0].astype(str).unique():
+            bad.add("a report is of an animal that was never met", "Correct its name, or leave it out", value=name)
+        for value in reports["after"][column < 0].unique():
+            bad.add("a report follows an occasion that is not listed", "Add it to occasions", value=value)
+        for value in reports["found"][np.isnan(code)].unique():
+            bad.add("an animal is found 'dead' or 'alive'", "Use one of the two", value=value)
+        bad.raise_any()
+        between = np.zeros(live.states.shape, int)
+        order = np.argsort(-code, kind="stable")  # the dead last, so that they count
+        between[row[order], column[order]] = code[order]
+        return cls(live, between, last_interval)
+
+    @classmethod
     def from_strings(cls, histories: Sequence[str], frequency: Sequence[int] | None = None, **more) -> LiveDeadHistory:
         """Histories as in MARK, LDLD…: a live and a dead character for every occasion.
 

@@ -132,6 +132,22 @@ def test_mark_format(tmp_path):
     assert "2 occasions have 2 intervals here" in str(error.value)
 
 
+def test_tables():
+    encounters = pd.DataFrame({"animal": ["a", "b", "a"], "occasion": [2020, 2020, 2021]})
+    reports = pd.DataFrame(
+        {"animal": ["a", "a", "b"], "after": [2021, 2021, 2020], "found": ["dead", "alive", "alive"]}
+    )
+    h = LiveDeadHistory.from_table(encounters, reports, occasions=[2020, 2021, 2022], last_interval=0.5)
+    assert h.live.states.tolist() == [[1, 1, 0], [1, 0, 0]] and h.between.tolist() == [[0, 1, 0], [2, 0, 0]]
+    assert h.intervals.tolist() == [1.0, 1.0, 0.5]
+    wrong = pd.DataFrame({"animal": ["x", "a", "a"], "after": [2020, 1999, 2020], "found": ["dead", "dead", "shot"]})
+    with pytest.raises(SurveyError) as error:
+        LiveDeadHistory.from_table(encounters, wrong)
+    assert [p.value for p in error.value.problems] == ["x", 1999, "shot"]
+    with pytest.raises(SurveyError, match="Add found"):
+        LiveDeadHistory.from_table(encounters, wrong[["animal", "after"]])
+
+
 def test_words():
     with pytest.raises(SurveyError) as error:
         LiveDeadHistory.from_strings(["1110", "0210", "1001"], removed=[False, False, True])
