@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ...survey.detections import DetectionHistory
-from ..derived import log_normal, log_normal_above, table
+from ..derived import log_normal, table
 from ..kernels.abundance_mixture import binomial_counts
 from ..occupancy.abundance_prior import PRIORS, check_mixture, prior
-from ..occupancy.delta import covariance, mean_of
+from ..occupancy.delta import covariance, mean_of, numbers_here
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
 from ..occupancy.mixing import mix_two
 from ..occupancy.royle_nichols import MOST, cut_short
@@ -147,7 +147,7 @@ class NMixture(HistoryModel):
         visits = f"of a given animal, mean over {len(self.count)} visits"
         rows = [
             log_normal("abundance", "animals per site", f"mean over {n} sites", float(mean(fit.vector)), se),
-            log_normal_above("abundance", "animals", here, least, float(total.sum()), realised_se),
+            *numbers_here(self.history, here, least, float(total.sum()), realised_se),
             mean_of(fit, "detection", visits, "p", interval),
         ]
         if "zero" in self.parameters:

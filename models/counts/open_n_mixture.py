@@ -12,8 +12,9 @@ from ...survey.errors import refuse
 from ..derived import log_normal, table
 from ..kernels.abundance_chain import chains, counts_loglik
 from ..occupancy.abundance_prior import PRIORS, check_mixture, prior
-from ..occupancy.delta import covariance, mean_of
+from ..occupancy.delta import covariance, mean_of, numbers_here
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
+from ..occupancy.seasons import SeasonalFit
 from ..occupancy.visits import Groups
 from ..verdict import Outcome, Remark
 from .dynamics import DYNAMICS, Dynamics
@@ -72,6 +73,8 @@ class OpenNMixture(HistoryModel):
         Symbol("alpha", "one", "size of the negative binomial", ("log",), ""),
     )
     data_kind = "counts"
+    fit_class = SeasonalFit
+    follows = "abundance"
 
     def __init__(
         self,
@@ -269,6 +272,28 @@ class OpenNMixture(HistoryModel):
         sd = np.sqrt(np.maximum((chance @ numbers**2).ravel() - mean**2, 0.0))
         return self.history.season_frame()[["site", "season"]].assign(abundance=mean, sd=sd)
 
+    def mean_projected(self, vector: np.ndarray) -> np.ndarray:
+        """float [T]: mean of `expected` over the sites."""
+        return self.expected(vector).mean(axis=0)
+
+    def totals(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance [T] of the animals at all sites by season, given the counts."""
+        rows = self.posterior(vector)
+        shape = (self.history.n_sites, self.history.n_seasons)
+        return rows["abundance"].to_numpy().reshape(shape).sum(0), (rows["sd"].to_numpy() ** 2).reshape(shape).sum(0)
+
+    def _numbers_here(self, fit) -> list:
+        """The animals at these very sites by season."""
+        n, (total, variance) = self.history.n_sites, self.totals(fit.vector)
+        se = np.sqrt(variance + np.diag(covariance(fit, lambda v: self.totals(v)[0])))
+        least = np.zeros(n * self.history.n_seasons)
+        np.maximum.at(least, self.visits.group, self.count)
+        least, rows = least.reshape(n, -1).sum(axis=0), []
+        for t, label in enumerate(self.history.season_labels):
+            scope = f"season {label}, these {n} sites"
+            rows += numbers_here(self.history, scope, float(least[t]), float(total[t]), float(se[t]))
+        return rows
+
     def derive(self, fit, interval):
         n, labels = self.history.n_sites, self.history.season_labels
         rows = []
@@ -279,14 +304,14 @@ class OpenNMixture(HistoryModel):
         steps = len(labels) - 1
 
         def growth(vector):
-            means = self.expected(vector).mean(axis=0)
+            means = self.mean_projected(vector)
             return (means[-1] / means[0]) ** (1.0 / steps)
 
         scope = f"{labels[0]} to {labels[-1]}"
         rows.append(log_normal("growth of abundance", "per season", scope, float(growth(fit.vector)), _se(fit, growth)))
         visits = f"of a given animal, mean over {len(self.count)} visits"
         rows.append(mean_of(fit, "detection", visits, "p", interval))
-        return table(rows)
+        return table(rows + self._numbers_here(fit))
 
     def remarks(self, fit):
         missing = self.missing(fit.vector)

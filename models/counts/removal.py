@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.special import gammaln
 
 from ...survey.detections import DetectionHistory
-from ..derived import log_normal_above, table
-from ..occupancy.delta import covariance, mean_of
+from ..derived import table
+from ..occupancy.delta import covariance, mean_of, numbers_here
 from ..occupancy.history_model import HistoryModel, Symbol, check_detections
 from ..occupancy.single_season import one_season
 from ..occupancy.visits import Groups
@@ -105,7 +105,7 @@ class Removal(HistoryModel):
         visits = f"of an animal still there, mean over {len(self.count)} visits"
         rows = [
             mean_of(fit, "abundance", f"mean over {n} sites", "lambda", interval),
-            log_normal_above("abundance", "animals", f"these {n} sites", counted, counted + left, left_se),
+            *numbers_here(self.history, f"these {n} sites", counted, counted + left, left_se),
             mean_of(fit, "detection", visits, "p", interval),
         ]
         return table(rows)

@@ -197,8 +197,8 @@ def _by_season(model, quantity: str):
 
         labels = [f"occasion {t + 1}" for t in range(model.history.n_occasions)]
         return (lambda v: np.log(numbers(model, v).sum(axis=0))), labels
-    if quantity == "abundance" and hasattr(model, "expected_at"):
-        return (lambda v: np.log(model.expected(v).mean(axis=0))), list(model.history.season_labels)
-    if quantity == "occupancy" and hasattr(model, "mean_projected"):
+    if quantity == "abundance" and getattr(model, "follows", "") == "abundance":
+        return (lambda v: np.log(model.mean_projected(v))), list(model.history.season_labels)
+    if quantity == "occupancy" and getattr(model, "follows", "") == "occupancy":
         return model.mean_projected, list(model.history.season_labels)
     return None

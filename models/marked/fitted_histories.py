@@ -106,7 +106,7 @@ def _closed_rows(model, values: Values):
 
 
 def _log_linear_rows(model, values: Values):
-    p, eta, log_Z, _, _ = model._mass(values)
+    p, eta, log_Z, *_ = model._mass(values)
     met = model.history.states[:, model.occasion] > 0
     log_unseen = np.log1p(-p).sum() - log_Z
     log_rows = met @ (np.log(p) - np.log1p(-p)) + log_unseen + eta[met.sum(axis=1)]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logit
 
-from ..derived import LEVEL, Estimate, log_normal, z_of
+from ..derived import LEVEL, Estimate, log_normal, log_normal_above, z_of
 from ..inference.profile import profile_intervals
 
 STEP = 1e-5  # of the central differences, in units in which coefficients are alike
@@ -67,6 +67,15 @@ def mean_of(fit, quantity: str, scope: str, name: str, interval: str = "wald") -
     limits = profile_intervals(fit, (name,)).iloc[0]
     ends = {"lower": float(limits["lower"]), "upper": float(limits["upper"])}
     return replace(estimate, interval=f"{100 * LEVEL:g}% profile", **ends)
+
+
+def numbers_here(history, scope: str, least: float, total: float, se: float) -> list[Estimate]:
+    """The animals at these very sites, of which `least` were counted, and their density where the area is known."""
+    rows = [log_normal_above("abundance", "animals", scope, least, total, se)]
+    if history.area is not None:
+        k = 100.0 / float(history.area.sum())
+        rows.append(log_normal_above("density", "animals per 100 km²", scope, k * least, k * total, k * se))
+    return rows
 
 
 def realised(fit, quantity, unit, scope, weight: np.ndarray, posterior: Callable[[np.ndarray], np.ndarray]) -> Estimate:

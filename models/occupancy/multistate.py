@@ -172,6 +172,10 @@ class MultistateOccupancy(HistoryModel):
                 realised(fit, "proportion occupied", "proportion", here, share, either),
                 realised(fit, "proportion in state 2", "proportion", here, share, lambda v, g=given: g(v)[:, 2]),
             ]
+            if self.history.area is not None:
+                area, two = self.history.area, lambda v, g=given: g(v)[:, 2]
+                rows.append(realised(fit, "area occupied", "km²", here, area, either))
+                rows.append(realised(fit, "area in state 2", "km²", here, area, two))
         return table(rows)
 
     def _draw(self, values, rng):

@@ -42,21 +42,21 @@ class SeasonalFit(HistoryFit):
     """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance."""
 
     def seasonal(self) -> pd.DataFrame:
-        """Occupancy of each season, projected (what the rates imply) and smoothed (given what was found)."""
+        """Occupancy (abundance) of each season: projected, what the rates imply, and smoothed, given what was found."""
         frame = self.derive()
-        return frame[frame["quantity"].isin(["occupancy", "proportion occupied"])].reset_index(drop=True)
+        return frame[frame["quantity"].isin([self.model.follows, "proportion occupied"])].reset_index(drop=True)
 
     def seasonal_covariance(self) -> np.ndarray:
-        """float [T, T]: covariance of the projected occupancies of the seasons, which share their parameters."""
+        """float [T, T]: covariance of the projected means of the seasons, which share their parameters."""
         return covariance(self, self.model.mean_projected)
 
     def growth(self) -> pd.DataFrame:
-        """Growth of projected occupancy from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
-        labels = self.model.history.season_labels
+        """Growth of the projected mean from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
+        quantity, labels = f"growth of {self.model.follows}", self.model.history.season_labels
         rates, se = np.exp(self._log_growth(self.vector)), np.sqrt(np.diag(self.growth_covariance()))
         return table(
             [
-                log_normal("growth of occupancy", "per season", f"{labels[t]} to {labels[t + 1]}", rate, rate * se[t])
+                log_normal(quantity, "per season", f"{labels[t]} to {labels[t + 1]}", rate, rate * se[t])
                 for t, rate in enumerate(rates)
             ]
         )
@@ -80,6 +80,7 @@ class SeasonalOccupancy(HistoryModel):
     """
 
     fit_class = SeasonalFit
+    follows = "occupancy"
     certain: np.ndarray
 
     def __init__(

@@ -159,6 +159,8 @@ class TwoSpeciesOccupancy(HistoryModel):
             ]
             z = lambda v, species=species: self.present(v, species)  # noqa: E731
             rows.append(realised(fit, f"proportion with {name}", "proportion", f"these {n} sites", share, z))
+            if self.history.area is not None:
+                rows.append(realised(fit, f"area with {name}", "km²", f"these {n} sites", self.history.area, z))
         return table(rows)
 
     def _draw(self, values, rng):
