@@ -78,8 +78,8 @@ def by_cell(
 
     Returns
     -------
-    DetectionHistory with km as effort, the covariate `tracks` (how many walked there), `ledger` (observations and
-    tracks), `effort_ledger` (km by what became of them) and `cells`
+    DetectionHistory with km as effort, the covariates `tracks` (how many walked there) and `period` (its first local
+    date), `ledger` (observations and tracks), `effort_ledger` (km by what became of them) and `cells`
 
     Raises
     ------
@@ -104,6 +104,7 @@ def by_cell(
         "value": np.where(effort > 0, value, np.nan),
         "effort": effort,
         "tracks": _tracks_in(w, at, n * t),
+        "period": np.repeat([f"{day:%Y-%m-%d}" for day in w.calendar["start"]], n),
     }
     return _history(patrols, w, cells, pd.DataFrame(rows).infer_objects())
 
@@ -228,6 +229,7 @@ def _same_again(patrols: Patrols) -> np.ndarray:
     columns = {"time": instants(fixes["time"]), "x": fixes["longitude"].round(7), "y": fixes["latitude"].round(7)}
     marks = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False)
     totals = marks.groupby(fixes["track"].to_numpy()).agg(["sum", "size"]).reindex(range(len(patrols.tracks)))
+    totals["date"] = instants(patrols.tracks["date"])  # one line drawn for two walks
     order = patrols.tracks.sort_values(["file", "row"]).index
     again = totals.loc[order].dropna().duplicated().reindex(patrols.tracks.index, fill_value=False)
     fate = np.where(totals["size"].isna(), "no fixes", np.where(again, AGAIN, ""))
@@ -304,9 +306,12 @@ def _choose(patrols: Patrols, w: _Walked, species: str | None, category: str | N
         wanted = one_of(named, species, "the observations")
         w.fates.mark(o["species"] == "", "no species")
         w.fates.mark(o["species"] != wanted, "another species")
-    by_other = (o["transport"] != "") & ~o["transport"].isin(modes)
-    for mode in sorted(o.loc[by_other, "transport"].unique()):
-        w.fates.mark(o["transport"] == mode, f"moved by {mode}")
+    by = patrols.tracks[patrols.tracks["patrol"] != ""].groupby("patrol")["transport"]
+    known = by.first()[by.nunique() == 1].to_dict()
+    of_patrol = pd.Series([known.get(patrol, "") for patrol in o["patrol"]], o.index, dtype=object)
+    moved = o["transport"].where(o["transport"] != "", of_patrol)
+    for mode in sorted(set(moved) - {"", *modes}):
+        w.fates.mark(moved == mode, f"moved by {mode}")
     w.fates.mark(o["longitude"].isna(), "no position")
     w.fates.mark((w.moment == UNKNOWN) & (w.period < 0), "no time")
     w.fates.mark(w.period < 0, "outside the dates")

@@ -121,9 +121,9 @@ def read_patrols(
 def _transport(tracks: pd.DataFrame, seen: pd.DataFrame, otherwise: str | None) -> pd.Series:
     """How each track was walked: what it says, what all observations of its patrol say, or what the user says."""
     said = seen[(seen["transport"] != "") & (seen["patrol"] != "")].groupby("patrol")["transport"]
-    of_patrol = said.first()[said.nunique() == 1]
-    transport = tracks["transport"].where(tracks["transport"] != "", tracks["patrol"].map(of_patrol))
-    transport = transport.fillna("" if otherwise is None else otherwise)
+    known = said.first()[said.nunique() == 1].to_dict()
+    of_patrol = [known.get(patrol, otherwise or "") for patrol in tracks["patrol"]]
+    transport = tracks["transport"].where(tracks["transport"] != "", pd.Series(of_patrol, tracks.index, dtype=object))
     bad = Problems()
     for row in tracks[transport == ""].itertuples():
         bad.add(

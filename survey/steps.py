@@ -71,6 +71,8 @@ def steps_of(
     begin, until = time[linked], time[linked + 1]
     both = (begin != UNKNOWN) & (until != UNKNOWN)
     metres = np.hypot(*(end - start).T)
+    nowhere = ~np.isfinite(metres)  # a device without satellites writes places that no map of the survey can show
+    metres[nowhere] = 0.0
     seconds = np.where(both, until - begin, 0) / 1e6
     by_track = [FASTEST.get(kind, FASTEST_OTHER) if fastest is None else fastest for kind in tracks["transport"]]
     limit = np.array(by_track, float)[track[linked]]
@@ -78,6 +80,9 @@ def steps_of(
     fate[both & (seconds > 60.0 * longest_gap)] = f"gap of more than {longest_gap:g} minutes"
     fast = both & (metres > limit / 3.6 * seconds + slack)
     fate[fast & (fate == "")] = "faster than is plausible"
+    fate[nowhere] = "a position that cannot be"
+    same = pd.DataFrame(np.column_stack([begin, until, *np.rint(1000.0 * np.hstack([start, end])).T]))
+    fate[both & (fate == "") & same.duplicated().to_numpy()] = "the same way again"  # in two exports of one device
     begin = np.where(begin == UNKNOWN, date[track[linked]], begin)
     until = np.where(until == UNKNOWN, begin, until)
     broken = np.ones(len(linked), bool)

@@ -1,5 +1,7 @@
 """Patrols: every metre and every observation ends somewhere, and a cell without effort is missing and never zero."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,6 +124,39 @@ class TestWhatCounts:
         assert history.ledger.count("the same track again") == 1
         assert history.effort_ledger.loc["the same track again", "km"] == pytest.approx(5.0, rel=1e-3)
 
+    def test_two_exports_that_overlap(self, tmp_path):
+        """The device was read out after the first half, and again at the end."""
+        when = times(len(STRAIGHT))
+        first = gpx(tmp_path / "a.gpx", ("noon", [(STRAIGHT[:6], when[:6])]))
+        whole = gpx(tmp_path / "b.gpx", ("evening", [(STRAIGHT, when)]))
+        history = patrols([first, whole]).by_cell(cells())
+        assert history.effort.sum() == pytest.approx(5.0, rel=1e-3)
+        assert history.effort_ledger.loc["the same way again", "km"] == pytest.approx(2.5, rel=1e-3)
+
+    def test_one_line_drawn_for_two_walks(self, tmp_path):
+        walk = ("P", [(STRAIGHT, None)])
+        track = lines(tmp_path / "t.shp", walk, walk, walk, date=["2024-07-03", "2024-07-09", "2024-07-09"])
+        history = patrols(track).by_cell(cells(), seasons="year")
+        assert history.effort.sum() == pytest.approx(10.0, rel=1e-3)
+        assert history.ledger.count("the same track again") == 1
+
+    def test_a_fix_without_satellites(self, tmp_path):
+        track = gpx(tmp_path / "w.gpx", ("P", [(STRAIGHT, times(11))]))
+        lines_of = track.read_text().splitlines()
+        fix = next(i for i, line in enumerate(lines_of) if "trkpt" in line) + 5
+        lines_of[fix] = re.sub(r'lat=".*?" lon=".*?"', 'lat="0.0" lon="9.0"', lines_of[fix])
+        track.write_text("\n".join(lines_of))
+        history = patrols(track).by_cell(cells())
+        assert history.effort.sum() == pytest.approx(4.0, rel=1e-3)
+        assert np.isfinite(history.effort_ledger["km"]).all()
+
+    def test_observations_of_a_patrol_by_car(self, tmp_path):
+        walk, drive = ("P1", [(STRAIGHT, times(11))]), ("P2", [(STRAIGHT, times(11, minutes=1))])
+        track = lines(tmp_path / "t.geojson", walk, drive, patrol=["P1", "P2"], transport=["foot", "vehicle"])
+        seen = smart(tmp_path / "o.csv", found("P2", (3, 1), how=""))
+        history = patrols(track, seen).by_cell(cells())
+        assert history.ledger.count("moved by vehicle") == 2 and not history.detected.any()
+
     def test_stretches_are_not_joined(self, tmp_path):
         parts = [(STRAIGHT[:5], times(5)), (STRAIGHT[6:], times(5, "2024-05-01 08:50"))]
         history = patrols(gpx(tmp_path / "w.gpx", ("P", parts))).by_cell(cells())
@@ -208,6 +243,26 @@ class TestFormats:
         o = patrols(gpx(tmp_path / "w.gpx", ("P1", [(STRAIGHT, times(11))])), tmp_path / "seen.csv").observations
         assert o["time"].tolist() == [pd.Timestamp(f"2024-05-01 {h}:05:10", tz=ZONE) for h in ("09", "13")]
         assert o["category"].tolist() == ["Sign > Scat", "Sign"] and o["longitude"].isna().tolist() == [False, True]
+
+    def test_excel(self, tmp_path):
+        smart(tmp_path / "seen.csv", found("P1", (3.0, 1.0), "2024-05-01 09:05"))
+        frame = pd.read_csv(tmp_path / "seen.csv")
+        frame["Waypoint Date"] = pd.to_datetime(frame["Waypoint Date"]).dt.date
+        frame["Waypoint Time"] = pd.to_datetime(frame["Waypoint Time"], format="%H:%M:%S").dt.time
+        frame.to_excel(tmp_path / "seen.xlsx", index=False)
+        track = gpx(tmp_path / "w.gpx", ("P1", [(STRAIGHT, times(11))]))
+        a, b = (patrols(track, tmp_path / f"seen.{kind}").observations for kind in ("csv", "xlsx"))
+        pd.testing.assert_frame_equal(a.drop(columns=["file", "record"]), b.drop(columns=["file", "record"]))
+
+    def test_chinese_words(self, tmp_path):
+        text = "巡护编号,方式,日期,时间,经度,纬度,物种\nP1,徒步,2024年5月1日,09:00,99.0305,31.636,雪豹\n"
+        (tmp_path / "seen.csv").write_bytes(text.encode("gb18030"))
+        columns = {"patrol": "巡护编号", "transport": "方式", "time": ["日期", "时间"], "x": "经度", "y": "纬度"}
+        columns |= {"species": "物种", "values": {"species": {"雪豹": "Panthera uncia"}}}
+        track = gpx(tmp_path / "w.gpx", ("P1", [(STRAIGHT, times(11))]))
+        how = {"transport": None, "mapping": {"observations": columns, "tracks": {"patrol": "name"}}}
+        history = patrols(track, tmp_path / "seen.csv", **how).by_cell(cells(), species="Panthera uncia")
+        assert history.detected.sum() == 1
 
     def test_projected_positions(self, tmp_path):
         (tmp_path / "seen.csv").write_text("Patrol ID,Waypoint Date,X,Y,Species\nP1,2024-05-01,503000,3501000,cat\n")
