@@ -10,7 +10,7 @@ import difflib
 import re
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -141,6 +141,7 @@ class Design:
         return self.terms == ("Intercept",)
 
 
+@lru_cache(maxsize=256)  # bootstraps read the same few formulas again and again
 def _parsed(text: str) -> SimpleFormula:
     """The right side of a formula; it has one part, not several between bars."""
     parsed = Formula.from_spec(text)
