@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import shapely
 
 from .cells import Cells
 from .crs import to_metres
 from .detections import DetectionHistory
-from .effort import UNKNOWN, instants
+from .effort import UNKNOWN
 from .errors import refuse
 from .fates import Fates
 from .ledger import Ledger
 from .patrols import Patrols
-from .periods import WHOLE, periods
-from .steps import SLACK, Steps, cut_by, steps_of
+from .segments import NOWHERE, SHORT, TOO_SHORT, nearest, segments_of
+from .steps import SLACK
+from .walked import Walked, walked
 from .wanted import one_of
 
 KINDS = ("detection", "count")
-AGAIN = "the same track again"
-SHORT = "on passages too short for a segment"
-NOWHERE, TOO_SHORT = -1, -2  # in place of the position of a segment
-LATEST = 120.0  # minutes by which the clocks of an observation and of a fix may differ
-
-
-@dataclass(frozen=True)
-class _Walked:
-    """What was walked in cells and periods: pieces in order, and the fate of steps, tracks and observations so far."""
-
-    steps: Steps  # with the fate of each, "used" where it lies in a cell at least in part
-    pieces: pd.DataFrame  # step, cell, begin, end [m from the step's start], km, period (position)
-    calendar: pd.DataFrame
-    tracks: np.ndarray  # object, fate of each track
-    fates: Fates  # of the observations
-    moment: np.ndarray  # int, of each observation
-    period: np.ndarray  # int, of each observation; -1 none
-    kilometres: pd.DataFrame
 
 
 def by_cell(
@@ -85,7 +65,7 @@ def by_cell(
     ------
     SurveyError : unknown species or category, tracks or dates without effort, a choice that is not known
     """
-    w = _walked(patrols, cells, transport, period, seasons, (start, end), longest_gap, fastest, slack)
+    w = walked(patrols, cells, transport, period, seasons, (start, end), longest_gap, fastest, slack)
     _choose(patrols, w, species, category, transport, kind)
     n, t = len(cells), len(w.calendar)
     at = w.pieces["period"].to_numpy() * n + w.pieces["cell"].to_numpy()
@@ -145,12 +125,12 @@ def by_segment(
     """
     if not (np.isfinite(length_km) and length_km > 0):
         raise refuse("the length of a segment must be above 0 km", "Correct it", value=length_km)
-    w = _walked(patrols, cells, transport, period, seasons, (start, end), longest_gap, fastest, slack)
+    w = walked(patrols, cells, transport, period, seasons, (start, end), longest_gap, fastest, slack)
     _choose(patrols, w, species, category, transport, "detection")
-    pieces, segments, w = _segments(w, 1000.0 * length_km, patrols.tracks["track"])
+    pieces, segments, w = segments_of(w, 1000.0 * length_km, patrols.tracks["track"])
     o = patrols.observations
     w.fates.mark(cells.at(*to_metres(o["longitude"], o["latitude"], cells.crs)) < 0, "outside the cells")
-    segment = _nearest(patrols, w, cells, pieces, within)
+    segment = nearest(patrols, w, cells, pieces, within)
     w.fates.mark(segment == TOO_SHORT, SHORT)
     w.fates.mark(segment == NOWHERE, f"no segment of its patrol and time within {within:g} m")
     value = _values(w.fates, np.maximum(segment, 0), len(segments), "detection")
@@ -171,7 +151,7 @@ def effort_table(patrols: Patrols, cells: Cells, **how) -> pd.DataFrame:
     """Km walked: `season`, `visit`, `site`, `km`, `tracks`, one row where there was any."""
     defaults = {"transport": ("foot",), "period": "month", "seasons": None, "longest_gap": 30.0, "fastest": None}
     how = defaults | {"slack": SLACK, "start": None, "end": None} | how
-    w = _walked(patrols, cells, dates=(how.pop("start"), how.pop("end")), **how)
+    w = walked(patrols, cells, dates=(how.pop("start"), how.pop("end")), **how)
     rows = w.pieces.assign(track=w.steps.track[w.pieces["step"]])
     table = rows.groupby(["period", "cell"], as_index=False).agg(km=("km", "sum"), tracks=("track", "nunique"))
     calendar = w.calendar.iloc[table["period"]].reset_index(drop=True)
@@ -180,117 +160,10 @@ def effort_table(patrols: Patrols, cells: Cells, **how) -> pd.DataFrame:
     return pd.DataFrame(columns | {"km": table["km"], "tracks": table["tracks"]})
 
 
-# ---- effort -------------------------------------------------------------------------------------------------------
-
-
-def _walked(patrols: Patrols, cells: Cells, transport, period, seasons, dates, longest_gap, fastest, slack) -> _Walked:
-    if not longest_gap > 0 or not (fastest is None or fastest > 0) or not slack >= 0:
-        fix = "Give minutes, km/h and metres above 0"
-        raise refuse("a limit of gaps, speed or slack is not possible", fix, value=(longest_gap, fastest, slack))
-    if seasons is not None and not isinstance(seasons, str) and any(dates):
-        fix = "Leave out start and end: the seasons have their dates"
-        raise refuse("dates are given twice", fix, value=f"{dates[0]} to {dates[1]}")
-    modes = [transport] if isinstance(transport, str) else list(transport)
-    tracks = patrols.tracks
-    fate = _same_again(patrols)
-    other = ~tracks["transport"].isin(modes) & (fate == "")
-    fate[other] = ("moved by " + tracks["transport"].astype(str))[other]
-    if (fate != "").all():
-        kinds = sorted(tracks["transport"].unique())
-        raise refuse("no track is of this transport", f"The tracks are of {', '.join(kinds)}", value=modes)
-    steps = steps_of(tracks, patrols.fixes, cells.crs, longest_gap=longest_gap, fastest=fastest, slack=slack)
-    steps.fate[:] = np.where(fate[steps.track] != "", fate[steps.track], steps.fate)
-    calendar = _calendar(patrols, steps, period, seasons, dates)
-    at = _period(calendar, steps.time)
-    dated = period != WHOLE or seasons is not None or any(dates)
-    if dated:
-        steps.fate[(steps.time == UNKNOWN) & (steps.fate == "")] = "no time"
-    else:
-        at = np.zeros(len(at), int)
-    steps.fate[(at < 0) & (steps.fate == "")] = "outside the dates"
-    open_ = np.flatnonzero((steps.fate == "") & (steps.metres > 0))
-    pieces = cut_by(steps, cells, open_)
-    pieces = pieces.assign(km=(pieces["end"] - pieces["begin"]) / 1000.0, period=at[pieces["step"]])
-    kilometres = _kilometres(steps, pieces)
-    steps.fate[np.unique(pieces["step"])] = Ledger.USED
-    steps.fate[steps.fate == ""] = "outside the cells"
-    if not len(pieces):
-        reasons = "; ".join(f"{km:,.1f} km {why}" for why, km in kilometres["km"].items() if km)
-        raise refuse("no km was walked in the cells and dates", f"Where they went: {reasons}", value=repr(cells))
-    fates = Fates(patrols.observations)
-    moment = instants(patrols.observations["time"])
-    when = _period(calendar, moment) if dated else np.zeros(len(moment), int)
-    return _Walked(steps, pieces, calendar, _track_fates(steps, fate), fates, moment, when, kilometres)
-
-
-def _same_again(patrols: Patrols) -> np.ndarray:
-    """object [tracks]: why a track is left out before anything else: all its fixes are those of another track."""
-    fixes = patrols.fixes
-    columns = {"time": instants(fixes["time"]), "x": fixes["longitude"].round(7), "y": fixes["latitude"].round(7)}
-    marks = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False)
-    totals = marks.groupby(fixes["track"].to_numpy()).agg(["sum", "size"]).reindex(range(len(patrols.tracks)))
-    totals["date"] = instants(patrols.tracks["date"])  # one line drawn for two walks
-    order = patrols.tracks.sort_values(["file", "row"]).index
-    again = totals.loc[order].dropna().duplicated().reindex(patrols.tracks.index, fill_value=False)
-    fate = np.where(totals["size"].isna(), "no fixes", np.where(again, AGAIN, ""))
-    return fate.astype(object)
-
-
-def _calendar(patrols: Patrols, steps: Steps, period: str, seasons, dates) -> pd.DataFrame:
-    known = steps.time[(steps.fate == "") & (steps.time != UNKNOWN)]
-    zone = patrols.fixes["time"].dt.tz
-    inside = (dates[0] or "1990-01-01", dates[1] or "2200-01-01")
-    if not len(known) and (period != WHOLE or seasons is not None or any(dates)):
-        what = f"no track has a time or a date, so effort cannot be laid on {period}s or dates"
-        raise refuse(what, "Export tracks with their times, or use period='season' without dates")
-    if len(known):
-        first, last = (pd.Timestamp(int(t), unit="us", tz="UTC").tz_convert(zone) for t in (known.min(), known.max()))
-    else:
-        first = last = pd.Timestamp("2000-01-01", tz=zone)
-    asked = periods(first, last, "season", patrols.timezone, {1: inside}).iloc[0]
-    first, last = max(first, asked["start"]), min(last, asked["end"] - pd.Timedelta(microseconds=1))
-    if last < first:
-        raise refuse("no patrol walked on these dates", "Correct start and end", value=f"{dates[0]} to {dates[1]}")
-    return periods(first, last, period, patrols.timezone, seasons)
-
-
-def _period(calendar: pd.DataFrame, time: np.ndarray) -> np.ndarray:
-    """int [n]: the period that holds each instant, -1 for none."""
-    start, end = instants(calendar["start"]), instants(calendar["end"])
-    at = np.searchsorted(start, time, side="right") - 1
-    return np.where((at >= 0) & (time < end[at]), at, -1)
-
-
-def _kilometres(steps: Steps, pieces: pd.DataFrame) -> pd.DataFrame:
-    """Km by what became of them, indexed by `reason`: `km`, `tracks`."""
-    inside = np.bincount(pieces["step"], pieces["km"], len(steps.metres))
-    km = steps.metres / 1000.0
-    counted = steps.fate == ""
-    parts = [
-        pd.DataFrame({"reason": Ledger.USED, "km": inside[counted], "track": steps.track[counted]}),
-        pd.DataFrame({"reason": "outside the cells", "km": (km - inside)[counted], "track": steps.track[counted]}),
-        pd.DataFrame({"reason": steps.fate[~counted], "km": km[~counted], "track": steps.track[~counted]}),
-    ]
-    rows = pd.concat(parts)
-    rows = rows[rows["km"] > 1e-9]
-    return rows.groupby("reason").agg(km=("km", "sum"), tracks=("track", "nunique")).sort_values("km", ascending=False)
-
-
-def _track_fates(steps: Steps, fate: np.ndarray) -> np.ndarray:
-    """A track is used when one of its steps is; else it ends with the reason of most of its metres."""
-    table = pd.DataFrame({"track": steps.track, "fate": steps.fate, "metres": steps.metres})
-    sums = table.groupby(["track", "fate"], as_index=False)["metres"].sum()
-    sums["used"] = sums["fate"] == Ledger.USED
-    last = sums.sort_values(["track", "used", "metres"], kind="stable").drop_duplicates("track", keep="last")
-    out = np.where(fate != "", fate, "a single fix")
-    out[last["track"].to_numpy(int)] = last["fate"].to_numpy(object)
-    return out
-
-
 # ---- observations ---------------------------------------------------------------------------------------------------
 
 
-def _choose(patrols: Patrols, w: _Walked, species: str | None, category: str | None, transport, kind: str) -> None:
+def _choose(patrols: Patrols, w: Walked, species: str | None, category: str | None, transport, kind: str) -> None:
     """Mark the observations that are not of what is wanted."""
     if kind not in KINDS:
         raise refuse("this choice is not known", f"Use {KINDS[0]!r} or {KINDS[1]!r}", value=kind)
@@ -340,121 +213,16 @@ def _values(fates: Fates, where: np.ndarray, n: int, kind: str) -> np.ndarray:
     return np.bincount(where[open_], minlength=n).astype(float)
 
 
-# ---- segments -------------------------------------------------------------------------------------------------------
-
-
-def _segments(w: _Walked, length: float, names: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame, _Walked]:
-    """Pieces with their segment, segments, and what was walked with passages too short for one told among the km.
-
-    Returns
-    -------
-    pieces : `step`, `begin`, `end` and `segment`, each piece in one segment or TOO_SHORT for one
-    segments : `cell`, `period`, `trail`, `visit` (from 1 along the trail), `km`
-    """
-    p, s = w.pieces, w.steps
-    stretch = s.stretch[p["step"]]
-    so_far = np.cumsum(s.metres) - s.metres
-    at = so_far[p["step"]] + p["begin"].to_numpy()  # metres along all steps, to see where a way is broken
-    until = so_far[p["step"]] + p["end"].to_numpy()
-    new = np.ones(len(p), bool)
-    same = (np.diff(stretch) == 0) & (np.diff(p["cell"]) == 0) & (np.diff(p["period"]) == 0)
-    new[1:] = ~(same & (np.abs(at[1:] - until[:-1]) < 0.01))
-    run = np.cumsum(new) - 1
-    long = p["end"].to_numpy() - p["begin"].to_numpy()
-    total = np.bincount(run, long)
-    behind = np.cumsum(long) - long
-    behind = behind - behind[new][run]  # metres from the beginning of the passage
-    count = np.maximum(np.floor(total / length + 0.5), 0).astype(int)  # a rest of half a segment is one
-    keep = count[run] > 0
-    kilometres = w.kilometres.copy()
-    if not keep.all():
-        km, track = long[~keep].sum() / 1000.0, s.track[p["step"].to_numpy()[~keep]]
-        kilometres.loc[SHORT] = [km, len(np.unique(track))]
-        kilometres.loc[Ledger.USED] = [long[keep].sum() / 1000.0, len(np.unique(s.track[p["step"].to_numpy()[keep]]))]
-    rows = p[keep].assign(run=run[keep], behind=behind[keep], long=long[keep])
-    rows = rows.assign(first=_which(rows["behind"], length, count[rows["run"]]))
-    rows = rows.assign(last=_which(rows["behind"] + rows["long"] - 1e-6, length, count[rows["run"]]))
-    rows = rows.loc[rows.index.repeat(rows["last"] - rows["first"] + 1)]
-    number = rows["first"].to_numpy() + rows.groupby(level=0).cumcount().to_numpy()
-    left = np.maximum(number * length, rows["behind"]) - rows["behind"]
-    right = np.where(number == rows["last"], rows["long"], (number + 1) * length - rows["behind"])
-    offset = (np.cumsum(count) - count)[rows["run"]]
-    columns = {"step": rows["step"], "begin": rows["begin"] + left, "end": rows["begin"] + right}
-    pieces = pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
-    pieces = pieces.assign(segment=offset + number)
-    first = np.flatnonzero(new)
-    of_run = np.repeat(np.arange(len(count)), count)
-    track = s.track[p["step"].to_numpy()[first]]
-    passage = pd.Series(track).groupby(track).cumcount().to_numpy() + 1
-    name = [f"{names.iloc[t]}, passage {k}" for t, k in zip(track, passage, strict=True)]
-    km = np.bincount(pieces["segment"], pieces["end"] - pieces["begin"], count.sum()) / 1000.0
-    segments = pd.DataFrame(
-        {
-            "cell": p["cell"].to_numpy()[first][of_run],
-            "period": p["period"].to_numpy()[first][of_run],
-            "trail": np.array(name, object)[of_run],
-            "visit": np.arange(count.sum()) - (np.cumsum(count) - count)[of_run] + 1,
-            "km": km,
-        }
-    )
-    if not len(segments):
-        fix = "Use shorter segments or larger cells"
-        raise refuse("no passage through a cell is long enough for a segment", fix, value=f"{length / 1000:g} km")
-    dropped = p.loc[~keep, ["step", "begin", "end"]].assign(segment=TOO_SHORT)
-    return pd.concat([pieces, dropped], ignore_index=True), segments, replace(w, kilometres=kilometres)
-
-
-def _which(metres: pd.Series, length: float, count: np.ndarray) -> np.ndarray:
-    """The segment at so many metres from the beginning of a passage of `count` segments; the last takes the rest."""
-    return np.clip(np.floor(metres / length).astype(int), 0, count - 1)
-
-
-def _nearest(patrols: Patrols, w: _Walked, cells: Cells, pieces: pd.DataFrame, within: float) -> np.ndarray:
-    """int [observations]: the segment on which each was seen, or NOWHERE, or TOO_SHORT for one."""
-    o, s = patrols.observations, w.steps
-    x, y = to_metres(o["longitude"], o["latitude"], cells.crs)
-    open_ = np.flatnonzero(w.fates.open)
-    step = pieces["step"].to_numpy()
-    along = (s.end[step] - s.start[step]) / s.metres[step, None]
-    ends = [s.start[step] + along * pieces[side].to_numpy()[:, None] for side in ("begin", "end")]
-    tree = shapely.STRtree(shapely.linestrings(np.stack(ends, axis=1)))
-    points: Any = shapely.points(x[open_], y[open_])
-    of, piece = tree.query(points, predicate="dwithin", distance=within)
-    away = shapely.distance(points[of], tree.geometries[piece])
-    step, i = step[piece], open_[of]
-    share = (pieces["begin"].to_numpy()[piece] + pieces["end"].to_numpy()[piece]) / 2.0 / s.metres[step]
-    known = s.timed[step] & (w.moment[i] != UNKNOWN)
-    passing = s.time[step] + share * np.where(known, s.until[step] - s.time[step], 0)
-    patrol = patrols.tracks["patrol"].to_numpy(object)[s.track[step]]
-    own = o["patrol"].to_numpy(object)[i]
-    period = w.pieces.drop_duplicates("step").set_index("step")["period"].reindex(step).to_numpy()
-    table = pd.DataFrame(
-        {
-            "i": i,
-            "late": np.where(known, np.abs(passing - w.moment[i]) / 60e6, 0.0).round(),
-            "away": away,
-            "segment": pieces["segment"].to_numpy()[piece],
-        }
-    )
-    stranger = (patrol != own) & (patrol != "") & (own != "")
-    now = (w.period[i] == period) | (w.moment[i] == UNKNOWN)
-    table = table[~stranger & now & (table["late"] <= LATEST)]
-    best = table.sort_values(["i", "late", "away", "segment"], kind="stable").drop_duplicates("i")
-    out = np.full(len(o), NOWHERE)
-    out[best["i"].to_numpy(int)] = best["segment"].to_numpy(int)
-    return out
-
-
 # ---- the history ----------------------------------------------------------------------------------------------------
 
 
-def _tracks_in(w: _Walked, at: np.ndarray, n: int) -> np.ndarray:
+def _tracks_in(w: Walked, at: np.ndarray, n: int) -> np.ndarray:
     """int [n]: how many tracks went through each cell and period."""
     pairs = pd.DataFrame({"at": at, "track": w.steps.track[w.pieces["step"]]}).drop_duplicates()
     return np.bincount(pairs["at"], minlength=n)
 
 
-def _history(patrols: Patrols, w: _Walked, cells: Cells, visits: pd.DataFrame) -> DetectionHistory:
+def _history(patrols: Patrols, w: Walked, cells: Cells, visits: pd.DataFrame) -> DetectionHistory:
     o, t = patrols.observations, patrols.tracks
     file, row = pd.concat([o["file"], t["file"]]), pd.concat([o["row"], t["row"]])
     ledger = Ledger.of(file, row, np.concatenate([w.fates.fate, w.tracks]))
