@@ -66,7 +66,7 @@ def detections_loglik(p, seen, start, loglik):
     for g in range(start.size - 1):
         total, product = 0.0, 1.0
         for v in range(start[g], start[g + 1]):
-            product *= p[v] if seen[v] else 1.0 - p[v]
+            product *= abs(p[v] - (0.0 if seen[v] else 1.0))
             if product < TINY:
                 total += math.log(product)
                 product = 1.0
@@ -77,5 +77,6 @@ def detections_loglik(p, seen, start, loglik):
 def detections_adjoint(p, seen, start, weight, adjoint):
     """adjoint[V] of `detections_loglik` with respect to p, from weight[G]."""
     for g in range(start.size - 1):
+        w = weight[g]
         for v in range(start[g], start[g + 1]):
-            adjoint[v] = weight[g] / (p[v] if seen[v] else p[v] - 1.0) if weight[g] != 0.0 else 0.0
+            adjoint[v] = w / (p[v] - (0.0 if seen[v] else 1.0)) if w != 0.0 else 0.0

@@ -25,18 +25,34 @@ def run_chains(
 ) -> Passed:
     """See `kernels.hidden_markov.forward` for the shapes."""
     initial, transition, emission = map(np.ascontiguousarray, (initial, transition, emission))
-    total, ahead, scale = np.empty(len(initial)), np.zeros_like(emission), np.ones(len(emission))
-    forward(initial, transition, emission, start, total, ahead, scale)
+    total, ahead, seen = np.empty(len(initial)), np.zeros_like(emission), np.empty_like(emission)
+    scale = np.ones(len(emission))
+    forward(initial, transition, emission, start, total, ahead, seen, scale)
     if not gradient:
         return Passed(total)
     by_initial, by_transition, posterior = (np.empty_like(a) for a in (initial, transition, emission))
-    backward(initial, transition, emission, start, ahead, scale, by_initial, by_transition, posterior)
+    backward(initial, transition, seen, start, ahead, scale, by_initial, by_transition, posterior)
     return Passed(total, by_initial, by_transition, posterior)
 
 
+def on_off(on: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """float [rows, 2] of state 0 and of state 1."""
+    both = np.empty((len(on), 2))
+    both[:, 0], both[:, 1] = on, off
+    return both
+
+
 def two_state(gain: np.ndarray, loss: np.ndarray) -> np.ndarray:
-    """Transitions [R, 2, 2] between on (state 0) and off (state 1) from the probabilities of getting on and off."""
-    return np.stack([1.0 - loss, loss, gain, 1.0 - gain], axis=1).reshape(-1, 2, 2)
+    """Transitions [..., 2, 2] between on (state 0) and off (state 1) from the probabilities of getting on and off."""
+    into = np.empty((*gain.shape, 2, 2))
+    put_two_state(gain, loss, into)
+    return into
+
+
+def put_two_state(gain: np.ndarray, loss: np.ndarray, into: np.ndarray) -> None:
+    """`two_state` written to `into` [..., 2, 2]."""
+    into[..., 0, 0], into[..., 0, 1] = 1.0 - loss, loss
+    into[..., 1, 0], into[..., 1, 1] = gain, 1.0 - gain
 
 
 def pull_two_state(by_transition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
+from .chains import on_off
 from .delta import mean_of
 from .history_model import Symbol, check_detections
 from .seasons import STATE_SYMBOLS, SeasonalOccupancy, state_formulas, state_start
@@ -60,7 +61,7 @@ class DynamicOccupancy(SeasonalOccupancy):
         super().__init__(history, formulas, links)
 
     def found(self, values, gradient):
-        emission = np.stack([self.visits.present(values["p"]), self.visits.absent()], axis=1)
+        emission = on_off(self.visits.present(values["p"]), self.visits.absent())
         return emission, lambda by: {"p": self.visits.pull_p(values["p"], by[:, 0])}
 
     def start_values(self):

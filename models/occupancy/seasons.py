@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
 from ..derived import Estimate, log_normal, table
-from .chains import Passed, pull_two_state, run_chains, two_state
+from .chains import Passed, on_off, pull_two_state, put_two_state, run_chains
 from .delta import covariance, mean_of, proportion, realised
 from .history_model import HistoryFit, HistoryModel, Symbol
 
@@ -124,12 +124,13 @@ class SeasonalOccupancy(HistoryModel):
         """float [N·T, 2, 2] into each season; the first of a site is not read."""
         whole = np.zeros((self.history.n_sites, self.history.n_seasons, 2, 2))
         if self.history.n_seasons > 1:
-            whole[:, 1:] = two_state(*self._rates(values)).reshape(self.history.n_sites, -1, 2, 2)
+            gain, loss = (rate.reshape(self.history.n_sites, -1) for rate in self._rates(values))
+            put_two_state(gain, loss, whole[:, 1:])
         return whole.reshape(-1, 2, 2)
 
     def _passed(self, values: Values, gradient: bool) -> tuple[Passed, Pull | Any]:
         emission, pull = self.found(values, gradient)
-        initial = np.stack([values["psi"], 1.0 - values["psi"]], axis=1)
+        initial = on_off(values["psi"], 1.0 - values["psi"])
         return run_chains(initial, self._transition(values), emission, self.starts, gradient), pull
 
     def by_site(self, values):
