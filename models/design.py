@@ -97,7 +97,7 @@ class Design:
         """matrix' @ adjoint [terms]."""
         if not self.random:
             return self.fixed.T @ adjoint
-        return np.concatenate([self.fixed.T @ adjoint, *(term.Z.T @ adjoint for term in self.random)])
+        return np.concatenate([self.fixed.T @ adjoint, *(term.transposed @ adjoint for term in self.random)])
 
     def at(self, frame: pd.DataFrame) -> np.ndarray:
         """The matrix [rows of frame, terms] for new values of the covariates, coded and scaled as in the fit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -15,9 +15,9 @@ import pandas as pd
 from ..survey.errors import refuse
 from .derived import z_of
 from .inference.laplace import Marginal, Mode
-from .inference.maximum_likelihood import Covariance, Optimum, covariance_of, maximise
+from .inference.maximum_likelihood import Covariance, Optimum, climbed, covariance_of, maximise
 from .inference.quadrature import COARSE as MIDDLE
-from .inference.quadrature import Quadrature, possible
+from .inference.quadrature import Quadrature, newton, possible
 from .links import LINKS
 from .random_terms import Smooth
 from .verdict import Outcome, Remark, Verdict
@@ -25,6 +25,7 @@ from .verdict import Outcome, Remark, Verdict
 NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
 NO_GAIN = 1e-4  # log-likelihood that a standard deviation above 0 must gain
 NEAR = 5e-3  # log-likelihood per group by which Laplace's approximation may be off before quadrature takes over
+LOST = 150  # evaluations after which Laplace's approximation is given up where quadrature can be used
 ENDS = 4.5  # a length within 1 % of its range on the logit scale is at an end
 CORRELATED = 25.0  # free correlation parameter beyond which a correlation is ±1 (0.9992)
 DOUBTFUL = 0.4  # information on a group over that of its prior, below which the approximation is not believed
@@ -198,19 +199,18 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
     psi = np.concatenate([alone.vector, marginal.start_theta()])
     how = {"max_iterations": max_iterations, "report": progress}
     exact = Quadrature(model, like=marginal) if possible(marginal) and integration != "laplace" else None
+    optimum, evaluations, good = None, 0, False
     if exact is None or _near(exact, marginal, psi):
-        marginal, optimum, evaluations = _climbed(marginal, psi, how)
+        first = how if exact is None else how | {"report": _at_most(LOST, progress)}
+        marginal, optimum, evaluations = _climbed(marginal, psi, first)
         good = optimum.converged and not marginal.held
         psi = optimum.vector if good else psi
-        if (
-            exact is not None
-            and not optimum.interrupted
-            and not (good and integration == "auto" and _near(exact, marginal, psi))
-        ):
-            marginal, optimum, more = _exactly(exact, psi, good, how)
-            evaluations += more
-    else:
-        marginal, optimum, evaluations = _exactly(exact, psi, False, how)
+    stopped = optimum is not None and optimum.interrupted and evaluations <= LOST
+    enough = good and integration == "auto" and exact is not None and _near(exact, marginal, psi)
+    if optimum is None or (exact is not None and not stopped and not enough):
+        assert exact is not None
+        marginal, optimum, more = _exactly(exact, psi, good, how)
+        evaluations += more
     evaluations += alone.evaluations
     mode = marginal.mode(*marginal.split(optimum.vector))
     if mode is None or not np.isfinite(optimum.loglik):
@@ -239,15 +239,38 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
 
 def _climbed(marginal: Marginal, psi: np.ndarray, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:
     """The maximum from psi, with variance parameters at a boundary held there; and evaluations."""
-    optimum = maximise(marginal, psi, **how)
+    optimum = _maximised(marginal, psi, how)
     evaluations = optimum.evaluations
     for _ in range(marginal.n_theta + 1):
         marginal, psi, again = _at_edges(marginal, optimum)
         if not again or optimum.interrupted:
             break
-        optimum = maximise(marginal, psi, **how)
+        optimum = _maximised(marginal, psi, how)
         evaluations += optimum.evaluations
     return marginal, optimum, evaluations
+
+
+def _maximised(marginal: Marginal, psi: np.ndarray, how: dict[str, Any]) -> Optimum:
+    """`maximise`, for quadrature by Newton steps from psi or from the end of a quasi-Newton climb, where these do."""
+    if not isinstance(marginal, Quadrature):
+        return maximise(marginal, psi, **how)
+    found = newton(marginal, psi)
+    if found is None:
+        near, _ = climbed(marginal, psi, **how)
+        found = newton(marginal, near) or maximise(marginal, near, **how)
+    return found
+
+
+def _at_most(evaluations: int, progress) -> Callable[[int, float], None]:
+    """Ends a climb like an interrupt after so many evaluations."""
+
+    def report(n: int, loglik: float) -> None:
+        if progress is not None:
+            progress(n, loglik)
+        if n > evaluations:
+            raise KeyboardInterrupt
+
+    return report
 
 
 def _exactly(exact: Quadrature, psi: np.ndarray, near: bool, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:

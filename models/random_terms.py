@@ -13,7 +13,8 @@ its fixed part, on any parameter of any model:
 
 What can group: every column that the rows of the parameter carry. Histories of sites carry `site`, with several seasons
 `season`, with visits `visit`, and all covariates of the data; models of marked animals `t`, `cohort` and the covariates
-of animals (a column of their names among them, if it is given) and of occasions; spatial models `session`, `t` and the covariates of detectors.
+of animals (a column of their names among them, if it is given) and of occasions; spatial models `session`, `t` and the
+covariates of detectors.
 
 Predictions at a group that the fit has not seen, or at rows without the column that groups, are those of a group with
 b = 0: the middle of the population of groups, with the uncertainty of the fixed part only.
@@ -29,6 +30,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import gamma, pi, prod
 from typing import Any
 
@@ -166,6 +168,11 @@ class Grouped:
     rows_per_group: np.ndarray = field(repr=False)
     spread: np.ndarray = field(repr=False)  # [c] root mean square of each column of the left side
 
+    @cached_property
+    def transposed(self) -> sparse.csr_array:
+        """Z' [G c, rows]."""
+        return sparse.csr_array(self.Z.T)
+
     @property
     def size(self) -> int:
         return len(self.levels) * len(self.columns)
@@ -235,6 +242,11 @@ class Smooth:
     by: tuple[str, ...] = ()
     group: str = ""
     levels: tuple[str, ...] = ()
+
+    @property
+    def transposed(self) -> np.ndarray:
+        """Z' [size, rows]."""
+        return self.Z.T
 
     @property
     def size(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-GRID = np.linspace(-9.0, 9.0, 3001)  # standard deviations
+GRID = np.linspace(-8.0, 8.0, 1001)  # standard deviations
 
 
 def logistic(x):

@@ -109,6 +109,15 @@ def maximise(
     return Optimum(T @ gamma, -objective(gamma)[0], information, T, objective.evaluations, why == "", why=why)
 
 
+def climbed(model: Likelihood, start: np.ndarray, max_iterations: int, report: Callable[[int, float], None] | None):
+    """The quasi-Newton part of `maximise` alone: where it ended [p], and evaluations."""
+    T = model.scaling(start)
+    objective = _Objective(model, T, report)
+    gamma = np.linalg.solve(T, start)
+    objective(gamma)
+    return T @ _quasi_newton(objective, gamma, max_iterations), objective.evaluations
+
+
 def _stopped(objective: _Objective, gamma: np.ndarray, why: str, interrupted: bool = False) -> Optimum:
     nothing = np.full((len(gamma), len(gamma)), np.nan)
     loglik = -objective.best[0]

@@ -21,10 +21,11 @@ from numpy.polynomial.chebyshev import chebint, chebval, chebvander
 from scipy.special import ndtr
 
 from .laplace import Marginal, Mode, relative_change
+from .maximum_likelihood import Optimum
 
 POINTS = (17, 25, 33, 49, 65, 81, 97)  # numbers of points; odd, so that the mode is one of them
 COARSE = 49  # points for the Hessian, at most, and to begin with, at least
-SAME = 1e-6  # log-likelihood per group that more points may change
+SAME = 1e-7  # log-likelihood per group that more points may change
 NORMAL = np.arange(-5.0, 5.01, 0.5)  # normal deviates of the quantiles
 REACH, WIDE = 10.0, 6.0  # half of an interval: standard deviations given the data, at most WIDE prior ones
 
@@ -145,3 +146,26 @@ class Quadrature(Marginal):
         total = mass.sum(axis=0)
         loglik = mode.value + float(np.sum(np.log(total * width) - 0.5 * np.log(2.0 * np.pi)))
         return loglik, mass / total, u, by_u
+
+
+def newton(exact: Quadrature, psi: np.ndarray, most: int = 15) -> Optimum | None:
+    """The maximum near psi: Newton steps on the gradient, whose zero is known better than small changes of the value.
+
+    None where the log-likelihood is not concave, falls, or steps do not become small: a climb is needed then.
+    """
+    T, best = exact.scaling(psi), -np.inf
+    for k in range(most):
+        loglik, gradient = exact.loglik_and_gradient(psi)
+        if not loglik > best - 1e-3:
+            return None
+        information = -exact.hessian(psi)
+        try:
+            np.linalg.cholesky(information)
+        except np.linalg.LinAlgError:
+            return None
+        step = np.linalg.solve(information, gradient)
+        decrement = float(gradient @ step)
+        if decrement < 1e-8:
+            return Optimum(psi, loglik, T.T @ information @ T, T, k + 1, True)
+        psi, best = psi + step * min(1.0, 1.5 / np.sqrt(decrement)), max(best, loglik)
+    return None
