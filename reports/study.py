@@ -123,6 +123,35 @@ def simulated_goodness(fit: Any, n: int, seed: int) -> pd.DataFrame:
     )
 
 
+def merge_alike(rows: pd.DataFrame) -> pd.DataFrame:
+    """Estimates that are the same number for several settings of covariates as one row: "age = 0 to 7".
+
+    A formula such as I(age < 8) has one value for many ages.
+    """
+    keys = [name for name in rows if name != "scope"]
+    groups = rows.groupby(keys, sort=False, dropna=False)["scope"]
+    merged = groups.agg(lambda scopes: together(list(scopes))).reset_index()
+    return merged[list(rows.columns)]
+
+
+def together(scopes: list[str]) -> str:
+    """Settings of covariates in one line.
+
+    >>> together(["sex = f, age = 0", "sex = f, age = 1", "sex = f, age = 2"]), together(["all"])
+    ('sex = f, age = 0 to 2', 'all')
+    """
+    settings = [dict(part.split(" = ", 1) for part in scope.split(", ") if " = " in part) for scope in scopes]
+    if len(scopes) == 1 or not all(settings) or len({tuple(s) for s in settings}) > 1:
+        return scopes[0] if len(set(scopes)) == 1 else "; ".join(scopes)
+    told = []
+    for name in settings[0]:
+        values = list(dict.fromkeys(s[name] for s in settings))
+        numeric = pd.to_numeric(pd.Series(values), errors="coerce").notna().all() and len(values) > 1
+        ends = [f"{v:g}" for v in sorted(map(float, values))] if numeric else values
+        told.append(f"{name} = {f'{ends[0]} to {ends[-1]}' if numeric else ' or '.join(values)}")
+    return ", ".join(told)
+
+
 def read_study(path: str | Path) -> Study:
     """The study of a survey.toml (or of the folder that holds one)."""
     from .config import read_config

@@ -51,7 +51,12 @@ class EncounterStory(Story):
         return self.analysis.estimates[self.analysis.estimates["model"] == self.analysis.reported]
 
     def _of(self, quantity: str) -> pd.DataFrame:
-        return self._rows()[self._rows()["quantity"] == quantity]
+        """The rows of a quantity; of numbers, what was expected where what was there has no interval of its own."""
+        rows = self._rows()[self._rows()["quantity"] == quantity]
+        if quantity == "abundance" and len(rows) and not (rows["upper"] > rows["lower"]).all():
+            expected = self._rows()[self._rows()["quantity"] == "expected abundance"]
+            return expected if len(expected) else rows
+        return rows
 
     def _few(self, quantity: str) -> pd.DataFrame:
         rows = self._of(quantity)

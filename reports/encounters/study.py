@@ -18,7 +18,7 @@ from ...survey.ledger import Ledger
 from ...survey.tables import SurveyTables
 from ..model_parts import built
 from ..records import read_captures, records_named
-from ..study import TEST, Study, simulated_goodness
+from ..study import TEST, Study, merge_alike, simulated_goodness
 from .form import EncounterForm, model_of
 
 CONTINGENCY = ("CJS", "JollySeber", "Pradel")  # models that TEST 2 and TEST 3 are about
@@ -90,7 +90,7 @@ class EncounterStudy(Study):
 
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told, with occasions by their names."""
-        rows = fit.derive()
+        rows = merge_alike(fit.derive())
         return rows.assign(scope=[self.worded(scope) for scope in rows["scope"]])
 
     def worded(self, text: str) -> str:

@@ -16,7 +16,7 @@ from ..story import Story
 from ..texts import Texts
 from . import tables
 
-MOST_TOLD = 4
+MOST_TOLD, MOST_DRAWN = 3, 6  # kinds of animals in the headline, and curves
 
 
 class FateStory(Story):
@@ -30,7 +30,8 @@ class FateStory(Story):
         animals, name = self.study.animals, self.study.config.survey.common_name
         first = texts.say("followed", followed=animals.n_animals, animals=name, died=animals.n_deaths)
         told = self._over() if len(self._over()) else self._rows().iloc[:1]
-        return f"{first} {words.estimates(told[:MOST_TOLD], texts, name)}"
+        second = words.estimates(told, texts, name) if len(told) <= MOST_TOLD else self._observed(texts)
+        return f"{first} {second}"
 
     def in_short(self, texts: Texts) -> list[str]:
         animals = self.study.animals
@@ -52,7 +53,8 @@ class FateStory(Story):
 
     def outline(self, texts: Texts):
         name = self.study.config.survey.common_name
-        told = [words.estimates(self._over(), texts, name), self._observed(texts)]
+        few = self._over() if len(self._over()) <= MOST_TOLD else self._over()[:0]
+        told = [words.estimates(few, texts, name), self._observed(texts)]
         told.append(texts.of_model(type(self.analysis.fit.model).__name__))
         tests = self.analysis.goodness
         return [
@@ -101,7 +103,7 @@ class FateStory(Story):
         """Survival of each kind of animal, as far as the model goes."""
         fit: Any = self.analysis.fit
         found = {}
-        for told, covariates in self.study.kinds(fit)[:MOST_TOLD]:
+        for told, covariates in self.study.kinds(fit)[:MOST_DRAWN]:
             try:
                 found[told] = fit.survival(max(self.study.horizon, self.study.animals.n_periods), **covariates)
             except SurveyError:  # the model says nothing of so many periods

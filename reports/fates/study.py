@@ -14,7 +14,7 @@ from ...models.derived import Estimate, table
 from ...survey.errors import SurveyError
 from ...survey.monitored import MonitoredAnimals
 from ..model_parts import built
-from ..study import Study
+from ..study import Study, merge_alike
 from .form import FateForm, model_of
 
 MOST_GROUPS = 8  # kinds of animals whose survival is told one by one
@@ -57,7 +57,7 @@ class FateStudy(Study):
 
     def estimates(self, fit: Any) -> pd.DataFrame:
         """Survival of a period as the model has it, and survival over the horizon for every kind of animal."""
-        rows = fit.derive()
+        rows = merge_alike(fit.derive())
         over = f"over {self.horizon} {self.animals.period}s"
         told = []
         for words, covariates in self.kinds(fit):

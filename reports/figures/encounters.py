@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 
@@ -74,7 +76,7 @@ def side_by_side(rows: pd.DataFrame, label: str, ax=None):
     low, high = rows["lower"].to_numpy(float), rows["upper"].to_numpy(float)
     ax.hlines(at[known], low[known], high[known], color=BLUE, lw=1.8)
     ax.plot(rows["estimate"], at, "o", color=BLUE, ms=6)
-    ax.set_yticks(at, list(rows["scope"]))
+    ax.set_yticks(at, [short(scope) for scope in rows["scope"]])
     ax.grid(axis="x", color=LIGHT, lw=0.7)
     ax.set_axisbelow(True)
     chance = rows["unit"].iloc[0].startswith(("probability", "proportion"))
@@ -82,6 +84,13 @@ def side_by_side(rows: pd.DataFrame, label: str, ax=None):
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     return ax
+
+
+def short(scope: str, wide: int = 22) -> str:
+    """A setting of covariates in the little room beside an axis: values only, where they are words."""
+    parts = [part.split(" = ", 1) for part in scope.split(", ")]
+    told = [part[-1] if not part[-1][:1].isdigit() else " = ".join(part) for part in parts]
+    return "\n".join(textwrap.wrap(", ".join(told), wide))
 
 
 def met_times(history, ax=None):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .encounters import short
 from .style import BLUE, GREY, LIGHT, MANY, RED, new_axes
+
+MOST_BANDS = 3  # curves that are drawn with their bands
 
 
 def timeline(animals, label: str, ax=None):
@@ -49,11 +52,12 @@ def survival(curves: dict[str, pd.DataFrame], observed: pd.DataFrame | None, per
         colour = (BLUE, *MANY[1:])[i % len(MANY)]
         x = np.concatenate([[0], curve["period"]])
         band = [np.concatenate([[1.0], curve[name]]) for name in ("lower", "upper")]
-        ax.fill_between(x, *band, color=colour, alpha=0.15, lw=0)
-        ax.plot(x, np.concatenate([[1.0], curve["estimate"]]), color=colour, lw=2, label=words or "model")
+        if len(curves) <= MOST_BANDS:
+            ax.fill_between(x, *band, color=colour, alpha=0.15, lw=0)
+        ax.plot(x, np.concatenate([[1.0], curve["estimate"]]), color=colour, lw=2, label=short(words, 40) or "model")
     if horizon is not None:
         ax.axvline(horizon, color=GREY, lw=0.9, ls=":")
     ax.grid(axis="y", color=LIGHT, lw=0.7)
     ax.set(xlabel=f"{period}s", ylabel="alive", ylim=(0, 1.02), xlim=(0, None))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9 if len(curves) < 3 else 8)
     return ax

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ..model_parts import models_of, one_of, plain
 from ..parts import RECORDS, Form, Part, Records, Survey, TestedReport
@@ -60,12 +60,6 @@ class Mask(Part):
     spacing: float = Field(default=1000.0, gt=0, description="metres between cells")
     holes: tuple[str, ...] = Field(default=(), description="outlines inside which the species cannot be")
     covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
-
-    @model_validator(mode="after")
-    def _has_outline(self):
-        if self.polygon is None and (self.covariates or self.holes):
-            raise ValueError("[mask] lacks the key 'polygon'", "Give the outline of the area that the rasters cover")
-        return self
 
 
 class SiteForm(Form):

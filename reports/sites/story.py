@@ -119,7 +119,7 @@ class SiteStory(Story):
             made["F21"] = lambda: draw.site_map(history.sites, value, found, label, self._outlines())
         surface = self._surface()
         if surface is not None:
-            of = self._mapped()
+            of = self.analysis.fit.model.parameters[self._mapped()].unit or self._mapped()
             made["F22"] = lambda: tuple(
                 draw.surface(surface, layer, f"{of}, {words_of}", self._outlines())
                 for layer, words_of in (("estimate", "estimate"), ("se", "standard error"))

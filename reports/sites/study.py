@@ -31,9 +31,8 @@ class SiteStudy(Study):
 
     @classmethod
     def read(cls, config: SiteForm, folder: Path) -> SiteStudy:
-        history = read(config, folder)
-        mask = make_mask(config, folder)
-        return cls(config, folder, history if mask is None else on_land(history, mask), mask)
+        history = on_land(config, folder, read(config, folder))
+        return cls(config, folder, history, make_mask(config, folder))
 
     @classmethod
     def files_named(cls, config: SiteForm) -> list[str | None]:
@@ -121,23 +120,24 @@ def make_mask(config: SiteForm, folder: Path) -> HabitatMask | None:
     return mask
 
 
-def on_land(history: DetectionHistory, mask: HabitatMask) -> DetectionHistory:
-    """The history whose sites have the covariates of the cells they lie in.
+def on_land(config: SiteForm, folder: Path, history: DetectionHistory) -> DetectionHistory:
+    """The history whose sites have the values of the form's rasters, averaged as for the cells of the map.
 
     Raises
     ------
-    SurveyError : sites without coordinates, or outside the land
+    SurveyError : sites without coordinates, or where a raster has no value
     """
-    names = [str(name) for name in mask.covariates.data_vars]
-    if not names:
+    rasters, spacing = config.mask.covariates, config.mask.spacing
+    if not rasters:
         return history
-    if not {"x", "y"} <= set(history.sites):
+    places = history.sites.reindex(columns=["x", "y"]).to_numpy(float)
+    lost = list(history.sites.index[~np.isfinite(places).all(axis=1)])
+    if lost:
         fix = "Add x and y [m], or longitude and latitude, to the table of sites"
-        raise refuse("the sites have no coordinates, so rasters cannot be read at them", fix)
-    cell = mask.cell_of(history.sites["x"].to_numpy(float), history.sites["y"].to_numpy(float))
-    outside = list(history.sites.index[cell < 0])
-    if outside:
-        fix = "Extend [mask] polygon, or correct their coordinates or the CRS"
-        raise refuse(f"{len(outside)} sites lie outside the land of [mask]", fix, value=outside[:10])
-    sites = history.sites.assign(**{name: mask.covariate(name)[cell] for name in names})
-    return replace(history, sites=sites, seasons=history._season_table())
+        raise refuse("sites have no coordinates, so rasters cannot be read at them", fix, value=lost[:10])
+    x, y = np.unique(np.floor(places / spacing) * spacing + spacing / 2.0, axis=0).T
+    around = HabitatMask.from_points(x, y, spacing, history.crs)
+    cell, found = around.cell_of(places[:, 0], places[:, 1]), {}
+    for name, raster in rasters.items():
+        found[name] = around.with_covariate(name, folder / raster).covariate(name)[cell]
+    return replace(history, sites=history.sites.assign(**found), seasons=history._season_table())
