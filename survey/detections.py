@@ -319,6 +319,7 @@ class DetectionHistory:
                 "sites": f"{self.n_sites}, {int(self.visited.sum())} of them visited",
                 "seasons": self.n_seasons,
                 "visits": f"{int(self.done.sum())} done, {int((~self.done).sum())} missing",
+                "effort": f"{self.effort[self.done].sum():,.5g} {self.effort_unit}",
                 "found at": f"{int(self.detected.any(axis=1).sum())} sites",
                 "covariates of sites": ", ".join(map(str, self.sites.columns)) or "none",
                 "covariates of visits": ", ".join(map(str, set(self.visits.columns) - RESERVED)) or "none",

@@ -34,21 +34,21 @@ class Walked:
 
 
 def walked(patrols: Patrols, cells: Cells, transport, period, seasons, dates, longest_gap, fastest, slack) -> Walked:
+    """What was walked, by the choices of `patrol_visits.by_cell`; `dates` are its start and end.
+
+    Raises
+    ------
+    SurveyError : see `patrol_visits.by_cell`
+    """
     if not longest_gap > 0 or not (fastest is None or fastest > 0) or not slack >= 0:
         fix = "Give minutes, km/h and metres above 0"
         raise refuse("a limit of gaps, speed or slack is not possible", fix, value=(longest_gap, fastest, slack))
     if seasons is not None and not isinstance(seasons, str) and any(dates):
         fix = "Leave out start and end: the seasons have their dates"
         raise refuse("dates are given twice", fix, value=f"{dates[0]} to {dates[1]}")
-    modes = [transport] if isinstance(transport, str) else list(transport)
-    tracks = patrols.tracks
-    fate = _same_again(patrols)
-    other = ~tracks["transport"].isin(modes) & (fate == "")
-    fate[other] = ("moved by " + tracks["transport"].astype(str))[other]
-    if (fate != "").all():
-        kinds = sorted(tracks["transport"].unique())
-        raise refuse("no track is of this transport", f"The tracks are of {', '.join(kinds)}", value=modes)
-    steps = steps_of(tracks, patrols.fixes, cells.crs, longest_gap=longest_gap, fastest=fastest, slack=slack)
+    fate = _left_out(patrols, [transport] if isinstance(transport, str) else list(transport))
+    limits = {"longest_gap": longest_gap, "fastest": fastest, "slack": slack}
+    steps = steps_of(patrols.tracks, patrols.fixes, cells.crs, **limits)
     steps.fate[:] = np.where(fate[steps.track] != "", fate[steps.track], steps.fate)
     calendar = _calendar(patrols, steps, period, seasons, dates)
     at = period_of(calendar, steps.time)
@@ -73,8 +73,19 @@ def walked(patrols: Patrols, cells: Cells, transport, period, seasons, dates, lo
     return Walked(steps, pieces, calendar, _track_fates(steps, fate), fates, moment, when, kilometres)
 
 
+def _left_out(patrols: Patrols, modes: list[str]) -> np.ndarray:
+    """object [tracks]: why a track is left out as a whole, "" for the others."""
+    tracks, fate = patrols.tracks, _same_again(patrols)
+    other = ~tracks["transport"].isin(modes) & (fate == "")
+    fate[other] = ("moved by " + tracks["transport"].astype(str))[other]
+    if (fate != "").all():
+        kinds = sorted(tracks["transport"].unique())
+        raise refuse("no track is of this transport", f"The tracks are of {', '.join(kinds)}", value=modes)
+    return fate
+
+
 def _same_again(patrols: Patrols) -> np.ndarray:
-    """object [tracks]: why a track is left out before anything else: all its fixes are those of another track."""
+    """object [tracks]: whether a track has no fixes, or all its fixes are those of another track."""
     fixes = patrols.fixes
     columns = {"time": instants(fixes["time"]), "x": fixes["longitude"].round(7), "y": fixes["latitude"].round(7)}
     marks = pd.util.hash_pandas_object(pd.DataFrame(columns), index=False)

@@ -184,6 +184,12 @@ class TestRefusals:
         nothing = make(tables, species="Felis bieti", never_found="accept")
         assert not nothing.detected.any() and nothing.done.any() and nothing.ledger.count("another species") == 5
 
+    def test_nothing_was_recorded(self, tmp_path):
+        tables = tables_of("camtrap_dp", tmp_path, observations=good.OBSERVATIONS.splitlines()[0] + "\n")
+        nothing = make(tables, never_found="accept")
+        assert not nothing.detected.any() and nothing.effort.sum() == pytest.approx(56.08, abs=0.01)
+        assert "56.083 camera days" in nothing._repr_html_()
+
     def test_contradictory_records(self, tmp_path):
         text = good.cell(good.OBSERVATIONS, "o1", eventStart="2024-05-03T02:00:00+08:00")
         tables = tables_of("camtrap_dp", tmp_path, observations=text)
