@@ -35,18 +35,18 @@ RATES = {"psi": 0.6, "gamma": 0.05, "epsilon": 0.1, "p": 0.4}
 
 def test_difference_in_survival_as_the_normal_approximation_says():
     model, effect = two_sexes(), Effect("phi", "sex[T.male]")
-    found = power(model, values(-0.5), effect, n=60, workers=1)
+    found = power(model, values(-0.5), effect, n=40, workers=1)
     expected = norm.cdf(0.5 / found.surveys["se"].median() - 1.96)
     low, high = found.interval
     assert low - 0.03 < expected < high + 0.03
     assert found.truth == -0.5 and "power" in str(found)
-    assert found.se == pytest.approx(np.sqrt(found.power * (1 - found.power) / 60))
+    assert found.se == pytest.approx(np.sqrt(found.power * (1 - found.power) / 40))
     again = power(model, values(-0.5), effect, n=3, workers=1)
     assert again.surveys.equals(found.surveys.iloc[:3])
 
 
 def test_without_an_effect_the_level_is_kept():
-    found = power(two_sexes(), values(0.0), Effect("phi", "sex[T.male]"), n=60, workers=1)
+    found = power(two_sexes(), values(0.0), Effect("phi", "sex[T.male]"), n=40, workers=1)
     assert found.interval[0] < 0.05 < found.interval[1]
 
 
@@ -74,8 +74,8 @@ def test_decline_of_abundance():
 
 def test_decline_of_occupancy_has_power_and_a_stable_one_has_not():
     model = seasons()
-    steep = power(model, declining(model, RATES, 0.6, "epsilon"), "growth of occupancy", n=30, workers=1)
-    stable = power(model, declining(model, RATES, 0.0, "epsilon"), "growth of occupancy", n=30, workers=1)
+    steep = power(model, declining(model, RATES, 0.6, "epsilon"), "growth of occupancy", n=20, workers=1)
+    stable = power(model, declining(model, RATES, 0.0, "epsilon"), "growth of occupancy", n=20, workers=1)
     assert steep.power > 0.9 > 0.3 > stable.power
     assert steep.truth == pytest.approx(0.4**0.25)
     assert steep.surveys["estimate"].mean() == pytest.approx(steep.truth, rel=0.05)
@@ -97,7 +97,7 @@ def test_another_model_may_be_fitted():
 
 def test_effort_needed_is_where_power_crosses():
     designs = {each: (two_sexes(each), values(-0.6)) for each in (10, 30, 90)}
-    found = effort_needed(designs, Effect("phi", "sex[T.male]"), 0.8, n=40, workers=1)
+    found = effort_needed(designs, Effect("phi", "sex[T.male]"), 0.8, n=25, workers=1)
     assert found.within and found.lower < found.effort < found.upper
     assert found.table["power"].is_monotonic_increasing
     assert found.table.loc[found.table["power"] < 0.8, "effort"].max() < 1.5 * found.effort

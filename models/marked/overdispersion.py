@@ -27,7 +27,7 @@ class MedianCHat:
     """Median c-hat with the Monte-Carlo standard error of its logistic regression."""
 
     c_hat: float  # at least 1
-    se: float
+    se: float  # 0 where surveys without overdispersion already deviate as much as the data
     observed: float  # deviance per degree of freedom of the data
     table: pd.DataFrame  # c, surveys, above (share with a larger deviance per degree of freedom)
 
@@ -78,6 +78,8 @@ def median_c_hat(fit, n: int = 200, seed: int = 1, upper: float | None = None, p
     table = frame.groupby("c")["above"].agg(surveys="size", above="mean").reset_index()
     if table["above"].max() < 0.5:
         raise refuse("even the largest c gives too small deviances", "Give a larger upper=", value=round(top, 3))
+    if table["above"].min() >= 0.5:  # already without overdispersion most surveys have larger deviances
+        return MedianCHat(1.0, 0.0, observed, table)
     estimate, se = crossing(frame["c"].to_numpy(), above)
     return MedianCHat(max(estimate, 1.0), se, observed, table)
 
