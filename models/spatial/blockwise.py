@@ -56,22 +56,22 @@ class Step:
     link_first: np.ndarray | None  # [K, B] d log h / d log g, None for hazards
     link_second: np.ndarray | None
     log_f: np.ndarray | Any = None  # [A, B] log f_i without log mu
-    linear: np.ndarray | Any = None  # [A, K] powers of the hazards
+    place: np.ndarray | Any = None  # int [G], of each pass among `passes`; anything for others
+    linear: np.ndarray | Any = None  # [A, K] powers of the hazards, for second derivatives
     trials: np.ndarray | None = None  # [A, T] successes
     trial_pass: np.ndarray | Any = None  # int [T], place of a trial's pass among `passes`
     trial_phi: list = field(default_factory=list)  # [T, B] log φ(x h) and its derivatives with respect to log h
     field_phi: list = field(default_factory=list)  # [F, B] log φ(Λ) and its derivatives with respect to Λ
-    own: OwnStep | None = None  # what the block's animals are exposed to beyond the fields
+    own: OwnStep | Any = None  # what the block's animals are exposed to beyond the fields
 
 
 @dataclass(frozen=True)
 class OwnStep:
     """Personal exposure on one step: of A animals, with C captures in fields of their own."""
 
-    exposure: np.ndarray  # [A, K] to add to that of the fields
-    field: np.ndarray  # [C, K] to add to the shared field
+    captures: np.ndarray  # int [C], positions among all captures in fields of their own
+    place: np.ndarray  # int, of each of these among the C
     base: np.ndarray  # int [C], the shared field
-    caught: np.ndarray  # [A, C] captures
     phi: list  # [C, B] log φ of the field and its derivatives with respect to it
 
 
@@ -124,30 +124,29 @@ class BlockModel:
     def _histories(self, step: Step, order: int) -> None:
         """log f_i of the block's animals, equation of `encounters`."""
         animals, encounters = step.animals, self.encounters
-        step.linear = dense_rows(encounters.linear, animals, step.passes, len(self.exposure))
-        log_f = step.linear @ step.log_h
-        log_f += encounters.constant[animals, None]
-        log_f -= step.void if self.weight is None else self.weight[animals] @ step.fields
+        step.place = place_of(step.passes, len(self.exposure))
+        if order > 1:
+            step.linear = dense_rows(encounters.linear, animals, step.passes, len(self.exposure))
+        exposed = step.void if self.weight is None else self.weight[animals] @ step.fields
+        log_f = encounters.constant[animals, None] - exposed
+        encounters.linear.add_to(log_f, animals, step.place, step.log_h)
         self._trials(step, log_f, order)
         if encounters.caught is not None:
             step.field_phi = phi(order, step.fields)
             log_f += encounters.caught[animals] @ step.field_phi[0]
         if encounters.own is not None:
             step.own = self._own(step, encounters.own, order)
-            log_f -= step.own.exposure @ step.h
-            log_f += step.own.caught @ step.own.phi[0]
+            encounters.own.exposure.add_to(log_f, animals, step.place, step.h, -1.0)
+            encounters.own.caught.add_to(log_f, animals, step.own.place, step.own.phi[0])
         step.log_f = log_f
 
     def _own(self, step: Step, own: OwnExposure, order: int) -> OwnStep:
         """The personal terms of the block's animals."""
-        animals, captures = step.animals, own.captures_of(step.animals)
-        exposure = dense_rows(own.exposure, animals, step.passes, len(self.exposure))
-        field = dense_rows(own.field, captures, step.passes, len(self.exposure))
-        caught = np.zeros((animals.size, captures.size))
-        row = np.repeat(np.arange(animals.size), own.of_animal[animals + 1] - own.of_animal[animals])
-        caught[row, np.arange(captures.size)] = own.count[captures]
+        captures = own.captures_of(step.animals)
         base = own.base[captures]
-        return OwnStep(exposure, field, base, caught, phi(order, step.fields[base] + field @ step.h))
+        field = step.fields[base]
+        own.field.add_to(field, captures, step.place, step.h)
+        return OwnStep(captures, place_of(captures, len(own.base)), base, phi(order, field))
 
     def _trials(self, step: Step, log_f: np.ndarray, order: int) -> None:
         trials = self.encounters.trials
@@ -172,10 +171,16 @@ def phi(order: int, u: np.ndarray) -> list[np.ndarray]:
     return out
 
 
+def place_of(columns: np.ndarray, width: int) -> np.ndarray:
+    """int [width]: the place of each of `columns` among them; 0 for all others."""
+    place = np.zeros(width, np.int64)
+    place[columns] = np.arange(columns.size)
+    return place
+
+
 def dense_rows(rows: SparseRows, animals, columns, width: int) -> np.ndarray:
     """rows[animals][:, columns] as a dense array; `columns` ascending and complete, `width` their whole number."""
-    place = np.empty(width, np.int64)
-    place[columns] = np.arange(columns.size)
+    place = place_of(columns, width)
     out = np.zeros((animals.size, columns.size))
     scatter_rows(rows.start, rows.column, rows.entry, animals, place, out)
     return out
@@ -196,6 +201,7 @@ class Adjoints(NamedTuple):
     log_mu: np.ndarray  # [B]
     fields: np.ndarray  # [F, B]
     trials: np.ndarray | None  # [T, B] with respect to log φ(x h)
+    caught: np.ndarray | Any  # [C, B] with respect to log φ of animals' own fields
     h: np.ndarray  # [K, B] through exposures alone
     log_h: np.ndarray  # [K, B]
 
@@ -208,7 +214,7 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
     over_fields = np.outer(model.void_weight, escape)
     if not step.animals.size:
         over_h = model.exposure[step.passes] @ over_fields
-        return Adjoints(None, over_mu, over_fields, None, over_h, over_h * step.h)
+        return Adjoints(None, over_mu, over_fields, None, None, over_h, over_h * step.h)
     q = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
     q *= d_log_a[step.animals, None]
     shared = q.sum(axis=0)
@@ -219,13 +225,15 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
         over_fields -= model.weight[step.animals].T @ q
     if model.encounters.caught is not None:
         over_fields += (model.encounters.caught[step.animals].T @ q) * step.field_phi[1]
-    over_h = np.zeros_like(step.h)
-    if step.own is not None:
-        over_own = (step.own.caught.T @ q) * step.own.phi[1]
-        np.add.at(over_fields, step.own.base, over_own)
-        over_h = step.own.field.T @ over_own - step.own.exposure.T @ q
-    over_h += model.exposure[step.passes] @ over_fields
-    over_log_h = step.linear.T @ q
+    own, over_caught = model.encounters.own, None
+    if own is not None:
+        over_caught = _over_own_fields(own, step, q, over_fields)
+    over_h = model.exposure[step.passes] @ over_fields
+    if own is not None and over_caught is not None:
+        own.exposure.add_back(over_h, step.animals, step.place, q, -1.0)
+        own.field.add_back(over_h, step.own.captures, step.place, over_caught * step.own.phi[1])
+    over_log_h = over_h * step.h
+    model.encounters.linear.add_back(over_log_h, step.animals, step.place, q)
     over_trials = None
     if step.trials is not None:
         over_trials = step.trials.T @ q
@@ -234,8 +242,15 @@ def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: 
             over_log_h[step.trial_pass] += terms
         else:
             np.add.at(over_log_h, step.trial_pass, terms)
-    over_log_h += over_h * step.h
-    return Adjoints(q, over_mu, over_fields, over_trials, over_h, over_log_h)
+    return Adjoints(q, over_mu, over_fields, over_trials, over_caught, over_h, over_log_h)
+
+
+def _over_own_fields(own: OwnExposure, step: Step, q: np.ndarray, over_fields: np.ndarray) -> np.ndarray:
+    """Derivatives [C, B] by log φ of the animals' own fields; those by the shared fields are added to over_fields."""
+    over = np.zeros((step.own.captures.size, q.shape[1]))
+    own.caught.add_back(over, step.animals, step.own.place, q)
+    np.add.at(over_fields, step.own.base, over * step.own.phi[1])
+    return over
 
 
 def over_passes(step: Step, over_log_h: np.ndarray) -> np.ndarray:

@@ -96,14 +96,21 @@ def _step(model, step: Step, over: Adjoints, log_mu, log_a, d_log_a, d_detected,
         score += np.einsum("af,pfm->pam", weight, fields_by * step.field_phi[1], optimize=True)
         second += _quadratic(fields_by, (weight.T @ over.q) * step.field_phi[2])
     if step.own is not None:
-        moved = h_by * step.h
-        score -= np.einsum("ak,pkm->pam", step.own.exposure, moved, optimize=True)
-        own_by = fields_by[:, step.own.base] + np.einsum("ck,pkm->pcm", step.own.field, moved, optimize=True)
-        score += np.einsum("ac,pcm->pam", step.own.caught, own_by * step.own.phi[1], optimize=True)
-        second += _quadratic(own_by, (step.own.caught.T @ over.q) * step.own.phi[2])
+        second += _own_exposure(model.encounters.own, step, over, h_by, fields_by, score)
     second += _quadratic(score, over.q)
     posterior = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
     return np.einsum("am,pam->ap", posterior, score), detected, second
+
+
+def _own_exposure(own, step: Step, over: Adjoints, h_by, fields_by, score) -> np.ndarray:
+    """What personal exposure adds to the score [P, A, B], in place, and to the second derivatives [P, P]."""
+    own_by = fields_by[:, step.own.base]
+    for p, by in enumerate(h_by):
+        moved = by * step.h
+        own.exposure.add_to(score[p], step.animals, step.place, moved, -1.0)
+        own.field.add_to(own_by[p], step.own.captures, step.place, moved)
+        own.caught.add_to(score[p], step.animals, step.own.place, own_by[p] * step.own.phi[1])
+    return _quadratic(own_by, over.caught * step.own.phi[2])
 
 
 def _hazard_directions(step: Step, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

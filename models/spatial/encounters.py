@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels.sparse_rows import add_product, add_transposed
 from .problem import BINARY, COUNT, MULTI, Personal, SpatialProblem
 
 
@@ -44,6 +45,16 @@ class SparseRows:
             np.ascontiguousarray(entry, float),
         )
 
+    def add_to(self, out: np.ndarray, rows: np.ndarray, place: np.ndarray, x: np.ndarray, factor: float = 1.0) -> None:
+        """out [A, B] += factor · these rows [A, ·] times x [K, B]; column c is row place[c] of x."""
+        add_product(factor, self.start, self.column, self.entry, rows, place, x, out)
+
+    def add_back(
+        self, out: np.ndarray, rows: np.ndarray, place: np.ndarray, x: np.ndarray, factor: float = 1.0
+    ) -> None:
+        """out [K, B] += factor · the transpose of these rows times x [A, B]."""
+        add_transposed(factor, self.start, self.column, self.entry, rows, place, x, out)
+
     def entries_of(self, rows: np.ndarray) -> np.ndarray:
         """Positions of all entries of some rows."""
         return ranges(self.start[rows], self.start[rows + 1])
@@ -54,10 +65,9 @@ class OwnExposure:
     """What single animals are exposed to beyond the fields, see `problem.Personal`."""
 
     exposure: SparseRows  # [n, G] to add to the exposure of the fields
-    of_animal: np.ndarray  # int [n + 1], CSR over the P captures in fields of their own
+    caught: SparseRows  # [n, P] captures in fields of their own
     field: SparseRows  # [P, G] to add to the shared field
     base: np.ndarray  # int [P], the shared field
-    count: np.ndarray  # float [P], captures
 
     @classmethod
     def of(cls, personal: Personal, problem: SpatialProblem, animal: np.ndarray) -> OwnExposure:
@@ -66,7 +76,8 @@ class OwnExposure:
         start = np.searchsorted(animal[event], np.arange(n + 1))
         exposure = SparseRows.from_csr(personal.start, personal.passes, personal.exposure)
         field = SparseRows.from_csr(personal.event_start, personal.event_pass, personal.event_exposure)
-        return cls(exposure, start, field, problem.event_field[event], np.asarray(problem.event_count[event], float))
+        caught = SparseRows.from_csr(start, np.arange(len(event)), problem.event_count[event])
+        return cls(exposure, caught, field, problem.event_field[event])
 
     def passes_of(self, animals: np.ndarray) -> np.ndarray:
         """Passes that the personal terms of some animals use, repeated ones too."""
@@ -79,7 +90,7 @@ class OwnExposure:
 
     def captures_of(self, animals: np.ndarray) -> np.ndarray:
         """Positions among the P captures of those of some animals."""
-        return ranges(self.of_animal[animals], self.of_animal[animals + 1])
+        return self.caught.entries_of(animals)
 
 
 @dataclass(frozen=True)

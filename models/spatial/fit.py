@@ -64,7 +64,7 @@ class SpatialFit(Fit):
                 value=f"{len(animals)} animals × {part.mask.habitat.size:,} cells",
             )
         surface = part.activity_centres(self.values_of(part))
-        layers = [part.mask.to_xarray(surface(i), name="probability") for i in range(len(animals))]
+        layers: list[xr.DataArray] = [part.mask.to_xarray(surface(i), name="probability") for i in range(len(animals))]
         return xr.concat(layers, dim=pd.Index(animals, name="animal"), combine_attrs="drop")
 
     def total_activity_centres(self, session: str | None = None) -> xr.DataArray:
