@@ -28,6 +28,7 @@ from .windows import Blocks
 from .workers import Workers
 
 SIDE = 32  # cells along a block
+GAUSSIAN = ("hazard half-normal", "half-normal")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class SpatialLikelihood:
             encounters=Encounters.of(problem),
         )
         radial = RadialPath(model, self._function, Workers(threads), tolerance)
-        separable = problem.detection == "hazard half-normal" and SeparablePath.serves(model)
+        separable = problem.detection in GAUSSIAN and SeparablePath.serves(model)
         self._path = SeparablePath(radial, raster) if separable else radial
         self._size = model.blocks.cell.size
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing

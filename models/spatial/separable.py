@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import spatial_tiles as kernel
-from ..kernels.spatial_tiles import TILE, Gaussians, Local, Tiles
+from ..kernels.spatial_curve import curve
+from ..kernels.spatial_local import Local, integrate_local, pull_local
+from ..kernels.spatial_spread import integrate, pull, spread
+from ..kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
 from .local import local_terms
@@ -33,8 +35,11 @@ LEAST, MOST = 31.0, 60.0
 FAINT = 1e-270
 # cells × animals up to which the radial path's curvature, quick to compile, is also quick enough to run
 SMALL = 3e6
-# fewer tiles than this are about a millisecond of work: handing it to threads costs more than it saves
-FEW = 16
+# Work, in microseconds, per tile and per entry of the lists: of animals, of animals with local terms, of passes, of
+# passes whose hazard is taken cell by cell. Measured; it decides how the work is cut, which changes no digit.
+PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 4.0, 0.15, 2.5, 0.1, 1.0
+# less than this is not worth a second thread
+LITTLE = 300.0
 # √2/2 cells: from a cell's centre to its corner
 CORNER = 0.7072
 
@@ -47,6 +52,15 @@ class Lists(NamedTuple):
     gaussians: Gaussians
 
 
+class PassLists(NamedTuple):
+    """The passes by tile; Λ is the sum of weight · hazard."""
+
+    start: np.ndarray
+    item: np.ndarray
+    gaussians: Gaussians
+    weight: np.ndarray  # float [G]
+
+
 @dataclass(frozen=True)
 class Animals:
     """Each animal's product of detections as one Gaussian. Lengths in cells."""
@@ -55,6 +69,7 @@ class Animals:
     y: np.ndarray  # float [n]
     precision: np.ndarray  # float [n]
     peak: np.ndarray  # float [n], log of the product at the centre
+    beyond: np.ndarray | float  # float [n], log of what the likelihood can be times the Gaussian
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class SeparableState:
 
     passes: Passes
     log_mu: np.ndarray  # float [M]
-    near: Lists  # the passes
+    near: PassLists
     unseen: np.ndarray  # float [T, 32, 32], mu exp(-Λ)
     centre: Animals
     windows: Lists  # the animals
@@ -82,11 +97,8 @@ class SeparablePath:
         self.tolerance = radial.reach.tolerance
         self._pool = WorkspacePool()
         self._local = local_terms(self.model)
-        # chunks of tiles are the pieces of parallel work; tiles are independent, so the cuts change no digit
-        alone = self.workers.threads == 1 or len(self.blocks) < FEW
-        pieces = 1 if alone else min(len(self.blocks), 16 * self.workers.threads)
-        edges = np.arange(pieces + 1) * len(self.blocks) // pieces
-        self.chunks = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        self._exposure = self.model.exposure @ self.model.void_weight
+        self._plain = self._local.none and not self.model.probability
 
     @staticmethod
     def serves(model: BlockModel) -> bool:
@@ -101,14 +113,13 @@ class SeparablePath:
         """(log_a [n], detected, total, bound, state)."""
         workspace = self._pool.take()
         with self.workers.one_blas_thread():
-            hazard = np.exp(passes.log_scale) * (self.model.exposure @ self.model.void_weight)
-            reach = self.radial.reach.passes(passes)
-            near = self._lists(workspace, "passes", passes.x, passes.y, passes.sigma**-2.0, hazard, reach)
+            near = self._near(workspace, passes)
             unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
-            sums = np.empty((len(self.blocks), 2))
-            self._over_chunks(kernel.spread, log_mu, *near, unseen, sums)
-            detected, total = sums.sum(axis=0)
-            ceiling = float(log_mu.max())
+            sums = np.empty((len(self.blocks), 3))
+            pieces = self._pieces(near)
+            self._over(pieces, spread, log_mu, near, self.model.probability, unseen, sums)
+            detected, total = sums[:, :2].sum(axis=0)
+            ceiling = float(sums[:, 2].max())
             centre = self._collapse(passes)
             radius = self._first_radius(centre, unseen, ceiling)
             windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
@@ -132,6 +143,18 @@ class SeparablePath:
         self._pool.give_back_with(state, workspace)
         return log_a, float(detected), float(total), worst, state
 
+    def _near(self, workspace, passes: Passes) -> PassLists:
+        """The passes as Gaussians: of hazards with their exposure, or of probabilities with the exposure beside."""
+        scale, reach = np.exp(passes.log_scale), self.radial.reach.passes(passes)
+        weight = np.ones_like(scale)
+        if self.model.probability:
+            weight = self._exposure
+        else:
+            scale *= self._exposure
+        return PassLists(
+            *self._lists(workspace, "passes", passes.x, passes.y, passes.sigma**-2.0, scale, reach), weight
+        )
+
     def _collapse(self, passes: Passes) -> Animals:
         """The Gaussian of each animal's detections."""
         encounters = self.model.encounters
@@ -146,7 +169,11 @@ class SeparablePath:
         x, y = total(precision * passes.x[seen]) / whole, total(precision * passes.y[seen]) / whole
         spread = (passes.x[seen] - x[animal]) ** 2 + (passes.y[seen] - y[animal]) ** 2
         peak = encounters.constant + total(count * passes.log_scale[seen] - 0.5 * precision * spread)
-        return Animals(x, y, whole, peak)
+        if not self.model.probability:
+            return Animals(x, y, whole, peak, 0.0)
+        # a detection is at most as likely as its hazard, which is at most h(g0)/g0 times the Gaussian
+        beyond = np.log(-np.log1p(-np.minimum(np.exp(passes.log_scale), 1.0 - 2.0**-53))) - passes.log_scale
+        return Animals(x, y, whole, peak, total(count * beyond[seen]))
 
     def _first_radius(self, centre: Animals, unseen: np.ndarray, log_ceiling: float) -> np.ndarray:
         """A radius [n] that nearly always suffices: wider where the field at the centre says the mass is elsewhere."""
@@ -162,14 +189,15 @@ class SeparablePath:
         """The animals' windows, their local terms and their masses [n]."""
         ones = np.ones_like(radius)
         windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
-        parts = np.empty((windows.item.size, 1))
+        parts = workspace.array("parts", windows.item.size, 1)
         local = self._local.at(radius)
-        if self._local.none:
-            self._over_chunks(kernel.integrate, unseen, *windows, parts[:, 0])
+        pieces = self._pieces(near, windows)
+        if self._plain:
+            self._over(pieces, integrate, unseen, windows, parts[:, 0])
         else:
-            self._over_chunks(kernel.integrate_local, unseen, windows, near, local, parts[:, 0])
+            self._over(pieces, integrate_local, unseen, windows, near, self.model.probability, local, parts[:, 0])
         mass = np.zeros((centre.x.size, 1))
-        kernel.gather(windows.item, parts, mass)
+        gather(windows.item, parts, mass)
         return windows, local, mass[:, 0]
 
     def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> Lists:
@@ -182,7 +210,7 @@ class SeparablePath:
         g = Gaussians(x, y, precision, first_x, n_x, base_x, first_y, n_y, base_y, table_x, table_y)
         pieces = self.workers.threads if x.size > 400 else 1
         edges = [x.size * k // pieces for k in range(pieces + 1)]
-        self.workers.map(lambda k: kernel.fill_tables(g, weight, edges[k], edges[k + 1]), range(pieces))
+        self.workers.map(lambda k: fill_tables(g, weight, edges[k], edges[k + 1]), range(pieces))
         return Lists(*self.blocks.cover(x, y, radius), g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,25 +230,29 @@ class SeparablePath:
         d_present = np.where(present, d_log_a, 0.0)
         share = d_present / np.where(present, state.mass, 1.0)
         d_log_mu = np.empty(state.log_mu.size)
-        of_passes, of_animals = np.zeros((near.item.size, 4)), np.zeros((windows.item.size, 4))
+        scratch = self._pool.take()
+        of_passes = scratch.array("of passes", near.item.size, 4)
+        of_animals = scratch.array("of animals", windows.item.size, 4)
         before = (state.log_mu, state.unseen, windows, share, near, d_detected)
         moments = np.zeros((passes.x.size, 4))
+        pieces = self._pieces(near, windows)
         with self.workers.one_blas_thread():
-            if self._local.none:
-                self._over_chunks(kernel.pull, *before, d_log_mu, of_animals, of_passes)
+            if self._plain:
+                self._over(pieces, pull, *before, d_log_mu, of_animals, of_passes)
             else:
                 first, trial_pass = self._local.trials_of(windows.item)
-                of_trials = np.zeros((trial_pass.size, 4))
+                of_trials = scratch.array("of trials", trial_pass.size, 4)
                 after = (d_log_mu, of_animals, of_passes, of_trials)
-                self._over_chunks(kernel.pull_local, *before, state.local, first, *after)
-                kernel.gather(trial_pass, of_trials, moments)
-        kernel.gather(near.item, of_passes, moments)
+                self._over(pieces, pull_local, *before, self.model.probability, state.local, first, *after)
+                gather(trial_pass, of_trials, moments)
+        gather(near.item, of_passes, moments)
         d_passes = np.zeros((passes.x.size, 3))
         d_passes[:, 0] = moments[:, 0]
         d_passes[:, 1] = moments[:, 3] / passes.sigma**2
         moments = np.zeros((state.mass.size, 4))
-        kernel.gather(windows.item, of_animals, moments)
+        gather(windows.item, of_animals, moments)
         self._add_detections(state, d_present, moments * share[:, None], d_passes)
+        self._pool.give_back(scratch)
         return d_log_mu, d_passes
 
     def _add_detections(self, state: SeparableState, d_log_a, moments, d_passes) -> None:
@@ -236,7 +268,7 @@ class SeparablePath:
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
-        if state.log_mu.size * state.mass.size <= SMALL:
+        if self.model.probability or state.log_mu.size * state.mass.size <= SMALL:
             *_, radial = self.radial.evaluate(state.passes, state.log_mu)
             return self.radial.curvature(radial, d_log_a, d_detected, along_mu, along)
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
@@ -257,10 +289,11 @@ class SeparablePath:
         directions = (np.ascontiguousarray(along_mu).T, moving, log_scale, log_sigma)
         quadratic = self._quadratic(state, log_scale, log_sigma)
         with self.workers.one_blas_thread():
-            self._over_chunks(kernel.curve, *before, *directions, quadratic, of_entries, squares, detected, second, own)
+            pieces = self._pieces(near, windows)
+            self._over(pieces, curve, *before, *directions, quadratic, of_entries, squares, detected, second, own)
         first, moments = np.zeros((state.mass.size, size)), np.zeros((passes.x.size, 3))
-        kernel.gather(windows.item, of_entries, first)
-        kernel.gather(near.item, squares, moments)
+        gather(windows.item, of_entries, first)
+        gather(near.item, squares, moments)
         first *= inverse[:, None]
         whole = second.sum(axis=0)
         own = own.sum(axis=0)
@@ -295,9 +328,25 @@ class SeparablePath:
         """log(mu_m f_i(m)) [M] of one animal."""
         return self.radial.log_posterior(passes, log_mu, animal)
 
-    def _over_chunks(self, stage, *arguments) -> None:
+    def _pieces(self, near: PassLists, windows: Lists | None = None) -> list[tuple[int, int]]:
+        """The tiles cut into runs of about the same work, as many as are worth a thread."""
+        cost = np.full(len(self.blocks), PER_TILE)
+        cost += (PER_CHANCE if self.model.probability else PER_PASS) * np.diff(near.start)
+        if windows is not None:
+            cost += (PER_ANIMAL if self._plain else PER_LOCAL) * np.diff(windows.start)
+        done = np.cumsum(cost)
+        threads = self.workers.threads
+        if threads == 1 or done[-1] < LITTLE:
+            return [(0, len(self.blocks))]
+        n = threads if done[-1] < 100 * LITTLE else 4 * threads
+        edges = np.searchsorted(done, done[-1] * np.arange(1, n) / n)
+        edges = np.unique(np.concatenate([[0], edges, [len(self.blocks)]]))
+        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+    def _over(self, pieces, stage, *arguments) -> None:
         """stage(tiles, t0, t1, ...) over all tiles."""
-        self.workers.map(lambda chunk: stage(self.tiles, *chunk, *arguments), self.chunks)
+        plain = [tuple(a) if isinstance(a, Lists | PassLists) else a for a in arguments]
+        self.workers.map(lambda piece: stage(self.tiles, *piece, *plain), pieces)
 
 
 def _of_hazards(moments, slopes, log_scale, log_sigma, sigma) -> np.ndarray:
@@ -350,7 +399,7 @@ def _log_tail(centre: Animals, log_ceiling: float, rim: np.ndarray) -> np.ndarra
     ∫_s^∞ (r + h) exp(−τr²/2) dr ≤ exp(−τs²/2) (1 + h/s)/τ.
     """
     tau = centre.precision
-    return log_ceiling + np.log(2 * np.pi / tau * (1 + CORNER / rim)) - 0.5 * tau * rim**2
+    return centre.beyond + log_ceiling + np.log(2 * np.pi / tau * (1 + CORNER / rim)) - 0.5 * tau * rim**2
 
 
 def _bound(centre: Animals, radius: np.ndarray, mass: np.ndarray, log_ceiling: float) -> np.ndarray:

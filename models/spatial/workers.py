@@ -29,9 +29,23 @@ class Workers:
         return self._blas.limit(limits=1, user_api="blas")
 
     def map(self, work: Callable, pieces) -> list:
-        """[work(piece) for piece in pieces], in this order."""
+        """[work(piece) for piece in pieces], in this order; the calling thread takes its share of them."""
         if self.threads == 1 or len(pieces) < 2:
             return [work(piece) for piece in pieces]
         if self._pool is None or self._process != os.getpid():
-            self._pool, self._process = ThreadPoolExecutor(self.threads), os.getpid()
-        return list(self._pool.map(work, pieces))
+            self._pool, self._process = ThreadPoolExecutor(self.threads - 1), os.getpid()
+        results: list = [None] * len(pieces)
+        left = iter(range(len(pieces)))  # advancing it is one step of the interpreter, which no other thread divides
+
+        def drain() -> None:
+            for k in left:
+                results[k] = work(pieces[k])
+
+        helpers = [self._pool.submit(drain) for _ in range(min(self.threads, len(pieces)) - 1)]
+        try:
+            drain()
+        finally:
+            for helper in helpers:
+                if not helper.cancel():
+                    helper.result()
+        return results

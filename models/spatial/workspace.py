@@ -31,6 +31,10 @@ class WorkspacePool:
     def take(self) -> Workspace:
         return self._free.pop() if self._free else Workspace()
 
+    def give_back(self, workspace: Workspace) -> None:
+        """`workspace` may be used again."""
+        self._free.append(workspace)
+
     def give_back_with(self, owner, workspace: Workspace) -> None:
         """Keeps `workspace` from being used again for as long as `owner` lives."""
         weakref.finalize(owner, self._free.append, workspace)

@@ -1,0 +1,410 @@
+"""What an animal's likelihood has beyond its Gaussian: repeated trials, competing fields, exposure of its own.
+
+A trial's term L depends on the Gaussian g of its pass alone: log φ(scale g), or L(g) of `spatial_math` where g is a
+probability. As long as g is small on a tile L is a short power series, and g^j is again a product of two tables: the
+exponents of an animal are one small matrix product, their derivatives another. Otherwise they are taken cell by cell.
+"""
+
+import math
+from collections import namedtuple
+
+import numpy as np
+
+from .compiled import fused, inner, stage, summing, wide
+from .spatial_math import exp, exp_small, hazard, phi, slope
+from .spatial_spread import add_field, adjoint, collect, collect_chances
+from .spatial_tables import TILE, add_scaled, load, nearest, pack, rooms, store, tile_moments, workspace
+from .spatial_terms import add_chance, add_trial, chance_slopes, fill_powers, trial_slopes
+
+# As CSR over animals. Trials: the pass, the scale x, the number of successes, and the series of the term in powers
+# 1, 2, … of the pass's Gaussian. Fields: the times it was caught on each and its exposure beyond that of the void.
+# radius [n]: of the animals' windows; most: trials of one animal; ratio [F, G]: the share of each pass's weight that
+# makes up each field (F = 0 where no animal needs fields).
+Local = namedtuple(
+    "Local",
+    "radius trial_start trial_pass trial_scale trial_count trial_series field_start field caught extra most ratio",
+    module=__name__,
+)
+
+PLAIN, SMALL, ANY = 0, 1, 2  # sizes of an exponent
+FAITHFUL = 1e-16  # of the last terms of a series, so that what follows does not matter
+
+
+@inner
+def rows_within(centre, radius, origin):
+    """The rows [r0, r1) of a tile within `radius` of a centre."""
+    r0 = max(math.ceil(centre - radius) - origin, 0.0)
+    r1 = min(math.floor(centre + radius) - origin + 1, float(TILE))
+    return int(r0), int(max(r0, r1))
+
+
+@inner
+def locate(start, item, t, place, passes, local, spot, top):
+    """The rows of the tables [entries of the tile's trials, 2] of each trial's pass, -1 where it does not reach, and
+    the greatest value there. Done for a whole tile at once: every array of a named tuple costs when it is touched."""
+    n, trial_start, trial_pass = 0, local.trial_start, local.trial_pass
+    g = passes
+    gx, gy, first_x, n_x, base_x = g.x, g.y, g.first_x, g.n_x, g.base_x
+    first_y, n_y, base_y, table_x, table_y = g.first_y, g.n_y, g.base_y, g.table_x, g.table_y
+    for e in range(start[t], start[t + 1]):
+        for j in range(trial_start[item[e]], trial_start[item[e] + 1]):
+            k = trial_pass[j]
+            x, y = place[0] - first_x[k], place[1] - first_y[k]
+            spot[n, 0], spot[n, 1], top[n] = -1, -1, 0.0
+            if 0 <= x < n_x[k] and 0 <= y < n_y[k]:
+                x, y = base_x[k] + x, base_y[k] + y
+                c, r = nearest(gx[k], place[0]), nearest(gy[k], place[1])
+                spot[n, 0], spot[n, 1], top[n] = x, y, table_x[x, c] * table_y[y, r]
+            n += 1
+
+
+@inner
+def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series, chances, across, down, power,
+           trial_row):  # fmt: skip
+    """An animal's trials [first, first + trials) on a tile as rows of two tables: (rows, any cell by cell, bound).
+
+    at: where its trials begin in spot and top. trial_row [trials + 1]: where each trial's rows begin; minus one less
+    for a trial that must go cell by cell. The bound is of the exponent.
+    """
+    n, bound, cellwise, size = 0, 0.0, False, series.shape[1]
+    for j in range(trials):
+        e, x, high = first + j, spot[at + j, 0], top[at + j]
+        trial_row[j] = n
+        if x < 0:
+            continue
+        bound += count[e] * ((1.0 + scale[e]) * hazard(high) if chances else scale[e] * high)
+        tail = high ** (size - 1) * (abs(series[e, size - 1]) * high + abs(series[e, size - 2]))
+        if count[e] * tail <= FAITHFUL:
+            n = fill_powers(table_x, x, table_y, spot[at + j, 1], count[e], series, e, high, n, across, down, power)
+        else:
+            trial_row[j], cellwise = -1 - n, True
+    trial_row[trials] = n
+    return n, cellwise, bound
+
+
+@inner
+def _add_cellwise(first, trials, at, spot, top, table_x, table_y, count, scale, chances, trial_row, r0, r1, exponent):
+    """Adds the trials that are no short series to the exponent."""
+    for j in range(trials):
+        if trial_row[j] < 0:
+            e, gx, gy = first + j, table_x[spot[at + j, 0]], table_y[spot[at + j, 1]]
+            if chances:
+                add_chance(count[e], scale[e], gx, gy, top[at + j], r0, r1, exponent)
+            else:
+                add_trial(count[e], scale[e], gx, gy, scale[e] * top[at + j], r0, r1, exponent)
+
+
+@summing
+def _weigh(table_x, x, table_y, y, unseen, t, exponent, how, r0, r1, q):
+    """q [32, 32] = unseen[t] · Gaussian · exp(exponent) on rows [r0, r1), 0 on the others; returns Σ q.
+
+    how: PLAIN (no exponent), SMALL (|exponent| ≤ 0.1) or ANY.
+    """
+    wide()
+    for r in range(r0):
+        for c in range(TILE):
+            q[r, c] = 0.0
+    for r in range(r1, TILE):
+        for c in range(TILE):
+            q[r, c] = 0.0
+    whole = 0.0
+    for r in range(r0, r1):
+        a, s = table_y[y, r], 0.0
+        if how == SMALL:
+            for c in range(TILE):
+                v = unseen[t, r, c] * (a * table_x[x, c]) * exp_small(exponent[r, c])
+                q[r, c] = v
+                s += v
+        elif how == PLAIN:
+            for c in range(q.shape[1]):
+                v = unseen[t, r, c] * (a * table_x[x, c])
+                q[r, c] = v
+                s += v
+        else:
+            for c in range(TILE):
+                v = unseen[t, r, c] * (a * table_x[x, c]) * exp(exponent[r, c])
+                q[r, c] = v
+                s += v
+        whole += s
+    return whole
+
+
+@summing
+def _times(factors, f, r0, r1, q):
+    """q *= factors[f] on rows [r0, r1); returns Σ q."""
+    wide()
+    whole = 0.0
+    for r in range(r0, r1):
+        s = 0.0
+        for c in range(q.shape[1]):
+            v = q[r, c] * factors[f, r, c]
+            q[r, c] = v
+            s += v
+        whole += s
+    return whole
+
+
+@inner
+def _add_fields(low, high, which, caught, extra, fields, bound, r0, r1, exponent):
+    """The competing fields [low, high) that go into the exponent: (whether any did, bound of exponent and factors)."""
+    hazards, logs, _, highest = fields
+    used = False
+    for e in range(low, high):
+        f = which[e]
+        bound += (caught[e] + abs(extra[e])) * highest[f]
+        if not _multiplied(caught[e], extra[e]):
+            used = True
+            add_scaled(caught[e], logs[f], r0, r1, exponent)
+            if extra[e] != 0.0:
+                add_scaled(-extra[e], hazards[f], r0, r1, exponent)
+    return used, bound
+
+
+@inner
+def _multiplied(caught, extra):
+    """Whether captures on a field are done by multiplying with φ(Λ_f), not in the exponent."""
+    return extra == 0.0 and (caught == 1.0 or caught == 2.0)
+
+
+@inner
+def local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen, t, r0, r1, room, q):
+    """q [32, 32] = unseen[t] · Gaussian_i · exp(local terms) on rows [r0, r1), 0 on the others.
+
+    animal: its row of tables[0] and tables[1]; tables: of animals (x, y) and passes (x, y); trials: (start, scale,
+    count, series); of_fields: (start, field, caught, extra); room: (exponent [32, 32], across, down [rows, 32], power
+    [rows], trial_row). Returns Σ q (nan where an exponent might overflow) and the number of rows of the trials.
+    """
+    exponent, across, down, power, trial_row = room
+    start, scale, count, series = trials
+    size = start[i + 1] - start[i]
+    n, cellwise, bound = _stack(start[i], size, at, spot, top, tables[2], tables[3], count, scale, series, chances,
+                                across, down, power, trial_row)  # fmt: skip
+    low, high = of_fields[0][i], of_fields[0][i + 1]
+    if n:
+        np.dot(down[:n].T, across[:n], exponent)
+    elif cellwise or high > low:
+        exponent[:] = 0.0
+    if cellwise:
+        _add_cellwise(start[i], size, at, spot, top, tables[2], tables[3], count, scale, chances, trial_row, r0, r1,
+                      exponent)  # fmt: skip
+    by_fields = False
+    if high > low:
+        by_fields, bound = _add_fields(low, high, of_fields[1], of_fields[2], of_fields[3], fields, bound, r0, r1,
+                                       exponent)  # fmt: skip
+    how = (SMALL if bound <= 0.1 else ANY) if n or cellwise or by_fields else PLAIN
+    whole = _weigh(tables[0], animal[0], tables[1], animal[1], unseen, t, exponent, how, r0, r1, q)
+    for e in range(low, high):
+        if _multiplied(of_fields[2][e], of_fields[3][e]):
+            for _ in range(int(of_fields[2][e])):
+                whole = _times(fields[2], of_fields[1][e], r0, r1, q)
+    return whole if bound < 600.0 else np.nan, n
+
+
+@inner
+def unpacked(local):
+    """The arrays of `Local` by use: (start, scale, count, series) of trials; (start, field, caught, extra)."""
+    trials = (local.trial_start, local.trial_scale, local.trial_count, local.trial_series)
+    return trials, (local.field_start, local.field, local.caught, local.extra)
+
+
+@inner
+def trials_there(start, item, t, trial_start):
+    """Room for `_locate`: (rows of tables, greatest value) of all trials of the animals of tile t."""
+    n = 0
+    for e in range(start[t], start[t + 1]):
+        n += trial_start[item[e] + 1] - trial_start[item[e]]
+    return np.empty((n, 2), np.int64), np.empty(n)
+
+
+@inner
+def trial_room(local, scale):
+    """Working memory of `local_posterior`: `scale` times as many rows as the trials of one animal can fill."""
+    rows = max(local.most * local.trial_series.shape[1], 1)
+    tables = np.empty((2, scale * rows, TILE))
+    return np.empty((TILE, TILE)), tables[0], tables[1], np.empty(rows, np.int64), np.empty(local.most + 1, np.int64)
+
+
+@inner
+def field_room(n):
+    """Working memory of `fill_fields`."""
+    return rooms(n), rooms(n), rooms(n), np.empty(n)
+
+
+@inner
+def fill_fields(start, item, t, place, g, weight, chances, ratio, work, fields, by):
+    """Λ_f of a tile, log φ, φ and (unless `by` is empty) dlogφ/dΛ in `by`; the tables must be packed in work[0:2]."""
+    hazards, logs, factors, highest = fields
+    for f in range(ratio.shape[0]):
+        add_field(start, item, t, place, g, ratio[f] * weight, chances, work, hazards[f])
+        highest[f] = 0.0
+        for r in range(TILE):
+            for c in range(TILE):
+                u = hazards[f, r, c]
+                highest[f] = max(highest[f], u)
+                logs[f, r, c] = phi(u)
+        for r in range(TILE):
+            for c in range(TILE):
+                factors[f, r, c] = exp(logs[f, r, c])
+        if by.shape[0]:
+            for r in range(TILE):
+                for c in range(TILE):
+                    # (u dlogφ/du)/u, whose limit at 0 is 1/2
+                    v = max(hazards[f, r, c], 1e-300)
+                    by[f, r, c] = slope(v) / v
+
+
+@stage
+def integrate_local(tiles, t0, t1, unseen, animals, passes, chances, local, mass):
+    """As `integrate`, for animals with local terms; nan where an exponent might overflow.
+
+    animals: (start, item, Gaussians); passes: the same and their weights.
+    """
+    wide()
+    a_start, a_item, a = animals
+    d_start, d_item, d, weight = passes
+    n_fields, ratio, radius, centre = local.ratio.shape[0], local.ratio, local.radius, a.y
+    first_x, base_x, first_y, base_y = a.first_x, a.base_x, a.first_y, a.base_y
+    tables, (trials, of_fields) = (a.table_x, a.table_y, d.table_x, d.table_y), unpacked(local)
+    work, fields, none = workspace(d_start, t0, t1, 3), field_room(n_fields), rooms(0)
+    room, q = trial_room(local, 1), np.empty((TILE, TILE))
+    for t in range(t0, t1):
+        place, at = tiles.place[t], 0
+        if n_fields and a_start[t + 1] > a_start[t]:
+            pack(d_start, d_item, d, place, t, work[0], work[1])
+            fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, none)
+        spot, top = trials_there(a_start, a_item, t, trials[0])
+        locate(a_start, a_item, t, place, d, local, spot, top)
+        for e in range(a_start[t], a_start[t + 1]):
+            i = a_item[e]
+            r0, r1 = rows_within(centre[i], radius[i], TILE * place[1])
+            animal = (base_x[i] + place[0] - first_x[i], base_y[i] + place[1] - first_y[i])
+            mass[e], _ = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen,
+                                         t, r0, r1, room, q)  # fmt: skip
+            at += trials[0][i + 1] - trials[0][i]
+
+
+@summing
+def _add_row_moments(power, across, by_rows, row, n, ox, out, e):
+    """out[e] += power · Σ of one stacked row's (value, value · d²); the linear moments are not needed."""
+    s0, s2 = 0.0, 0.0
+    for c in range(across.shape[1]):
+        d = ox + c
+        s0 += across[row, c] * by_rows[row, c]
+        s2 += across[row, c] * (by_rows[row, c] * (d * d) + by_rows[n + row, c])
+    out[e, 0] += power * s0
+    out[e, 3] += power * s2
+
+
+@inner
+def _pull_trials(i, share, first, at, spot, top, origin, px, py, trial_pass, table_x, table_y, trials, chances, n, room,
+                 q, by_rows, scratch, r0, r1, out):  # fmt: skip
+    """out [entries, 4]: share times the moments of q · dL/dlog g around each trial's pass, from entry `first` on."""
+    _, across, down, power, trial_row = room
+    start, scale, count, _ = trials
+    begin, size = start[i], start[i + 1] - start[i]
+    for j in range(size):
+        low, high, oy = trial_row[j], trial_row[j + 1], origin[1] - py[trial_pass[begin + j]]
+        if low >= 0:
+            for row in range(low, high if high >= 0 else -1 - high):
+                for c in range(down.shape[1]):
+                    down[n + row, c] = down[row, c] * ((oy + c) * (oy + c))
+    if n:
+        np.dot(down[: 2 * n], q, by_rows[: 2 * n])
+    for j in range(size):
+        low, high, k, e = trial_row[j], trial_row[j + 1], trial_pass[begin + j], first + j
+        out[e, 0], out[e, 1], out[e, 2], out[e, 3] = 0.0, 0.0, 0.0, 0.0
+        ox, oy = origin[0] - px[k], origin[1] - py[k]
+        if low < 0:
+            gx, gy, x = table_x[spot[at + j, 0]], table_y[spot[at + j, 1]], scale[begin + j]
+            if chances:
+                chance_slopes(x, gx, gy, top[at + j], r0, r1, q, scratch)
+            else:
+                trial_slopes(x, gx, gy, x * top[at + j], r0, r1, q, scratch)
+            tile_moments(scratch, r0, r1, ox, oy, out[e])
+            for c in range(4):
+                out[e, c] *= share * count[begin + j]
+            continue
+        for row in range(low, high if high >= 0 else -1 - high):
+            _add_row_moments(share * power[row], across, by_rows, row, n, ox, out, e)
+
+
+@fused
+def pull_fields(low, high, share, which, caught, extra, by, q, r0, r1, over_fields):
+    """Adds an animal's derivative by each Λ_f beyond the shared one: share q (caught dlogφ/dΛ_f - extra)."""
+    wide()
+    for e in range(low, high):
+        f, a, b = which[e], share * caught[e], share * extra[e]
+        for r in range(r0, r1):
+            for c in range(q.shape[1]):
+                over_fields[f, r, c] += q[r, c] * (a * by[f, r, c] - b)
+
+
+@inner
+def _collect_fields(start, item, t, place, passes, ratio, over_fields, work, turned, out):
+    """out [entries, 4] += Σ_f ratio_f · moments of (derivative by Λ_f) · Gaussian."""
+    n = start[t + 1] - start[t]
+    part, local_start = np.empty((n, 4)), np.array([0, n])
+    for f in range(over_fields.shape[0]):
+        collect(local_start, item[start[t] : start[t + 1]], 0, place, passes, over_fields[f], work, turned, part)
+        for e in range(n):
+            w = ratio[f, item[start[t] + e]]
+            for c in range(4):
+                out[start[t] + e, c] += w * part[e, c]
+
+
+@stage
+def pull_local(
+    tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, chances, local, trial_first,
+    d_log_mu, of_animals, of_passes, of_trials,
+):  # fmt: skip
+    """As `pull`, for animals with local terms.
+
+    trial_first [entries]: where in of_trials […, 4] the trials of each entry of the animals' lists begin.
+    """
+    wide()
+    a_start, a_item, a = animals
+    d_start, d_item, d, weight = passes
+    n_fields, ratio, radius, centre_x, centre_y = local.ratio.shape[0], local.ratio, local.radius, a.x, a.y
+    first_x, base_x, first_y, base_y = a.first_x, a.base_x, a.first_y, a.base_y
+    px, py, trial_pass = d.x, d.y, local.trial_pass
+    tables, (trials, of_fields) = (a.table_x, a.table_y, d.table_x, d.table_y), unpacked(local)
+    work, fields = workspace(d_start, t0, t1, 4), field_room(n_fields)
+    by, over_fields, single = rooms(n_fields), rooms(n_fields), rooms(5)
+    q, scratch, mu, posterior, turned = single[0], single[1], single[2], single[3], single[4]
+    room = trial_room(local, 2)
+    by_rows = np.empty_like(room[2])
+    for t in range(t0, t1):
+        place, at = tiles.place[t], 0
+        origin = (TILE * place[0], TILE * place[1])
+        pack(d_start, d_item, d, place, t, work[0], work[1])
+        if n_fields:
+            fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, by)
+        posterior[:] = 0.0
+        over_fields[:] = 0.0
+        spot, top = trials_there(a_start, a_item, t, trials[0])
+        locate(a_start, a_item, t, place, d, local, spot, top)
+        for e in range(a_start[t], a_start[t + 1]):
+            i = a_item[e]
+            r0, r1 = rows_within(centre_y[i], radius[i], origin[1])
+            animal = (base_x[i] + place[0] - first_x[i], base_y[i] + place[1] - first_y[i])
+            _, n = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen, t,
+                                   r0, r1, room, q)  # fmt: skip
+            tile_moments(q, r0, r1, origin[0] - centre_x[i], origin[1] - centre_y[i], of_animals[e])
+            add_scaled(share[i], q, r0, r1, posterior)
+            if trials[0][i + 1] > trials[0][i]:
+                _pull_trials(i, share[i], trial_first[e], at, spot, top, origin, px, py, trial_pass, tables[2],
+                             tables[3], trials, chances, n, room, q, by_rows, scratch, r0, r1, of_trials)  # fmt: skip
+            if n_fields:
+                low, high = of_fields[0][i], of_fields[0][i + 1]
+                pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], by, q, r0, r1, over_fields)
+            at += trials[0][i + 1] - trials[0][i]
+        load(log_mu, tiles, t, -np.inf, mu)
+        adjoint(mu, unseen[t], posterior, d_detected)
+        store(mu, tiles, t, d_log_mu)
+        if d_start[t + 1] > d_start[t]:
+            if chances:
+                collect_chances(d_start, d_item, t, place, d, weight, local.ratio, posterior, over_fields, work,
+                                scratch, turned, of_passes)  # fmt: skip
+            else:
+                collect(d_start, d_item, t, place, d, posterior, work, turned, of_passes)
+                _collect_fields(d_start, d_item, t, place, d, local.ratio, over_fields, work, turned, of_passes)

@@ -1,0 +1,123 @@
+"""The term of one trial: as a power series in the Gaussian of its pass, or cell by cell."""
+
+from .compiled import fused, inner
+from .spatial_math import (
+    hazard,
+    hazard_low,
+    odds,
+    phi,
+    phi_low,
+    phi_middle,
+    phi_term,
+    phi_term_slope,
+    slope,
+    slope_low,
+    slope_middle,
+)
+from .spatial_tables import TILE
+
+NEGLIGIBLE = 1e-18  # of a term of a series
+
+
+@fused
+def add_trial(count, scale, gx, gy, top, r0, r1, exponent):
+    """exponent [32, 32] += count log φ(u), u = scale gy gx ≤ top."""
+    for r in range(r0, r1):
+        a = scale * gy[r]
+        if top <= 0.1:
+            for c in range(TILE):
+                exponent[r, c] += count * phi_low(a * gx[c])
+        elif top <= 1.0:
+            for c in range(TILE):
+                exponent[r, c] += count * phi_middle(a * gx[c])
+        else:
+            for c in range(TILE):
+                exponent[r, c] += count * phi(a * gx[c])
+
+
+@fused
+def add_chance(count, scale, gx, gy, top, r0, r1, exponent):
+    """exponent [32, 32] += count L(g), g = gy gx ≤ top in `scale` trials."""
+    for r in range(r0, r1):
+        a = gy[r]
+        if scale == 1.0 and top <= 0.25:
+            for c in range(TILE):
+                exponent[r, c] += count * hazard_low(a * gx[c])
+        elif scale == 1.0:
+            for c in range(TILE):
+                exponent[r, c] += count * hazard(a * gx[c])
+        elif top <= 0.25 and scale <= 3.0:
+            for c in range(TILE):
+                h = hazard_low(a * gx[c])
+                exponent[r, c] += count * (h - phi_middle(h) + phi_middle(scale * h))
+        else:
+            for c in range(TILE):
+                exponent[r, c] += count * phi_term(hazard(a * gx[c]), scale)
+
+
+@fused
+def trial_slopes(scale, gx, gy, top, r0, r1, q, out):
+    """out [32, 32] = q · u dlogφ/du, u = scale gy gx ≤ top."""
+    for r in range(r0, r1):
+        a = scale * gy[r]
+        if top <= 0.1:
+            for c in range(TILE):
+                out[r, c] = q[r, c] * slope_low(a * gx[c])
+        elif top <= 1.0:
+            for c in range(TILE):
+                out[r, c] = q[r, c] * slope_middle(a * gx[c])
+        else:
+            for c in range(TILE):
+                out[r, c] = q[r, c] * slope(a * gx[c])
+
+
+@fused
+def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
+    """out [32, 32] = q · dL/dlog g, g = gy gx ≤ top."""
+    for r in range(r0, r1):
+        a = gy[r]
+        if scale == 1.0:
+            for c in range(TILE):
+                out[r, c] = q[r, c] * odds(a * gx[c])
+        elif top <= 0.25 and scale <= 3.0:
+            for c in range(TILE):
+                g = a * gx[c]
+                h = max(hazard_low(g), 1e-300)
+                out[r, c] = q[r, c] * odds(g) * (1.0 + (slope_middle(scale * h) - slope_middle(h)) / h)
+        else:
+            for c in range(TILE):
+                g = a * gx[c]
+                out[r, c] = q[r, c] * phi_term_slope(g, hazard(g), scale)
+
+
+@inner
+def fill_powers(table_x, x, table_y, y, count, series, e, top, n, across, down, power):
+    """Adds rows count · c_j gx^j to `across` and gy^j to `down` for the terms that matter; the new number of rows.
+
+    Of two terms that follow each other one may be zero, so two negligible ones end the series.
+    """
+    if count * abs(series[e, 0]) * top <= NEGLIGIBLE:
+        return n
+    w = count * series[e, 0]
+    for c in range(across.shape[1]):
+        across[n, c] = w * table_x[x, c]
+    for c in range(across.shape[1]):
+        down[n, c] = table_y[y, c]
+    power[n] = 1
+    n += 1
+    reach, last = top, 0
+    for j in range(1, series.shape[1]):
+        reach *= top
+        if count * abs(series[e, j]) * reach <= NEGLIGIBLE:
+            if j - last == 2:
+                break
+            continue
+        v, double = series[e, j] / series[e, last], j - last == 2
+        for c in range(across.shape[1]):
+            across[n, c] = v * across[n - 1, c] * (table_x[x, c] * table_x[x, c] if double else table_x[x, c])
+        for c in range(across.shape[1]):
+            down[n, c] = down[n - 1, c] * (table_y[y, c] * table_y[y, c] if double else table_y[y, c])
+        last = j
+        power[n] = j + 1
+        n += 1
+    return n
