@@ -50,6 +50,9 @@ def walked(patrols: Patrols, cells: Cells, transport, period, seasons, dates, lo
     limits = {"longest_gap": longest_gap, "fastest": fastest, "slack": slack}
     steps = steps_of(patrols.tracks, patrols.fixes, cells.crs, **limits)
     steps.fate[:] = np.where(fate[steps.track] != "", fate[steps.track], steps.fate)
+    if not (steps.fate == "").any():
+        reasons = sorted({*fate, *steps.fate} - {""}) or ["each has a single fix"]
+        raise refuse("no step of any track counts", f"Why not: {'; '.join(reasons)}", value=f"{len(fate)} tracks")
     calendar = _calendar(patrols, steps, period, seasons, dates)
     at = period_of(calendar, steps.time)
     dated = period != WHOLE or seasons is not None or any(dates)
@@ -78,7 +81,7 @@ def _left_out(patrols: Patrols, modes: list[str]) -> np.ndarray:
     tracks, fate = patrols.tracks, _same_again(patrols)
     other = ~tracks["transport"].isin(modes) & (fate == "")
     fate[other] = ("moved by " + tracks["transport"].astype(str))[other]
-    if (fate != "").all():
+    if (fate != "").all() and not tracks["transport"].isin(modes).any():
         kinds = sorted(tracks["transport"].unique())
         raise refuse("no track is of this transport", f"The tracks are of {', '.join(kinds)}", value=modes)
     return fate

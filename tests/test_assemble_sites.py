@@ -229,3 +229,14 @@ def test_many_files_are_told_together():
         "deployments.xlsx: 5 records read\n         2  used\n         3  blank"
     )
     assert len(ledger.table()) == 26
+
+
+def test_words_of_another_language_in_field_tables(tmp_path):
+    good.field(tmp_path, records=good.RECORDS.replace("Panthera pardus", "金钱豹"))
+    mapping = {"records": {"values": {"species": {"金钱豹": "Panthera pardus"}}}}
+    tables = survey.tables_from_field(tmp_path, timezone=SITE["timezone"], mapping=mapping)
+    assert found(make(tables)) == SEEN
+    with pytest.raises(SurveyError, match=r"not known \(found 'records\.values\.specis'\)\. Did you mean"):
+        survey.tables_from_field(
+            tmp_path, timezone=SITE["timezone"], mapping={"records": {"values": {"specis": {"a": "b"}}}}
+        )

@@ -231,6 +231,16 @@ VISITS = [
         ("no km was walked in the cells and dates", "1.0 km outside the cells"),
     ),
     PatrolCase(
+        "a track of one fix",
+        lambda f: (good_patrols(f), gpx(f / "walk.gpx", ("P1", [(STRAIGHT[:1], times(1))]))),
+        ("no step of any track counts (found '1 tracks'). Why not: each has a single fix",),
+    ),
+    PatrolCase(
+        "a track of no fix",
+        walk("<gpx><trk><name>P1</name></trk></gpx>"),
+        ("no step of any track counts (found '1 tracks'). Why not: no fixes",),
+    ),
+    PatrolCase(
         "walked in another year",
         good_patrols,
         ("no patrol walked on these dates (found '2023-01-01 to 2023-12-31')",),
