@@ -198,3 +198,33 @@ def test_cameras_in_cells(tmp_path):
         survey.detection_history(tables, site_from=small, **how)
     with pytest.raises(SurveyError, match="the cells are in another CRS than the survey"):
         survey.detection_history(tables, site_from=cells(), **how)
+
+
+def test_cameras_and_patrols_by_the_same_seasons(tmp_path):
+    """Two halves of April are the occasions; cameras and sign are the methods of each."""
+    import geopandas as gpd
+    import shapely
+
+    good.package(tmp_path)
+    line = shapely.LineString([(112.98, 37.0), (113.05, 37.0)])
+    dates = ["2024-04-05", "2024-04-14"]
+    walks = gpd.GeoDataFrame({"date": dates, "transport": "foot"}, geometry=[line, line], crs="EPSG:4326")
+    walks.to_file(tmp_path / "walks.geojson")
+    (tmp_path / "seen.csv").write_text("Patrol ID,date,X,Y,Species\nP1,2024-04-14,113.03,37.0,Panthera pardus\n")
+    grid = survey.Cells.grid(shapely.box(676_000, 4_094_000, 684_000, 4_100_000), 2, "EPSG:32649")
+    halves = {1: ("2024-04-01", "2024-04-07"), 2: ("2024-04-08", "2024-04-20")}
+    tables = survey.tables_from_camtrap_dp(tmp_path, timezone="Asia/Shanghai")
+    how = {"species": "Panthera pardus", "seasons": halves}
+    cameras = survey.detection_history(tables, site_from=grid, crs="EPSG:32649", occasion="20 days", **how)
+    mapping = {"observations": {"time": "date"}}
+    patrols = survey.read_patrols(
+        tmp_path / "walks.geojson", tmp_path / "seen.csv", timezone="Asia/Shanghai", mapping=mapping
+    )
+    sign = patrols.by_cell(grid, period="season", **how)
+    both = DetectionHistory.side_by_side({"camera": cameras, "sign": sign})
+    assert both.season_labels == (1, 2) and both.visits.groupby(["site", "season"]).size().eq(2).all()
+    assert both.visits[both.done].groupby("method").size().to_dict() == {"camera": 6, "sign": sign.done.sum()}
+    model = models.MultiMethodOccupancy(both, p="~ method")
+    assert np.isfinite(model.loglik(np.zeros(model.parameters.size)))
+    detected = both.visits[both.value == 1].groupby("method")["season"].unique()
+    assert {method: set(seasons) for method, seasons in detected.items()} == {"camera": {1, 2}, "sign": {2}}
