@@ -220,6 +220,23 @@ def test_histories_of_other_models_are_the_likelihood():
         assert type(model) in HISTORIES
 
 
+def test_histories_with_recoveries_and_with_unseen_states_are_the_likelihood():
+    from test_marked_live_dead import drawn
+    from test_marked_multievent import THREE, events
+
+    alive = models.RobustDesign(EncounterHistory(histories(4, n=40, T=5).states, intervals=[0, 1, 0, 1]))
+    differ = models.CJS(EncounterHistory(histories(4, n=40, T=5).states), tau="~ 1", individual="p")
+    for model in (
+        models.Burnham(drawn(2, barker=False), "~ sex"),
+        models.Barker(drawn(3, gaps=True), F_prime="~ 1"),
+        models.Multievent(events(5), **THREE),
+        alive,
+        differ,
+    ):
+        vector = some_vector(model)
+        assert one_animal_at_a_time(model, vector) == pytest.approx(model.loglik(vector)), model
+
+
 def test_deviance_is_marks():
     fit = models.CJS(suite("dipper")).fit()
     assert fit.model.discrepancies(fit.vector)["deviance"] == pytest.approx(58.15788, abs=1e-4)

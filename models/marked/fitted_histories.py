@@ -16,12 +16,15 @@ from ...survey.errors import refuse
 from ..inference.goodness import cell_statistics
 from ..kernels.survival import cormack_jolly_seber
 from ..kernels.survival_emigration import temporary_emigration
+from ..kernels.survival_events import event_chains
 from ..kernels.survival_states import multistate
 from .closed import ClosedCapture
 from .entry import first_encounter
 from .individual import mixed
 from .known_fate import KnownFate
+from .live_dead import HERE, Barker, Burnham
 from .loglinear import LogLinear
+from .multievent import Multievent
 from .multistate import Multistate
 from .open_population import JollySeber, Pradel
 from .robust_design import RobustDesign
@@ -142,6 +145,26 @@ def _robust_rows(model, values: Values):
     yield _kept(whole, (model.row_profile, model.first), model.row_met, model.frequency, log_rows)
 
 
+def _live_dead_rows(model, values: Values):
+    move, see = model._chain(model.cells(values))
+    begin = np.zeros((*move.shape[:1], move.shape[1] + 1, 6, 4))
+    begin[:, :, 1, HERE] = 1.0
+    log_rows = _chains(model, model.event, begin, move, see)
+    yield _kept(model.lost == 0, (model.row_profile, model.first), model.event, model.frequency, log_rows)
+
+
+def _event_rows(model, values: Values):
+    log_rows = _chains(model, model.seen, *model._chain(values))
+    yield _kept(~model.lost, (model.row_profile, model.first), model.seen, model.frequency, log_rows)
+
+
+def _chains(model, events, begin, move, see) -> np.ndarray:
+    log_rows = np.empty(len(events))
+    at = (events, model.first, model.end, model.row_profile, begin, move, see, model.frequency)
+    event_chains(*at, log_rows, *(np.zeros_like(a) for a in (begin, move, see)))
+    return log_rows
+
+
 def _kept(which, cohort: tuple, histories, frequency, log_rows):
     """Rows of animals that were all released; what was not looked for is part of the cohort."""
     key = np.column_stack([*cohort, histories < 0])
@@ -150,10 +173,13 @@ def _kept(which, cohort: tuple, histories, frequency, log_rows):
 
 
 HISTORIES: dict[type, Callable] = {
+    Barker: _live_dead_rows,
+    Burnham: _live_dead_rows,
     CJS: _survival_rows,
     ClosedCapture: _closed_rows,
     JollySeber: _open_rows,
     LogLinear: _log_linear_rows,
+    Multievent: _event_rows,
     Multistate: _state_rows,
     Pradel: _open_rows,
     RobustDesign: _robust_rows,
