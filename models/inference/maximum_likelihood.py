@@ -129,7 +129,7 @@ def _quasi_newton(objective: _Objective, gamma: np.ndarray, max_iterations: int)
     curvature, directions = np.linalg.eigh(objective.information(gamma))
     floor = 1e-3 * max(np.abs(curvature).max(), 1e-8)
     inverse = (directions / np.maximum(np.abs(curvature), floor)) @ directions.T
-    slope = max(1e-4, 1e-9 * abs(objective.best[0]))  # below it rounding hides what a step gains
+    slope = max(1e-4, 1e-8 * abs(objective.best[0]))  # below it rounding hides what a step gains
     options: Any = {"hess_inv0": 0.5 * (inverse + inverse.T), "maxiter": max_iterations, "gtol": slope}
     minimize(objective, gamma, jac=True, method="BFGS", options=options)
     return objective.best[1]
