@@ -1,11 +1,8 @@
-"""Occupancy and counts: what comes back from simulated data, and how long it takes.
+"""How long occupancy and count models take, beside dense NumPy and the arithmetic that cannot be avoided.
 
-    python benchmarks/occupancy.py recovery [simulations]
-    python benchmarks/occupancy.py speed
+    python benchmarks/occupancy.py [occupancy|n-mixture|dynamic|open|goodness …]
 
-Recovery prints, for each parameter, the relative bias of the estimate on its natural scale and the coverage of its 95 %
-interval, both with their Monte-Carlo standard error; "at edge" counts fits with an estimate at a boundary. For sign
-surveys the bias of plain occupancy stands beside.
+CPU time, the least of several runs. What comes back from simulated data is in `recovery_occupancy.py`.
 """
 
 from __future__ import annotations
@@ -13,163 +10,169 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, gammaln, logsumexp
 
 from uncia import models
+from uncia.models.design import Design
+from uncia.models.inference.maximum_likelihood import maximise
+from uncia.models.kernels.occupancy_logit import exponentials
+from uncia.models.links import LINKS
+from uncia.models.occupancy.one_pass import OnePass
+from uncia.models.occupancy.visits import Detections
+from uncia.models.parameters import Parameter, ParameterSet
 from uncia.survey import DetectionHistory
 
 
-@dataclass(frozen=True)
-class Design:
-    """A model of a template history (every visit done), and the truth."""
-
-    model: Callable
-    history: Callable
-    truth: dict[str, float]
-
-
-def sites(n: int, *shape: int) -> DetectionHistory:
-    """n sites with something found everywhere, so that every model takes it as a template."""
-    return DetectionHistory.from_wide(np.ones((n, *shape)))
-
-
-def trails(n: int, segments: int) -> DetectionHistory:
-    """One trail per site."""
-    frame = pd.DataFrame([(i, j) for i in range(n) for j in range(segments)], columns=["site", "visit"])
-    return DetectionHistory(frame.assign(value=1))
-
-
-def certain(n: int, visits: int) -> DetectionHistory:
-    """Half of the visits cannot be mistaken."""
-    h = sites(n, visits)
-    return DetectionHistory(h.visits.assign(certainty=np.where(h.visits["visit"] % 2, "certain", "uncertain")))
-
-
-DESIGNS = {
-    "Occupancy": Design(models.Occupancy, lambda: sites(150, 5), {"psi": 0.5, "p": 0.3}),
-    "RoyleNichols": Design(models.RoyleNichols, lambda: sites(200, 6), {"lambda": 1.0, "r": 0.25}),
-    "FalsePositiveOccupancy": Design(
-        models.FalsePositiveOccupancy, lambda: certain(200, 6), {"psi": 0.4, "p": 0.5, "fp": 0.05}
-    ),
-    "MultiMethodOccupancy": Design(
-        models.MultiMethodOccupancy, lambda: sites(150, 4, 3), {"psi": 0.6, "theta": 0.5, "p": 0.4}
-    ),
-    "DynamicOccupancy": Design(
-        models.DynamicOccupancy, lambda: sites(150, 5, 4), {"psi": 0.5, "gamma": 0.15, "epsilon": 0.2, "p": 0.4}
-    ),
-    "SignSurvey, 20 segments": Design(
-        models.SignSurvey, lambda: trails(200, 20), {"psi": 0.7, "theta0": 0.2, "theta1": 0.8, "p": 0.6}
-    ),
-    "SignSurvey, 10 segments": Design(
-        models.SignSurvey, lambda: trails(400, 10), {"psi": 0.9, "theta0": 0.1, "theta1": 0.8, "p": 0.6}
-    ),
-    "MultistateOccupancy": Design(
-        models.MultistateOccupancy,
-        lambda: sites(200, 5).with_values(2.0),
-        {"psi": 0.7, "R": 0.4, "p1": 0.4, "p2": 0.6, "delta": 0.6},
-    ),
-    "TwoSpeciesOccupancy": Design(
-        lambda h, second=None: models.TwoSpeciesOccupancy(h, h if second is None else second),
-        lambda: sites(300, 5),
-        {"f1": 0.3, "f2": -0.2, "f12": -0.8, "p1": 0.4, "p2": 0.5},
-    ),
-    "NMixture": Design(models.NMixture, lambda: sites(150, 5), {"lambda": 3.0, "p": 0.4}),
-    "Removal": Design(models.Removal, lambda: sites(150, 4), {"lambda": 3.0, "p": 0.4}),
-    "OpenNMixture": Design(
-        models.OpenNMixture, lambda: sites(100, 5, 3), {"lambda": 4.0, "gamma": 1.5, "omega": 0.6, "p": 0.5}
-    ),
-}
-
-
-def recovery(simulations: int) -> pd.DataFrame:
-    """One row per model and parameter."""
-    rows = []
-    for name, design in DESIGNS.items():
-        template = design.model(design.history())
-        fits = []
-        begin = time.perf_counter()
-        for seed in range(simulations):
-            data = template.simulate(design.truth, seed)
-            fits.append(design.model(*data) if isinstance(data, tuple) else design.model(data))
-        fits = [model.fit() for model in fits]
-        seconds = (time.perf_counter() - begin) / simulations
-        edge = sum(not np.isfinite(fit.se).all() for fit in fits)
-        for j, (parameter, truth) in enumerate(design.truth.items()):
-            rows.append({"model": name} | _row(fits, j, parameter, truth) | {"at edge": edge, "s": seconds})
-        if name.startswith("SignSurvey"):
-            plain = [models.Occupancy(fit.model.history).fit() for fit in fits]
-            rows.append({"model": "Occupancy on the same"} | _row(plain, 0, "psi", design.truth["psi"]))
-    return pd.DataFrame(rows)
-
-
-def _row(fits, j: int, parameter: str, truth: float) -> dict:
-    """Bias of the j-th coefficient over all fits, coverage over those that have a standard error."""
-    link = fits[0].model.parameters[parameter].link
-    eta, se = np.array([f.vector[j] for f in fits]), np.array([f.se[j] for f in fits])
-    relative = link.inverse(eta) / truth - 1.0
-    known = np.isfinite(se)
-    covered = (np.abs(eta - link.forward(np.float64(truth))) < 1.96 * se)[known]
-    n, m = len(fits), int(known.sum())
-    return {
-        "parameter": parameter,
-        "truth": truth,
-        "bias %": 100 * relative.mean(),
-        "± ": 100 * relative.std(ddof=1) / np.sqrt(n),
-        "coverage %": 100 * covered.mean(),
-        "±": 100 * np.sqrt(max(covered.mean() * (1 - covered.mean()), 1 / m**2) / m),
-    }
-
-
-# ---- speed -------------------------------------------------------------------------------------------------------
-
-
-def speed() -> None:
-    """Value and gradient, and whole fits, beside textbook NumPy and the arithmetic that cannot be avoided."""
-    from uncia.models.kernels.occupancy_logit import exponentials, occupancy_logit
-
+def occupancy(n: int = 1_000_000, visits: int = 10) -> None:
+    """Value and gradient with 3 + 3 covariates; the limit is one exponential and one division per visit."""
     rng = np.random.default_rng(1)
-    n, visits = 1_000_000, 10
-    X = np.vstack([np.ones(n), rng.normal(size=(3, n))])
-    Z = np.vstack([np.ones(n * visits), rng.normal(size=(3, n * visits))])
-    beta, alpha = np.array([0.2, 0.3, -0.2, 0.1]), np.array([-0.5, 0.3, 0.2, -0.1])
-    site, start = np.repeat(np.arange(n), visits), np.arange(n + 1, dtype=np.int64) * visits
-    z = rng.uniform(size=n) < 1 / (1 + np.exp(-beta @ X))
-    seen = (z[site] & (rng.uniform(size=n * visits) < 1 / (1 + np.exp(-alpha @ Z)))).astype(np.int8)
-    by = np.empty(4), np.empty(4)
-    x, out, bits = rng.normal(size=2560), np.empty(2560), np.empty(2560, np.int64)
+    names = "~ x + y + z"
+    parameters = ParameterSet(
+        [
+            Parameter("psi", LINKS["logit"], Design.of(names, _normal(rng, n), "psi")),
+            Parameter("p", LINKS["logit"], Design.of(names, _normal(rng, n * visits), "p")),
+        ]
+    )
+    X, Z = (np.asarray(parameters[name].design.matrix) for name in ("psi", "p"))
+    at = np.array([0.2, 0.3, -0.2, 0.1, -0.5, 0.3, 0.2, -0.1])
+    site = np.repeat(np.arange(n), visits)
+    seen = (rng.uniform(size=n) < expit(X @ at[:4]))[site] & (rng.uniform(size=n * visits) < expit(Z @ at[4:]))
+    one_pass = OnePass(parameters, Detections(site, n, seen))
+    x, out = rng.normal(size=2560), np.empty(2560)
 
     def arithmetic():
         for _ in range(n * visits // 2560):
-            exponentials(x, out, bits, bits.view(float))
+            exponentials(x, out)
             np.divide(1.0, out, out=out)
 
     def textbook():
-        psi, p = 1 / (1 + np.exp(-beta @ X)), 1 / (1 + np.exp(-alpha @ Z))
+        psi, p = 1 / (1 + np.exp(-X @ at[:4])), 1 / (1 + np.exp(-Z @ at[4:]))
         logs = np.bincount(site, np.where(seen, np.log(p), np.log1p(-p)), n)
         there = psi * np.exp(logs)
         total = there + (1 - psi) * (np.bincount(site, seen, n) == 0)
         w = there / total
-        return np.log(total).sum(), X @ (w - psi), Z @ (seen - w[site] * p)
+        return np.log(total).sum(), np.concatenate([(w - psi) @ X, (seen - w[site] * p) @ Z])
 
-    fast = _best(lambda: occupancy_logit(X, Z, seen, start, beta, alpha, True, *by))
-    print(f"occupancy, 1e6 sites × 10 visits, value + gradient: {1e3 * fast:.0f} ms")
-    print(
-        f"  exponentials and divisions alone {1e3 * _best(arithmetic):.0f} ms, NumPy {1e3 * _best(textbook, 2):.0f} ms"
-    )
-    counts = models.NMixture(DetectionHistory.from_wide(np.ones((1000, 10))))
-    _fit("N-mixture, 1,000 sites × 10 visits", counts, {"lambda": 60.0, "p": 0.3})
-    seasons = models.DynamicOccupancy(sites(100_000, 10, 5))
-    _fit("dynamic, 100,000 sites × 10 seasons × 5 visits", seasons, DESIGNS["DynamicOccupancy"].truth)
+    ours, dense = one_pass(at, True), textbook()
+    assert abs(ours[0] - dense[0]) < 1e-9 * abs(dense[0])
+    assert np.allclose(ours[1], dense[1], rtol=1e-7, atol=1e-4)
+    limit = _best(arithmetic, 15)
+    for words, gradient in (("value + gradient", True), ("value", False)):
+        took = _best(lambda gradient=gradient: one_pass(at, gradient), 15)
+        print(f"occupancy, 1e6 sites × 10 visits, {words}: {1e3 * took:.1f} ms, {took / limit:.2f} × the limit")
+    climb = _Climb(parameters, one_pass)
+    took = _best(lambda: maximise(climb, np.zeros(8)), 1)
+    print(f"  fit from coefficients of 0 with its Hessian {took:.2f} s")
+    print(f"  its exponentials and divisions alone {1e3 * limit:.1f} ms, reading {1e3 * _best(Z.sum):.1f} ms")
+    print(f"  textbook NumPy, value + gradient {1e3 * _best(textbook, 3):.0f} ms")
 
 
-def _fit(title: str, template, truth) -> None:
-    model = type(template)(template.simulate(truth, 1))
+class _Climb:
+    """What the climb asks of a model, without a history of ten million rows."""
+
+    def __init__(self, parameters: ParameterSet, one_pass: OnePass):
+        self.scaling, self.one_pass = parameters.scaling, one_pass
+
+    def loglik_and_gradient(self, vector):
+        return self.one_pass(vector, True)
+
+    def hessian(self, vector):
+        return None
+
+
+def n_mixture(n: int = 1000, visits: int = 10, K: int = 500) -> None:
+    """1,000 sites × 10 visits; the sum ends by itself, the dense one goes to K."""
+    for mean in (60.0, 350.0):
+        model = _simulated(
+            models.NMixture(DetectionHistory.from_wide(np.ones((n, visits)))), {"lambda": mean, "p": 0.3}
+        )
+        y, numbers = model.count.reshape(n, visits), np.arange(K + 1.0)
+        ways = gammaln(numbers + 1)[None, None] - gammaln(np.maximum(numbers[None, None] - y[..., None], 0) + 1)
+        ways = np.where(numbers >= y[..., None], ways, -np.inf).sum(axis=1) - gammaln(y + 1.0).sum(axis=1)[:, None]
+        caught, missed = y.sum(axis=1)[:, None], visits * numbers[None] - y.sum(axis=1)[:, None]
+
+        def dense(vector, ways=ways, caught=caught, missed=missed, numbers=numbers):
+            rate, p = np.exp(vector[0]), expit(vector[1])
+            logs = (
+                ways + caught * np.log(p) + missed * np.log1p(-p) + numbers * np.log(rate) - rate - gammaln(numbers + 1)
+            )
+            total = logsumexp(logs, axis=1)
+            mean = np.exp(logs - total[:, None]) @ numbers
+            by_p = (caught[:, 0] - visits * p * mean).sum()
+            return total.sum(), np.array([(mean - rate).sum(), by_p])
+
+        at = model.start()
+        ours, theirs = model.loglik_and_gradient(at), dense(at)
+        if mean < K / 2:  # else K is too small
+            assert abs(ours[0] - theirs[0]) < 1e-9 * abs(theirs[0])
+            assert np.allclose(ours[1], theirs[1], rtol=1e-6, atol=1e-6)
+        _report(f"N-mixture, 1,000 sites × 10 visits, mean {mean:.0f}", model)
+        took = _best(lambda dense=dense, at=at: dense(at))
+        print(f"  NumPy with sums to K = {K} and their factorials made beforehand {1e3 * took:.1f} ms")
+
+
+def dynamic(n: int = 100_000, seasons: int = 10, visits: int = 5) -> None:
+    """100,000 sites × 10 seasons × 5 visits, beside the forward pass in NumPy over all sites at a time."""
+    template = models.DynamicOccupancy(DetectionHistory.from_wide(np.ones((n, seasons, visits))))
+    model = _simulated(template, {"psi": 0.5, "gamma": 0.15, "epsilon": 0.2, "p": 0.4})
+    y = model.history.value.reshape(n, seasons, visits)
+
+    def dense(vector):
+        psi, gamma, epsilon, p = expit(vector)
+        present = np.prod(np.where(y > 0, p, 1 - p), axis=2)
+        absent = (y.sum(axis=2) == 0).astype(float)
+        state, total = np.tile([psi, 1 - psi], (n, 1)), 0.0
+        for t in range(seasons):
+            if t > 0:
+                state = state @ np.array([[1 - epsilon, epsilon], [gamma, 1 - gamma]])
+            state = state * np.stack([present[:, t], absent[:, t]], axis=1)
+            whole = state.sum(axis=1)
+            total += np.log(whole).sum()
+            state /= whole[:, None]
+        return total
+
+    at = model.start()
+    assert abs(model.loglik(at) - dense(at)) < 1e-9 * abs(dense(at))
+    _report("dynamic, 100,000 sites × 10 seasons × 5 visits", model)
+    print(f"  NumPy, value only {1e3 * _best(lambda: dense(at), 3):.0f} ms")
+
+
+def open_counts() -> None:
+    """100 sites × 10 seasons × 3 visits; a covariate of recruitment makes every site's transitions its own."""
+    x = np.random.default_rng(1).normal(size=100)
+    h = DetectionHistory.from_wide(np.ones((100, 10, 3)), sites=pd.DataFrame({"x": x}))
+    truth = {"lambda": 4.0, "gamma": 1.5, "omega": 0.6, "p": 0.5}
+    model = _simulated(models.OpenNMixture(h), truth)
+    for most in (80, 400):
+        _report(f"open N-mixture, 100 × 10 × 3, K = {most}", model._with(most=most), fit=False)
+    _report("open N-mixture, 100 × 10 × 3, K by itself", model)
+    by_site = model._with(gamma="~ x", most=80)
+    _report("open N-mixture, 100 × 10 × 3, K = 80, gamma by site", by_site)
+
+
+def goodness() -> None:
+    """MacKenzie-Bailey's bootstrap of 1,000 refits on 200 sites."""
+    fit = _simulated(models.Occupancy(DetectionHistory.from_wide(np.ones((200, 5)))), {"psi": 0.5, "p": 0.3}).fit()
+    took = _best(lambda: fit.goodness(n=1000, workers=1), 1)
+    print(f"goodness of fit, 1,000 refits on 200 sites × 5 visits, one process: {took:.1f} s")
+
+
+def _normal(rng: np.random.Generator, rows: int) -> pd.DataFrame:
+    return pd.DataFrame(rng.normal(size=(rows, 3)), columns=list("xyz"))
+
+
+def _simulated(template, truth):
+    return template.on(template.simulate(truth, 1))
+
+
+def _report(title: str, model, fit: bool = True) -> None:
     at = model.start()
     one = _best(lambda: model.loglik_and_gradient(at))
-    print(f"{title}: value + gradient {1e3 * one:.1f} ms, fit {_best(model.fit, 1):.2f} s")
+    whole = f", fit {_best(model.fit, 1):.2f} s" if fit else ""
+    print(f"{title}: value + gradient {1e3 * one:.1f} ms{whole}")
 
 
 def _best(function: Callable, times: int = 7) -> float:
@@ -184,11 +187,8 @@ def _best(function: Callable, times: int = 7) -> float:
     return min(found)
 
 
+ALL = {"occupancy": occupancy, "n-mixture": n_mixture, "dynamic": dynamic, "open": open_counts, "goodness": goodness}
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["recovery"]:
-        table = recovery(int(sys.argv[2]) if len(sys.argv) > 2 else 100)
-        print(table.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
-    elif sys.argv[1:2] == ["speed"]:
-        speed()
-    else:
-        print(__doc__)
+    for which in sys.argv[1:] or ALL:
+        ALL[which]()
