@@ -124,6 +124,11 @@ class SpatialLikelihood:
         along_mu, along = np.asarray(log_mu_directions, float), steep[self.problem.pass_row]
         return self._path.curvature(evaluation.state, np.asarray(d_log_a, float), float(d_detected), along_mu, along)
 
+    @property
+    def curvature_cost(self) -> float:
+        """About how many gradients a call of `curvature` costs."""
+        return self._path.curvature_cost
+
     def detection_probability(self, rows) -> np.ndarray:
         """p.(x) = 1 − exp(−Λ0(x)) [M]: the probability that an animal centred in each cell is detected at all."""
         return self._path.detection_probability(self._passes(np.asarray(rows, float)))

@@ -28,6 +28,8 @@ class RadialState:
 class RadialPath:
     """Integrals and derivatives of one problem; fields over cells [M] come and go in cell order."""
 
+    curvature_cost = 4.0  # gradients, measured
+
     def __init__(self, model: BlockModel, function: DetectionFunction, workers: Workers, tolerance: float):
         self.model, self.blocks, self.workers = model, model.blocks, workers
         self.reach = Reach(model, function, tolerance)

@@ -31,8 +31,6 @@ from .learned import LEARNED
 from .session import Session
 from .starts import starting_values, told_apart
 
-MANY = 8  # coefficients from which the exact Hessian pays on the separable path
-
 MEANING = {
     "D": ("log", "animals per 100 km²", "density"),
     "lambda0": ("log", "detections per unit of effort", "expected detections at a detector on the activity centre"),
@@ -311,11 +309,10 @@ class SCR(Model[SpatialFit]):
     def hessian(self, vector: np.ndarray) -> np.ndarray | None:
         """Exact Hessian where it is cheaper than differences of the exact gradient.
 
-        Measured: on the separable path (hazard half-normal) the curvature costs 8 to 50 gradients, differences 2p;
-        on the other path it costs about 4 gradients.
+        Differences cost two gradients a coefficient; what the curvature costs depends on the engine's path.
         """
-        separable = self.detection.name == "hazard half-normal" and not self.sessions[0].arranged.learned.names
-        return None if separable and self.parameters.size < MANY else super().hessian(vector)
+        dearest = max(part.engine.curvature_cost for s in self.sessions for part in s.parts)
+        return None if 2 * self.parameters.size < dearest else super().hessian(vector)
 
     def start(self) -> np.ndarray:
         fixed = {p.name: p.fixed for p in self.parameters if p.fixed is not None}
