@@ -182,9 +182,6 @@ def test_residuals_by_season_and_refusals():
     found = fit.residuals()
     assert set(found["season"]) == {1, 3}  # nobody looked in season 2
     assert np.isfinite(found["residual"]).all()
-    h = ragged(n=10)
-    with pytest.raises(SurveyError, match="two species at once"):
-        models.TwoSpeciesOccupancy(h, h).fit().residuals()
     with pytest.raises(SurveyError, match="more simulations"):
         fit.residuals(simulations=3)
 

@@ -141,10 +141,37 @@ def test_mallards_as_unmarked():
     assert found["chi-square, visits"] == pytest.approx(theirs["chi_square"], rel=1e-2)
 
 
+def test_two_species_together_and_each_by_itself():
+    first, second = ragged(n=40, j=5), ragged(n=40, j=5, seed=9)
+    model = models.TwoSpeciesOccupancy(first, second, names=("tiger", "leopard"))
+    vector = some_vector(model)
+    values = model.parameters.values(vector)
+    chance = model.found_together(values)
+    np.testing.assert_allclose(chance.sum(axis=1), 1.0)
+    rng = np.random.default_rng(1)
+    drawn = np.zeros((40, 4))
+    for _ in range(2000):
+        one, two = (
+            np.bincount(v.group, y, minlength=40) > 0
+            for v, y in zip(model.visits, model._draw(values, rng), strict=True)
+        )
+        drawn += np.stack([one & two, one & ~two, ~one & two, ~one & ~two], axis=1) / 2000
+    assert np.abs(drawn - chance).max() < 0.05
+    found = model.discrepancies(vector)
+    alone = models.Occupancy(second)
+    apart = models.TwoSpeciesOccupancy(first, second, f12=0.0, names=("tiger", "leopard"))
+    at = apart.discrepancies(apart.at(f1=0.3, f2=-0.2, p1=0.4, p2=0.5).vector)
+    own = alone.discrepancies(alone.at(psi=float(1 / (1 + np.exp(0.2))), p=0.5).vector)
+    assert at["MacKenzie-Bailey, leopard"] == pytest.approx(own["MacKenzie-Bailey"])
+    assert at["chi-square, sites, leopard"] == pytest.approx(own["chi-square, sites"])
+    assert set(found) == set(at) and "chi-square, found together" in found
+    fit = apart.fit()
+    assert set(fit.residuals()["species"]) == {"tiger", "leopard"}
+    assert len(fit.goodness(2, workers=1).simulated) == 2
+
+
 def test_refusals_in_words():
     h = ragged(n=10)
-    with pytest.raises(SurveyError, match="two species at once"):
-        models.TwoSpeciesOccupancy(h, h).fit().goodness(2)
     with pytest.raises(SurveyError, match="known to be occupied"):
         models.Occupancy(h, known_occupied=[h.sites.index[0]]).fit().goodness(2)
     with pytest.raises(SurveyError, match="at least one simulated"):

@@ -18,7 +18,7 @@ MOST = 64  # different histories in a cohort up to which their numbers are compa
 def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
     """The statistics of a model of one history at coefficients [p], by name."""
     if hasattr(model, "second"):
-        raise refuse("there is no test for two species at once", "Test each of them with Occupancy", value=repr(model))
+        return _of_two_species(model, model.parameters.values(vector))
     if np.any(getattr(model, "known", False)):
         raise refuse("there is no test with sites known to be occupied", "Fit without known_occupied")
     found = {}
@@ -40,6 +40,42 @@ def totals(model, values) -> dict[str, float]:
         here = mean > 0
         found[f"Freeman-Tukey, {words}"] = float(np.sum((np.sqrt(seen) - np.sqrt(mean)) ** 2))
         found[f"chi-square, {words}"] = float(np.sum((seen[here] - mean[here]) ** 2 / mean[here]))
+    return found
+
+
+class OneOfTwo:
+    """One species of a model of two, as a model of its own: its history, its marginal occupancy, its detection."""
+
+    data_kind = "detections"
+
+    def __init__(self, model, values, species: int):
+        self.history = (model.history, model.second)[species]
+        self.psi = model.marginal(values, species)
+        self.p = model.visits[species].probability(values[f"p{species + 1}"])
+
+    def occupied_and_found(self, values):
+        """psi [N] and p [V]."""
+        return self.psi, self.p
+
+    def fitted(self, values) -> np.ndarray:
+        """float [V]: expected findings."""
+        return self.psi[self.history.site_of[self.history.done]] * self.p
+
+
+def _of_two_species(model, values) -> dict[str, float]:
+    """The statistics of each species, and of the sites where neither, one or both of them were found."""
+    found = {}
+    chance, seen = model.found_together(values), np.stack([v.any for v in model.visits], axis=1)
+    here = chance.sum(axis=0)
+    kinds = np.array([[1, 1], [1, 0], [0, 1], [0, 0]], bool)
+    observed = (seen[:, None, :] == kinds).all(axis=2).sum(axis=0)
+    found["chi-square, found together"] = float(np.sum((observed - here) ** 2 / here))
+    for species, name in enumerate(model.species):
+        one = OneOfTwo(model, values, species)
+        cohorts = short_histories(one)
+        if cohorts is not None:
+            found[f"MacKenzie-Bailey, {name}"] = _compared(cohorts, _expected(one, values, cohorts))[1]
+        found |= {f"{words}, {name}": value for words, value in totals(one, values).items()}
     return found
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ...survey.errors import refuse
-from .goodness import findings, place_of
+from .goodness import OneOfTwo, findings, place_of
 
 COUNTS = ("counts", "removals")
 
@@ -30,19 +30,20 @@ def residuals(fit, seed: int = 1, simulations: int = 1000) -> pd.DataFrame:
     Returns
     -------
     DataFrame with process ("occupancy" and "detection", or "site totals" and "visits" for counts), site, season, visit
-    (of "visits" only) and residual. Sites without visits have none.
+    (of "visits" only) and residual; of two species also species, each by itself. Sites without visits have none.
 
     Raises
     ------
-    SurveyError : too few simulations, a model of two species
+    SurveyError : too few simulations
     """
     model = fit.model
-    if hasattr(model, "second"):
-        raise refuse("there are no residuals of two species at once", "Use Occupancy for each", value=repr(model))
     if simulations < 20:
         raise refuse("residuals need more simulations than that", "Use e.g. simulations=1000", value=simulations)
     rng = np.random.default_rng(seed)
     values = model.parameters.values(fit.vector)
+    if hasattr(model, "second"):
+        each = [_exact(OneOfTwo(model, values, k), values, rng).assign(species=s) for k, s in enumerate(model.species)]
+        return pd.concat(each, ignore_index=True)
     if model.data_kind not in COUNTS and hasattr(model, "occupied_and_found"):
         return _exact(model, values, rng)
     return _simulated(model, values, rng, simulations)

@@ -107,6 +107,23 @@ class TwoSpeciesOccupancy(HistoryModel):
             loglik[:, ~here] += visits.absent()[:, None]
         return mix(prior, loglik)
 
+    def marginal(self, values: Mapping[str, np.ndarray], species: int) -> np.ndarray:
+        """float [N]: probability that a species (0 or 1) is at each site, whatever the other."""
+        return self._prior(values)[:, STATES[:, species] == 1].sum(axis=1)
+
+    def found_together(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float [N, 4]: probability that both, the first only, the second only, or neither is found at a site."""
+        found = [-np.expm1(self._silence(values, s)) for s in (0, 1)]
+        first, second = (f[:, None] * (STATES[:, s] == 1) for s, f in enumerate(found))
+        cells = [first * second, first * (1.0 - second), (1.0 - first) * second, (1.0 - first) * (1.0 - second)]
+        return np.stack([(self._prior(values) * cell).sum(axis=1) for cell in cells], axis=1)
+
+    def _silence(self, values: Mapping[str, np.ndarray], species: int) -> np.ndarray:
+        """float [N]: log-probability that no visit finds a species where it is."""
+        visits = self.visits[species]
+        missed = np.log1p(-visits.probability(values[f"p{species + 1}"]))
+        return np.bincount(visits.group, weights=missed, minlength=self.history.n_sites)
+
     def by_site(self, values):
         return self._mixed(values, self._prior(values)).total
 
