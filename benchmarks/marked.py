@@ -45,7 +45,8 @@ def survival_models() -> Iterator[tuple[str, object]]:
     yield "Multistate, 3 states, phi and p ~ state, psi ~ move", Multistate(moving, "~ state", "~ state", "~ move")
     yield "Multistate, 3 states, phi ~ state + mass", Multistate(moving, "~ state + mass", "~ state", "~ move")
     unknown = Multievent(with_covariates(4 * first), ("a", "b", "c"), "~ state", psi="~ 1", pi="~ 1")
-    values = values | {"delta": 0.5, "pi": 1.0}
+    values = {"phi": {"Intercept": 1.0, "state[T.b]": 0.3, "state[T.c]": -0.3}, "p": 0.4, "psi": 0.3}
+    values |= {"delta": 0.5, "pi": 1.0}
     yield "Multievent, 3 states, half of them not seen", unknown.on(unknown.simulate(values, 1))
     live = LiveDeadHistory(with_covariates(first), np.zeros_like(first))
     values = {"S": 0.8, "p": 0.4, "r": 0.3, "F": 0.9}

@@ -11,11 +11,12 @@ import pandas as pd
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import refuse
 from ..derived import Estimate, table, z_of
+from ..design import formula_variables
 from ..fit import Fit
-from ..kernels.survival_states import multistate
+from ..kernels.survival_states import multistate_rows
 from ..parameters import ParameterSet
 from .base import MarkedModel, by_axis, jacobian, scopes, used_covariates
-from .layout import build, lay_out, occasion_factors, profiles
+from .layout import Layout, build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
 NAMES = ("t", "T", "state", "move", "origin", "target")
@@ -120,19 +121,17 @@ class Multistate(MarkedModel[MultistateFit]):
         np.minimum.at(begin, self.profile, h.first)
         alive = np.arange(T - 1)[None, :] >= begin[:, None]
         labels = pd.Series(pd.Categorical(self.states, self.states))
-        self.layouts = {}
+        self.layouts, self._index = {}, {}
         for name, start in (("phi", 0), ("p", 1)):
-            known = self._along(start) | {"state": (2, labels)}
-            cells = np.broadcast_to(alive[:, :, None], (G, T - 1, S))
-            self.layouts[name] = lay_out(self.formulas[name], (G, T - 1, S), known, cells)
+            self._lay_out_one(name, alive, self._along(start) | {"state": (2, labels)}, S)
         if "psi" in self.formulas:
             origin, target = np.nonzero(self.free)
             words = [f"{self.states[i]} to {self.states[j]}" for i, j in zip(origin, target, strict=True)]
             known = self._along(0) | {"move": (2, pd.Series(pd.Categorical(words, words)))}
             for name, which in (("origin", origin), ("target", target)):
                 known[name] = (2, pd.Series(pd.Categorical([self.states[i] for i in which], self.states)))
-            cells = np.broadcast_to(alive[:, :, None], (G, T - 1, len(words)))
-            self.layouts["psi"] = lay_out(self.formulas["psi"], (G, T - 1, len(words)), known, cells)
+            self._lay_out_one("psi", alive, known, len(words))
+        self._different_moves()
         self._lay_out_more()
         unit = f"probability per {h.interval_unit}"
         words = {
@@ -150,6 +149,27 @@ class Multistate(MarkedModel[MultistateFit]):
         self.first = (self.seen > 0).argmax(axis=1).astype(np.int64)
         self.last = (T - 1 - (self.seen[:, ::-1] > 0).argmax(axis=1)).astype(np.int64)
         self.end = np.where(self.lost, self.last, T - 1).astype(np.int64)
+
+    def _lay_out_one(self, name: str, alive: np.ndarray, known: dict, width: int) -> None:
+        """Layout [G, T - 1, width] of a parameter; for the kernel its index has one profile where all are alike."""
+        formula, (G, steps) = self.formulas[name], alive.shape
+        by_animal = isinstance(formula, str) and formula_variables(formula) & set(map(str, self.groups.columns))
+        if not by_animal:
+            alive = alive.any(axis=0)[None, :]
+            known = {n: (axis, v) for n, (axis, v) in known.items() if axis != 0}
+        cells = np.broadcast_to(alive[:, :, None], (len(alive), steps, width))
+        found = lay_out(formula, cells.shape, known, cells)
+        self._index[name] = np.ascontiguousarray(found.index)
+        self.layouts[name] = Layout(found.frame, np.broadcast_to(found.index, (G, steps, width)))
+
+    def _different_moves(self) -> None:
+        """The different matrices of moves: rows of psi [M, free moves], and which one is where [G or 1, T - 1]."""
+        if "psi" not in self.formulas:
+            self._matrix = np.zeros((1, self.history.n_occasions - 1), np.int32)
+            return
+        index = self._index["psi"]
+        self._moves, which = np.unique(index.reshape(-1, index.shape[2]), axis=0, return_inverse=True)
+        self._matrix = np.ascontiguousarray(which.reshape(index.shape[:2]).astype(np.int32))
 
     def _lay_out_more(self) -> None:
         """Layouts of parameters that `Multievent` has besides."""
@@ -186,25 +206,32 @@ class Multistate(MarkedModel[MultistateFit]):
         return phi, p, self._psi(values, phi.shape)
 
     def _psi(self, values, shape) -> np.ndarray:
-        odds = np.zeros((*shape, self.S))
-        odds[:, :, np.arange(self.S), self.reference] = 1.0
+        matrices = self._matrices(values)
+        return np.broadcast_to(matrices[self._matrix], (*shape, self.S))
+
+    def _matrices(self, values) -> np.ndarray:
+        """The different matrices of moves [M, S, S]."""
+        odds = np.zeros((len(self._moves) if "psi" in values else 1, self.S, self.S))
+        odds[:, np.arange(self.S), self.reference] = 1.0
         if "psi" in values:
-            odds[:, :, *np.nonzero(self.free)] = values["psi"][self.layouts["psi"].index]
-        return odds / odds.sum(axis=3, keepdims=True)
+            odds[:, *np.nonzero(self.free)] = values["psi"][self._moves]
+        return odds / odds.sum(axis=2, keepdims=True)
 
     def evaluate(self, values, gradient) -> tuple[float, Mapping[str, np.ndarray] | None]:
-        phi, p, psi = (np.ascontiguousarray(a) for a in self.cells(values))
-        log_rows = np.empty(len(self.seen))
-        d_phi, d_p, d_psi = np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi)
-        at = (self.seen, self.first, self.end, self.row_profile, phi, p, psi, self.frequency)
-        multistate(*at, log_rows, d_phi, d_p, d_psi)
+        phi, p = np.clip(values["phi"], TINY, 1.0), np.clip(values["p"], TINY, 1.0 - 1e-16)
+        psi = self._matrices(values)
+        log_rows, d_phi, d_p, d_psi = np.empty(len(self.seen)), *(np.zeros_like(a) for a in (phi, p, psi))
+        at = (self.seen, self.first, self.end, self.row_profile, self._index["phi"], self._index["p"], self._matrix)
+        multistate_rows(*at, phi, p, psi, self.frequency, log_rows, d_phi, d_p, d_psi)
         loglik = float(self.frequency @ log_rows)
         if not gradient:
             return loglik, None
-        cells = {"phi": d_phi, "p": d_p}
+        adjoints = {"phi": d_phi, "p": d_p}
         if "psi" in values:
-            cells["psi"] = self._pull_psi(values, psi, d_psi)
-        return loglik, self._pull(values, cells)
+            odds = np.maximum(values["psi"][self._moves], TINY)
+            by_odds = (psi * (d_psi - (d_psi * psi).sum(axis=2, keepdims=True)))[:, *np.nonzero(self.free)] / odds
+            adjoints["psi"] = np.bincount(self._moves.ravel(), by_odds.ravel(), len(values["psi"]))
+        return loglik, adjoints
 
     def _pull_psi(self, values, psi, d_psi) -> np.ndarray:
         """Derivatives by the odds of the free moves, from those by the probabilities."""
