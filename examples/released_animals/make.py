@@ -16,9 +16,9 @@ import pandas as pd
 HERE = Path(__file__).parent
 SEED = 20250618
 # species, how many, and the chance to die in a week once an animal has settled
-SPECIES = (("desert cat", 22, 0.0085), ("lynx", 14, 0.0040), ("Pallas's cat", 16, 0.0105))
+SPECIES = (("desert cat", 22, 0.0070), ("lynx", 14, 0.0035), ("Pallas's cat", 16, 0.0085))
 HAND_REARED, RATIO = 0.40, 1.8  # share of hand-reared animals, and how many times their hazard is that of others
-FIRST, HARD = 8, 2.5  # in the first eight weeks the hazard is two and a half times the later one
+FIRST, HARD = 8, 4.0  # in the first eight weeks the hazard is four times the later one
 COLLAR = 0.006  # chance that a collar fails in a week
 LONGEST, END = 104, pd.Timestamp("2025-06-01")  # weeks that a battery lasts; the day on which the table was made
 

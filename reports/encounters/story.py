@@ -51,12 +51,13 @@ class EncounterStory(Story):
         return self.analysis.estimates[self.analysis.estimates["model"] == self.analysis.reported]
 
     def _of(self, quantity: str) -> pd.DataFrame:
-        """The rows of a quantity; of numbers, what was expected where what was there has no interval of its own."""
+        """The rows of a quantity; of numbers on several occasions the expected ones, whose intervals hold what chance
+        adds."""
         rows = self._rows()[self._rows()["quantity"] == quantity]
-        if quantity == "abundance" and len(rows) and not (rows["upper"] > rows["lower"]).all():
-            expected = self._rows()[self._rows()["quantity"] == "expected abundance"]
-            return expected if len(expected) else rows
-        return rows
+        if quantity != "abundance" or len(rows) < 2:
+            return rows
+        expected = self._rows()[self._rows()["quantity"] == "expected abundance"]
+        return expected if len(expected) else rows
 
     def _few(self, quantity: str) -> pd.DataFrame:
         rows = self._of(quantity)

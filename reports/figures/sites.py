@@ -45,7 +45,7 @@ def visit_table(history) -> np.ndarray:
 
 def _season_ticks(ax, history, visits: int) -> None:
     if history.n_seasons == 1:
-        at = np.unique(np.linspace(0, visits - 1, min(visits, 10)).astype(int))
+        at = np.arange(0, visits, max(1, int(np.ceil(visits / 10))))
         ax.set_xticks(at, [str(i + 1) for i in at])
         ax.set(xlabel="visits in order")
         return
