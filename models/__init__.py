@@ -43,6 +43,7 @@ from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
 from .occupancy.time_to_detection import TimeToDetection
 from .occupancy.two_species import TwoSpeciesOccupancy
+from .penalty import choose_penalty
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
@@ -83,6 +84,7 @@ __all__ = [
     "TwoSpeciesOccupancy",
     "Verdict",
     "average",
+    "choose_penalty",
     "choose_rates",
     "compare",
     "contrast",

@@ -38,6 +38,7 @@ class Fit:
     interval: str = "wald"
     determined: Covariance | None = None  # what the data determine, and what not
     c_hat: float = 1.0  # overdispersion that the covariance has in it, see `inflated`
+    penalty: float = 0.0  # of penalised maximum likelihood, which has no AIC
     random: RandomPart | None = None  # of a model with random effects: `vector` then holds their conditional modes too
 
     @property
@@ -47,21 +48,28 @@ class Fit:
 
     @property
     def aic(self) -> float:
-        return information_criterion("aic", self.loglik, self.n_parameters)
+        return information_criterion("aic", self._criterion_loglik, self.n_parameters)
 
     @property
     def aicc(self) -> float:
         """AIC with the small-sample correction (Hurvich & Tsai 1989); infinite when n is too small for it."""
-        return information_criterion("aicc", self.loglik, self.n_parameters, self.model.sample_size)
+        return information_criterion("aicc", self._criterion_loglik, self.n_parameters, self.model.sample_size)
 
     @property
     def bic(self) -> float:
-        return information_criterion("bic", self.loglik, self.n_parameters, self.model.sample_size)
+        return information_criterion("bic", self._criterion_loglik, self.n_parameters, self.model.sample_size)
 
     @property
     def qaicc(self) -> float:
         """AICc of the log-likelihood over c-hat, c-hat being one parameter more; AICc itself without a c-hat."""
-        return information_criterion("qaicc", self.loglik, self.n_parameters, self.model.sample_size, self.c_hat)
+        return information_criterion(
+            "qaicc", self._criterion_loglik, self.n_parameters, self.model.sample_size, self.c_hat
+        )
+
+    @property
+    def _criterion_loglik(self) -> float:
+        """The log-likelihood if it is a maximum, as information criteria need it; NaN when it was penalised."""
+        return np.nan if self.penalty else self.loglik
 
     def inflated(self, c_hat: float) -> Fit:
         """The same fit with variances times c-hat: standard errors and intervals follow, profile ones too.

@@ -149,6 +149,7 @@ class Model(ABC, Generic[F]):
         interval: str = "wald",
         max_iterations: int = 200,
         integration: str = "auto",
+        penalty: float = 0.0,
     ) -> F:
         """Maximum likelihood; with random effects or smooths in a formula, of the marginal likelihood.
 
@@ -160,6 +161,7 @@ class Model(ABC, Generic[F]):
         max_iterations : of the quasi-Newton climb
         integration : over random effects: "laplace"; "quadrature", where every group has one coefficient and is
             separate from the others; by default quadrature where it is possible and Laplace's approximation is poor
+        penalty : λ of λ/2 Σ β², taken off the log-likelihood (see `penalty`); 0 is maximum likelihood
 
         Returns
         -------
@@ -172,6 +174,10 @@ class Model(ABC, Generic[F]):
         begin = self.start() if start is None else np.asarray(start, float)
         if begin.shape != (self.parameters.size,):
             raise refuse("start has the wrong length", f"Give {self.parameters.size} coefficients", value=begin.shape)
+        if penalty != 0.0:
+            from .penalty import fit_penalised
+
+            return fit_penalised(self, begin, penalty, progress, interval, max_iterations)
         if self.parameters.random:
             from .random_fit import fit_random
 

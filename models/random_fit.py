@@ -454,12 +454,11 @@ def _of_terms(part: RandomPart) -> list[Remark]:
             found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
         known = 1.0 - float(variances[b_at].mean())
         if known < 0.5 and not part.by_quadrature and not any(k in marginal.held for k in range(at.start, at.stop)):
-            rows = float(np.median(term.rows_per_group))
-            words = f"Single groups say little about themselves in ({term.text}) of {p.name} (median {rows:g} rows each"
+            words = f"Single groups say little about themselves in ({term.text}) of {p.name}"
             found.append(
                 Remark(
                     Outcome.IMPRECISE,
-                    f"{words}; the data remove {100 * known:.0f} % of a group's variance): Laplace's approximation "
+                    f"{words} (the data remove {100 * known:.0f} % of a group's variance): Laplace's approximation "
                     "tends to make such a standard deviation too small",
                 )
             )

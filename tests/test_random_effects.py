@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from occupancy_problems import ragged, reordered
+from oracle_random import logistic, occupancy_site, over_groups
 from scipy.special import gammaln
 
 from uncia.models import CJS, DynamicOccupancy, NMixture, Occupancy, RoyleNichols, compare
@@ -14,9 +16,6 @@ from uncia.models.verdict import Outcome
 from uncia.survey.detections import DetectionHistory
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
-
-from .occupancy_problems import ragged, reordered
-from .oracle_random import logistic, occupancy_site, over_groups
 
 # Lesnoff et al. 2004, Prev. Vet. Med. 64:27: herd, new cases, animals, period
 CATTLE = """1 2 14 1,1 3 12 2,1 4 9 3,1 0 5 4,2 3 22 1,2 1 18 2,2 1 21 3,3 8 22 1,3 2 16 2,3 0 16 3,3 2 20 4,4 2 10 1,

@@ -70,6 +70,9 @@ def named_fits(fits) -> dict[str, Any]:
         raise refuse("there are no models to compare", "Give at least one fit")
     first_name, first = next(iter(named.items()))
     for name, fit in named.items():
+        if getattr(fit, "penalty", 0.0):
+            fix = "Compare fits without penalty, or penalties by models.choose_penalty"
+            raise refuse(f"{name!r} is penalised, so that AIC is not defined", fix, value=fit.penalty)
         reason = first.model.not_comparable(fit.model)
         if reason:
             raise refuse(
