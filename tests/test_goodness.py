@@ -306,5 +306,23 @@ def test_marked_refusals():
     heavy = EncounterHistory(h.states, animals=pd.DataFrame({"mass": np.linspace(1, 2, len(h.states))}))
     with pytest.raises(SurveyError, match="have no cohorts"):
         models.CJS(heavy, "~ mass").fit().goodness(2)
+
+    class Mine(models.CJS):
+        """A model that nobody has told how likely a history is."""
+
     with pytest.raises(SurveyError, match="no expectation here"):
-        models.MisidentifiedCapture(EncounterHistory((h.states > 0).astype(int)), "~ 1", 0.95).fit().goodness(2)
+        Mine(h).fit().goodness(2)
+
+
+def test_identities_that_are_no_animals():
+    """Ghosts are animals met once too many: a model without them does not fit, the right one does."""
+    some = EncounterHistory(np.eye(8, dtype=int)[np.arange(60) % 8])
+    right = models.MisidentifiedCapture(some, "~ 1", 0.8)
+    fit = right.on(right.simulate({"p": 0.35, "N": 150.0}, 1)).fit()
+    found = fit.goodness(8, workers=1)
+    assert list(found.tests["statistic"]) == ["Freeman-Tukey, times met", "Freeman-Tukey, occasions"]
+    blind = models.MisidentifiedCapture(fit.model.history, "~ 1", 1.0)
+    without = blind.discrepancies(blind.fit().vector)["Freeman-Tukey, times met"]
+    assert without > 3 * found.tests["observed"].iloc[0]
+    counts = models.Capwire([1, 1, 1, 2, 2, 3, 4, 1, 2, 5, 3, 1]).fit()
+    assert counts.goodness(3, workers=1).tests["statistic"].tolist() == ["Freeman-Tukey, times met"]

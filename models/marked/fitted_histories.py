@@ -18,12 +18,15 @@ from ..kernels.survival import cormack_jolly_seber
 from ..kernels.survival_emigration import temporary_emigration
 from ..kernels.survival_events import event_chains
 from ..kernels.survival_states import multistate
+from .bilateral import BilateralCapture
+from .capwire import Capwire
 from .closed import ClosedCapture
 from .entry import first_encounter
 from .individual import mixed
 from .known_fate import KnownFate
 from .live_dead import HERE, Barker, Burnham
 from .loglinear import LogLinear
+from .misidentified import MisidentifiedCapture
 from .multievent import Multievent
 from .multistate import Multistate
 from .open_population import JollySeber, Pradel
@@ -36,13 +39,17 @@ Values = Mapping[str, np.ndarray]
 def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
     """Deviance, chi-square and Freeman-Tukey of the numbers of histories at coefficients [p].
 
+    Models whose identities are no animals (flanks, ghosts), or that know no occasions, have no probability of a
+    history: Freeman-Tukey of how often identities were met beside the mean of simulated surveys.
+
     Raises
     ------
-    SurveyError : the model has no such comparison, or animals have covariates that are numbers, so that each is a
-        cohort of its own
+    SurveyError : animals have covariates that are numbers, so that each is a cohort of its own
     """
     if type(model) is KnownFate:
         return _fates(model, model.parameters.values(vector))
+    if type(model) in BY_DRAWS:
+        return _by_draws(model, vector)
     table = history_table(model, vector)
     observed, expected = table["observed"].to_numpy(float), table["expected"].to_numpy(float)
     found = cell_statistics(observed, expected, observed.sum() - expected.sum())
@@ -184,6 +191,33 @@ HISTORIES: dict[type, Callable] = {
     Pradel: _open_rows,
     RobustDesign: _robust_rows,
 }
+
+
+BY_DRAWS = (BilateralCapture, Capwire, MisidentifiedCapture)
+DRAWS = 200  # surveys whose mean stands for the expected numbers
+
+
+def _by_draws(model, vector: np.ndarray) -> dict[str, float]:
+    """Freeman-Tukey of the numbers of identities met k times, and met on each occasion."""
+    observed = _met(model.history)
+    drawn = [_met(model.simulate(vector, seed)) for seed in range(DRAWS)]
+    found = {}
+    for name, seen in observed.items():
+        most = max(len(seen), *(len(d[name]) for d in drawn))
+        expected = np.mean([np.pad(d[name], (0, most - len(d[name]))) for d in drawn], axis=0)
+        found[f"Freeman-Tukey, {name}"] = float(
+            np.sum((np.sqrt(np.pad(seen, (0, most - len(seen)))) - np.sqrt(expected)) ** 2)
+        )
+    return found
+
+
+def _met(history) -> dict[str, np.ndarray]:
+    """Numbers of identities met once, twice, …, and on each occasion where there are occasions."""
+    if not hasattr(history, "states"):
+        return {"times met": np.bincount(history.counts).astype(float)[1:]}
+    met = history.states > 0
+    times = np.bincount(met.sum(axis=1), history.frequency)[1:]
+    return {"times met": times, "occasions": (history.frequency @ met).astype(float)}
 
 
 def _fates(model: KnownFate, values: Values) -> dict[str, float]:
