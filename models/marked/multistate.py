@@ -155,7 +155,7 @@ class Multistate(MarkedModel[MultistateFit]):
         formula, (G, steps) = self.formulas[name], alive.shape
         by_animal = isinstance(formula, str) and formula_variables(formula) & set(map(str, self.groups.columns))
         if not by_animal:
-            alive = alive.any(axis=0)[None, :]
+            alive = np.atleast_2d(alive.any(axis=0))
             known = {n: (axis, v) for n, (axis, v) in known.items() if axis != 0}
         cells = np.broadcast_to(alive[:, :, None], (len(alive), steps, width))
         found = lay_out(formula, cells.shape, known, cells)
