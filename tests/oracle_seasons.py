@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -16,6 +17,23 @@ def through_seasons(history, psi, gamma, epsilon, found) -> float:
         transitions = [[[1 - e, e], [g, 1 - g]] for g, e in rates]
         total += hidden_markov([psi[i], 1 - psi[i]], transitions, [found(i, t) for t in range(T)])
     return total
+
+
+def covariance_of_states(history, psi, gamma, epsilon, found) -> np.ndarray:
+    """float [T, T]: of the share of sites that are occupied, by the probabilities of all paths given what was found."""
+    T, whole = history.n_seasons, 0.0
+    paths = np.array(list(itertools.product((1, 0), repeat=T)))
+    for i in range(history.n_sites):
+        weights = []
+        for path in paths:
+            w = (psi[i] if path[0] else 1 - psi[i]) * found(i, 0)[1 - path[0]]
+            for t in range(1, T):
+                g, e = gamma[i * (T - 1) + t - 1], epsilon[i * (T - 1) + t - 1]
+                on = 1 - e if path[t - 1] else g
+                w *= (on if path[t] else 1 - on) * found(i, t)[1 - path[t]]
+            weights.append(w)
+        whole = whole + np.cov(paths.T, aweights=np.array(weights) / np.sum(weights), ddof=0)
+    return whole / history.n_sites**2
 
 
 def false_positives(history, kind, p, fp, b):

@@ -273,6 +273,28 @@ def test_growth_and_trend_carry_the_covariance_of_seasons():
         SignSurvey(trails(t=1)).fit().growth()
 
 
+def test_states_of_the_same_site_go_together():
+    """The covariance of what these sites did, against all paths."""
+    h = problem("false positive")
+    model = BUILD["false positive"](h)
+    at = some_vector(model, 3)
+    v = model.parameters.values(at)
+    found = oracle.false_positives(h, model.kind, v["p"], v["fp"], v["b"])
+    slow = oracle.covariance_of_states(h, v["psi"], v["gamma"], v["epsilon"], found)
+    np.testing.assert_allclose(model.covariance_of_states(at), slow, atol=1e-12)
+    template = DynamicOccupancy(DetectionHistory.from_wide(np.ones((150, 5, 3))))
+    fit = template.on(template.simulate({"psi": 0.7, "gamma": 0.1, "epsilon": 0.3, "p": 0.5}, seed=4)).fit()
+    shares = fit.derive().query("quantity == 'proportion occupied'")
+    np.testing.assert_allclose(fit.seasonal_means("smoothed"), shares["estimate"])
+    np.testing.assert_allclose(np.sqrt(np.diag(fit.seasonal_covariance("smoothed"))), shares["se"], rtol=1e-4)
+    log_V = fit.seasonal_covariance("smoothed") / np.outer(shares["estimate"], shares["estimate"])
+    growth = fit.growth("smoothed")
+    assert growth["rse"][0] == pytest.approx(np.sqrt(log_V[0, 0] + log_V[1, 1] - 2 * log_V[0, 1]), rel=1e-6)
+    assert len(fit.trend("smoothed")) == 2
+    with pytest.raises(SurveyError, match="this kind of occupancy is not known"):
+        fit.growth("naive")
+
+
 TRUTH = {"psi": 0.6, "gamma": 0.2, "epsilon": 0.3}
 SIMULATED = {
     "sign": (

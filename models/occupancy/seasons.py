@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,36 +40,72 @@ STATE_SYMBOLS = (
 
 
 class SeasonalFit(HistoryFit):
-    """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance."""
+    """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance.
+
+    `kind` is "projected", what the rates imply for sites like these, or "smoothed", what these very sites did given what
+    was found there. Rates that are alike in all seasons make projected changes alike and precise; smoothed ones are not
+    bound to that.
+    """
 
     def seasonal(self) -> pd.DataFrame:
-        """Occupancy (abundance) of each season: projected, what the rates imply, and smoothed, given what was found."""
+        """Occupancy of each season, projected and smoothed."""
         frame = self.derive()
-        return frame[frame["quantity"].isin([self.model.follows, "proportion occupied"])].reset_index(drop=True)
+        return frame[frame["quantity"].isin(["occupancy", "proportion occupied"])].reset_index(drop=True)
 
-    def seasonal_covariance(self) -> np.ndarray:
-        """float [T, T]: covariance of the projected means of the seasons, which share their parameters."""
-        return covariance(self, self.model.mean_projected)
+    def seasonal_means(self, kind: str = "projected") -> np.ndarray:
+        """float [T]: mean occupancy of the seasons."""
+        return self._mean(kind)(self.vector)
 
-    def growth(self) -> pd.DataFrame:
-        """Growth of the projected mean from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
-        quantity, labels = f"growth of {self.model.follows}", self.model.history.season_labels
-        rates, se = np.exp(self._log_growth(self.vector)), np.sqrt(np.diag(self.growth_covariance()))
-        return table(
-            [
-                log_normal(quantity, "per season", f"{labels[t]} to {labels[t + 1]}", rate, rate * se[t])
-                for t, rate in enumerate(rates)
-            ]
-        )
+    def seasonal_covariance(self, kind: str = "projected") -> np.ndarray:
+        """float [T, T]: covariance of `seasonal_means`: seasons share their parameters and, smoothed, their sites."""
+        of_estimates = covariance(self, self._mean(kind))
+        return of_estimates + self.model.covariance_of_states(self.vector) if kind == "smoothed" else of_estimates
 
-    def growth_covariance(self) -> np.ndarray:
+    def growth(self, kind: str = "projected") -> pd.DataFrame:
+        """Growth of occupancy from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
+        labels, t = self.model.history.season_labels, self.model.history.n_seasons
+        scopes = [f"{before} to {after}" for before, after in pairwise(labels)]
+        names = ["growth of occupancy"] * (t - 1)
+        return table(self._ratios(names, scopes, np.diff(np.eye(t), axis=0), kind))
+
+    def growth_covariance(self, kind: str = "projected") -> np.ndarray:
         """float [T - 1, T - 1]: covariance of the logarithms of `growth`."""
-        return covariance(self, self._log_growth)
+        step = np.diff(np.eye(self.model.history.n_seasons), axis=0)
+        return step @ self._log_covariance(kind) @ step.T
 
-    def _log_growth(self, vector: np.ndarray) -> np.ndarray:
+    def trend(self, kind: str = "projected") -> pd.DataFrame:
+        """Mean growth per season: the geometric mean from the first season to the last, and the log-linear slope."""
+        return table(self.trend_rows(kind))
+
+    def trend_rows(self, kind: str) -> list[Estimate]:
+        """The rows of `trend`; up to three seasons both are the same, and there is one."""
+        labels, t = self.model.history.season_labels, self.model.history.n_seasons
+        if t == 1:
+            return []
+        away = np.arange(t) - (t - 1) / 2.0
+        contrasts = np.stack([np.eye(t)[-1] - np.eye(t)[0], away * (t - 1) / (away @ away)]) / (t - 1)
+        names, n = ["growth of occupancy", "trend of occupancy"], 1 + (t > 3)
+        return self._ratios(names[:n], [f"{labels[0]} to {labels[-1]}"] * n, contrasts[:n], kind)
+
+    def _mean(self, kind: str) -> Callable[[np.ndarray], np.ndarray]:
+        if kind not in ("projected", "smoothed"):
+            raise refuse("this kind of occupancy is not known", "Use 'projected' or 'smoothed'", value=kind)
+        return self.model.mean_projected if kind == "projected" else lambda v: self.model.smoothed(v).mean(axis=0)
+
+    def _log_covariance(self, kind: str) -> np.ndarray:
         if self.model.history.n_seasons < 2:
             raise refuse("one season has no growth", "Give a history of several seasons")
-        return np.diff(np.log(self.model.mean_projected(vector)))
+        psi = self.seasonal_means(kind)
+        return self.seasonal_covariance(kind) / np.outer(psi, psi)
+
+    def _ratios(self, names: list[str], scopes: list[str], contrasts: np.ndarray, kind: str) -> list[Estimate]:
+        """Estimates of exp(contrasts · log occupancy), per season."""
+        V = self._log_covariance(kind)
+        ratios = np.exp(contrasts @ np.log(self.seasonal_means(kind)))
+        with np.errstate(invalid="ignore"):
+            se = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, V, contrasts))
+        rows = zip(names, scopes, ratios, se, strict=True)
+        return [log_normal(name, "per season", scope, float(r), float(r * s)) for name, scope, r, s in rows]
 
 
 class SeasonalOccupancy(HistoryModel):
@@ -173,6 +210,27 @@ class SeasonalOccupancy(HistoryModel):
         posterior = self._passed(self.parameters.values(vector), True)[0].posterior[:, 0]
         return np.where(self.certain, 1.0, posterior).reshape(self.history.n_sites, -1)
 
+    def covariance_of_states(self, vector: np.ndarray) -> np.ndarray:
+        """float [T, T]: covariance of the shares of these sites that are occupied, given what was found and the rates.
+
+        Given everything found, the states of a site are still a Markov chain, whose pairs of seasons in a row are
+        transition · by_transition of the backward pass.
+        """
+        values, (n, t) = self.parameters.values(vector), (self.history.n_sites, self.history.n_seasons)
+        passed = self._passed(values, True)[0]
+        z = self.smoothed(vector)
+        pairs = (self._transition(values) * passed.by_transition).reshape(n, t, 2, 2)
+        V = np.diag(np.sum(z * (1.0 - z), axis=0))
+        for s in range(t - 1):
+            joint = np.stack([z[:, s], np.zeros(n)], axis=1)  # occupied in season s, and the state of season r
+            for r in range(s + 1, t):
+                before = pairs[:, r].sum(axis=2)
+                with np.errstate(invalid="ignore"):
+                    share = np.where(before > 0, joint / before, 0.0)
+                joint = np.einsum("ni,nij->nj", share, pairs[:, r])
+                V[s, r] = V[r, s] = np.sum(joint[:, 0] - z[:, s] * z[:, r])
+        return V / n**2
+
     def occupied(self, vector: np.ndarray) -> np.ndarray:
         """float [N·T]: `smoothed`, season fastest."""
         return self.smoothed(vector).ravel()
@@ -192,7 +250,7 @@ class SeasonalOccupancy(HistoryModel):
                 )
                 for t, label in enumerate(labels)
             ]
-        return table(rows + self._growth(fit) + self.more_rows(fit, interval) + self._realised(fit))
+        return table(rows + fit.trend_rows("projected") + self.more_rows(fit, interval) + self._realised(fit))
 
     def _realised(self, fit) -> list[Estimate]:
         """The proportion of these very sites that is occupied, and their area when it is known, by season."""
@@ -204,25 +262,6 @@ class SeasonalOccupancy(HistoryModel):
             scope = f"these {n} sites" if len(labels) == 1 else f"season {label}, these {n} sites"
             z = lambda v, t=t: self.smoothed(v)[:, t]  # noqa: E731
             rows += [realised(fit, quantity, unit, scope, weight, z) for quantity, unit, weight in weights]
-        return rows
-
-    def _growth(self, fit) -> list[Estimate]:
-        """Mean growth of projected occupancy from the first season to the last, and its log-linear trend.
-
-        Both are functions of the coefficients, so that their errors carry the covariance of the seasons.
-        """
-        t = self.history.n_seasons
-        scope = f"{self.history.season_labels[0]} to {self.history.season_labels[-1]}"
-        away = np.arange(t) - (t - 1) / 2.0
-        wanted = {
-            "growth of occupancy": lambda psi: (psi[-1] / psi[0]) ** (1.0 / (t - 1)),  # geometric mean
-            "trend of occupancy": lambda psi: np.exp(away @ np.log(psi) / (away @ away)),  # least squares
-        }
-        rows = []
-        for quantity, of in list(wanted.items())[: (t > 1) + (t > 3)]:  # up to three seasons both are the same
-            function = lambda v, of=of: of(self.mean_projected(v))  # noqa: E731
-            se = float(np.sqrt(covariance(fit, function)[0, 0]))
-            rows.append(log_normal(quantity, "per season", scope, float(function(fit.vector)), se))
         return rows
 
     def draw_states(self, values: Values, rng: np.random.Generator) -> np.ndarray:
