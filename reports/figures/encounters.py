@@ -24,10 +24,12 @@ def timeline(history, labels, states=(), ax=None):
     rows = np.repeat(np.arange(len(history.states)), history.frequency)
     rows = rows[np.lexsort((-history.last[rows], history.first[rows]))][:MOST_ROWS]
     seen = history.states[rows]
-    ax = ax or new_axes(float(np.clip(1.2 + 0.055 * len(rows), 3.0, 6.5)))
-    size = float(np.clip(220 / max(len(rows), 1), 2.0, 6.0))
+    tall = float(np.clip(1.2 + 0.055 * len(rows), 3.0, 6.5))
+    ax = ax or new_axes(tall)
+    between = 0.85 * 72.0 * tall / max(len(rows), 1)  # points from one row to the next
+    size = float(np.clip(0.8 * between, 1.5, 6.0))
     height = np.arange(len(rows))
-    ax.hlines(height, history.first[rows], history.last[rows], color=LIGHT, lw=min(size, 3.0), zorder=1)
+    ax.hlines(height, history.first[rows], history.last[rows], color=LIGHT, lw=min(0.5 * between, 3.0), zorder=1)
     for state in range(1, max(int(seen.max()), 1) + 1):
         row, occasion = np.nonzero(seen == state)
         name = states[state - 1] if len(states) >= state else f"state {state}"
