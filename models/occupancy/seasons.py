@@ -42,9 +42,9 @@ STATE_SYMBOLS = (
 class SeasonalFit(HistoryFit):
     """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance.
 
-    `kind` is "projected", what the rates imply for sites like these, or "smoothed", what these very sites did given what
-    was found there. Rates that are alike in all seasons make projected changes alike and precise; smoothed ones are not
-    bound to that.
+    `kind` is "projected", what the rates imply for sites like these, or "smoothed", what these very sites did given
+    what was found there. Rates that are alike in all seasons make projected changes alike and precise; smoothed ones
+    are not bound to that.
     """
 
     def seasonal(self) -> pd.DataFrame:
