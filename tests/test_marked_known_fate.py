@@ -194,6 +194,18 @@ def test_survival_by_stage_is_that_of_the_animals_in_it():
     assert again.options == fit.model.options
 
 
+def test_simulation_stays_in_stages_that_were_seen():
+    """Cubs that died early would have become subadults, of which the data know nothing."""
+    died = np.zeros((6, 6))
+    died[:, 2] = 1
+    at_risk = np.cumsum(died, axis=1) - died == 0
+    elder = np.vstack([at_risk, np.ones((1, 6))]), np.vstack([died, np.zeros((1, 6))])
+    animals = MonitoredAnimals(*elder, pd.DataFrame({"age": [0] * 6 + [8]}))
+    model = KnownFate(animals, "~ stage", stages=STAGES, age="age")
+    drawn = model.simulate({"S": {"Intercept": 3.0, "stage[T.adult]": 0.0}}, 1)
+    assert not drawn.at_risk[:6, 4:].any() and drawn.at_risk[:6, 3].any()
+
+
 def test_two_stages_beside_each_other():
     fit = KnownFate(family(), "~ stage", stages=STAGES, age="weeks_old").fit()
     table = contrast(fit, "S", {"stage": "cub"}, {"stage": "adult"})

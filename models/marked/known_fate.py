@@ -176,6 +176,10 @@ class KnownFate(MarkedModel[KnownFateFit]):
         vector, animals, p = self.coefficients_for(values), self.history, next(iter(self.parameters))
         dying = np.cumsum(animals.died, axis=1) > 0  # had it not died, an animal would have been monitored to the end
         watched = animals.at_risk | (dying & animals.at_risk.any(axis=0))
+        frame = self.layouts[p.name].frame
+        if "stage" in frame:  # nobody was ever watched in a stage that no animal of the data lived to see
+            reached = self._covariates["stage"][1].isin(frame["stage"].cat.categories).to_numpy()
+            watched &= reached.reshape(watched.shape)
         layout = lay_out(self.formulas[p.name], watched.shape, self._covariates, watched)
         value = np.array([p.fixed]) if p.design is None else p.link.inverse(p.design.at(layout.frame) @ vector)
         S = (value if p.name == "S" else 1.0 - value)[layout.index]
