@@ -89,6 +89,7 @@ def test_the_right_model_wins_and_order_does_not_matter():
         lambda: models.NMixture(ragged(n=16, most=4)),
         lambda: models.RoyleNichols(ragged(n=16)),
         lambda: models.DynamicOccupancy(ragged(n=20, t=3)),
+        lambda: models.MultistateOccupancy(ragged(n=20, most=2)),
     ],
 )
 def test_other_models_have_scores(make):
@@ -110,6 +111,10 @@ def test_refusals():
         cross_validate(model, np.arange(3))
     with pytest.raises(SurveyError, match="cannot be compared"):
         cross_validate({"a": model, "b": models.Occupancy(forest(seed=3))}, 3)
+    from test_occupancy_seasons import scores
+
+    with pytest.raises(SurveyError, match="take out scores"):
+        cross_validate(models.ClassifiedOccupancy(scores(t=1)), 3)
     y = np.zeros((6, 3))
     y[0] = 1
     with pytest.raises(SurveyError, match="model cannot be judged without fold 0: nothing was found"):

@@ -132,6 +132,8 @@ def _check(name: str, model, first) -> None:
         raise refuse("cross-validation is for models of one detection history", "Leave it out", value=name)
     if getattr(model.parameters, "random", None):
         raise refuse("cross-validation of random effects is not done", "Write them as fixed effects", value=name)
+    if model.data_kind == "detections with scores":
+        raise refuse("cross-validation does not know how to take out scores", "Leave it out", value=name)
     reason = first.not_comparable(model)
     if reason:
         raise refuse(f"the models cannot be compared: {reason}", "Use one history", value=name)
@@ -146,6 +148,9 @@ def _judge(task) -> pd.DataFrame:
         values = values_for(fit, model)
     except SurveyError as error:
         raise refuse(f"{name} cannot be judged without fold {k}: {error}", "Use fewer folds, or other ones") from error
+    if set(values) != set(model.parameters.names):
+        lost = sorted(set(model.parameters.names) - set(values))
+        raise refuse(f"without fold {k} {name} has other parameters", "Use fewer folds, or other ones", value=lost)
     log_score = -model.by_site(values)[out]
     probability = -np.expm1(log_silence(model, values)[out])
     found = h.detected.any(axis=1)[out]

@@ -190,7 +190,7 @@ def with_findings(model, y: np.ndarray):
 def log_silence(model, values) -> np.ndarray:
     """float [N]: log-probability that nothing is found at a site.
 
-    A model needs a finding somewhere, so that two models are asked, each with one site at which something was found.
+    A model needs a finding somewhere (of the highest kind), so that two models are asked, each with one site at which something was found.
     """
     site = model.history.site_of[model.history.done]
     sites = np.unique(site)
@@ -199,7 +199,7 @@ def log_silence(model, values) -> np.ndarray:
     found = []
     for only in (sites[0], sites[-1]):
         y = np.zeros(len(site))
-        y[np.flatnonzero(site == only)[0]] = 1.0
+        y[np.flatnonzero(site == only)[0]] = findings(model).max()
         found.append((only, with_findings(model, y).by_site(values)))
     (first, total), (_, other) = found
     total = total.copy()
