@@ -10,11 +10,13 @@ import oracle_scr
 import pandas as pd
 import pytest
 from reference import entry, reference, scr_data
+from reference import mask as park
 from scipy.special import expit, gammaln, logit
 from scr_problems import differences_of_gradient, differences_of_loglik, small, surveyed
 from test_scr_agreement import to_ours
 
 from uncia import models, survey
+from uncia.models.model import Model
 from uncia.models.spatial.abundance import sampling_area
 from uncia.survey.errors import SurveyError
 
@@ -103,7 +105,7 @@ def test_gradient_and_curvature(name):
         vector[0] += 1.0
     gradient = model.loglik_and_gradient(vector)[1]
     np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
-    hessian = model.hessian(vector)
+    hessian = Model.hessian(model, vector)  # exact, whether or not a fit would use it
     np.testing.assert_allclose(hessian, differences_of_gradient(model, vector), rtol=1e-5, atol=1e-4)
 
 
@@ -402,16 +404,31 @@ def test_agreement_of_fits(name, words, options, drop):
 
 
 def test_mice_of_two_sexes_are_two_sessions():
-    """secr's groups and sessions by sex, through the classes: the same maximum, and the same density of each sex."""
+    """secr's groups and sessions by sex, through the classes: the same likelihood, and the same density of each sex."""
     captures, mask = scr_data("housemouse")
-    fit = models.SCR(sexed(captures), mask, **HEX).fit()
+    model = models.SCR(sexed(captures), mask, **HEX)
     there = entry("housemouse", "sexes as two sessions")
+    for point in there["fixed_parameter_loglik"] + entry("housemouse", "groups = sex")["fixed_parameter_loglik"]:
+        log_D, more, *detection = point["values"].values()
+        both = np.log(1e4 * (np.exp(log_D) + np.exp(log_D + more)))
+        assert model.loglik(np.array([both, *detection, more])) == pytest.approx(point["loglik"], abs=1e-8, rel=0)
+    fit = model.fit()
     assert fit.loglik == pytest.approx(there["loglik"], abs=1e-6)
     table = fit.derive().set_index(["scope", "quantity"])
     for sex, label in (("f", "sex f"), ("m", "sex m")):
         D = there["real"][f"session = {sex}"]["D"]
         row = table.loc[f"habitat mask, {label}", "density"]
         assert [row["estimate"], row["se"]] == pytest.approx([1e4 * D[0], 1e4 * D[1]], rel=5e-3)
+
+
+def test_bears_of_both_sexes_in_the_park():
+    there = entry("blackbear", "exponential, hcov sex (class")["derived"]["region_N_park_mask"]
+    captures, habitat = scr_data("blackbear")
+    fit = models.SCR(captures, habitat, **EXPONENTIAL).fit()
+    table = fit.abundance(park("blackbear", "park_mask")).set_index(["scope", "quantity"]).loc["region"]
+    for quantity, numbers in (("expected abundance", there["E.N"]), ("realised abundance", there["R.N"])):
+        mine = table.loc[quantity, ["estimate", "se", "lower", "upper"]]
+        np.testing.assert_allclose(mine.astype(float), numbers, rtol=1e-3)
 
 
 def test_bears_of_unknown_sex():

@@ -13,6 +13,7 @@ from scr_problems import differences_of_gradient, differences_of_loglik, small, 
 from test_scr_agreement import to_ours
 
 from uncia import models, survey
+from uncia.models.model import Model
 from uncia.models.spatial.learned import LEARNED
 from uncia.survey.errors import SurveyError
 
@@ -44,7 +45,7 @@ def test_gradient_and_curvature(kind, g0):
     vector = model.start() + 0.1
     gradient = model.loglik_and_gradient(vector)[1]
     np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-6, atol=1e-6)
-    hessian = model.hessian(vector)
+    hessian = Model.hessian(model, vector)  # exact, whether or not a fit would use it
     np.testing.assert_allclose(hessian, differences_of_gradient(model, vector), rtol=1e-5, atol=1e-5)
 
 
@@ -195,3 +196,24 @@ def test_agreement(name, read, words, options):
     D = there["derived"]["derived"]["D"]
     density = fit.derive().set_index("quantity").loc["density"]
     assert [density["estimate"], density["se"]] == pytest.approx(np.multiply(D[:2], 1e4), rel=1e-3)
+
+
+def test_likelihood_ratio_and_aic_against_the_null_model():
+    captures, mask = scr_data("captdata")
+    null, learned = (models.SCR(captures, mask, g0=g0).fit() for g0 in ("~ 1", "~ b"))
+    ratio = entry("captdata", "likelihood-ratio test null")["derived"]["statistic"]
+    assert 2.0 * (learned.loglik - null.loglik) == pytest.approx(ratio, abs=1e-5)
+    there = entry("captdata", "AIC table")["derived"]
+    assert [null.aic, learned.aic] == pytest.approx(there["AIC"], abs=1e-3)
+    assert [null.aicc, learned.aicc] == pytest.approx(there["AICc"], abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["multi", "proximity"])
+def test_detection_probability_at_points(kind):
+    there = entry("captdata", "overall detection probability")["derived"]
+    captures, mask = scr_data("captdata", kind=kind)
+    fit = models.SCR(captures, mask).at(D=1.0, g0=0.2732, sigma=29.3658)
+    part = fit.model.session()
+    points = [survey.HabitatMask.from_points([x], [y], 7.0) for x, y in zip(there["x"], there["y"], strict=True)]
+    found = [float(part.detection_probability(fit.values_of(part), point)[0]) for point in points]
+    assert found == pytest.approx(there[f"pdot_{kind}"], abs=1e-12)

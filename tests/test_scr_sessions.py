@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from reference import entry
 from test_scr import MODELS, VALUES, grid, surveyed
+from test_scr_agreement import ovenbirds, to_ours
 
 from uncia import models, survey
 from uncia.survey.errors import SurveyError
@@ -84,3 +86,10 @@ def test_occasions_are_a_factor_when_sessions_differ_in_length():
 
     model = models.SCR([part("long", 4, 1), part("short", 3, 5)], MODELS["count"].mask, lambda0="~ t", **HOW)
     assert model.parameters["lambda0"].terms == ("Intercept", "t[T.2]", "t[T.3]", "t[T.4]")
+
+
+def test_every_parameter_of_its_own_session_agrees_with_secr():
+    there = entry("ovenbird", "D~session g0~session sigma~session, fixed")
+    model = ovenbirds(D="~ session", g0="~ session", sigma="~ session")
+    for point in there["fixed_parameter_loglik"]:
+        assert model.loglik(to_ours(model, point["values"])) == pytest.approx(point["loglik"], abs=1e-8, rel=0)
