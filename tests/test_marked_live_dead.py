@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from marked_problems import assert_gradient
 
+from uncia.models.marked.layout import blocks
 from uncia.models.marked.live_dead import Barker, Burnham
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
@@ -146,6 +147,19 @@ def test_tables():
     assert [p.value for p in error.value.problems] == ["x", 1999, "shot"]
     with pytest.raises(SurveyError, match="Add found"):
         LiveDeadHistory.from_table(encounters, wrong[["animal", "after"]])
+
+
+def test_in_parts_it_is_the_same():
+    h = drawn(8, losses=True, gaps=True)
+    model = Barker(h, "~ sex + age", "~ effort", "~ t", "~ cohort", F_prime="~ 1")
+    whole = model.loglik_and_gradient(point(model))
+    assert model._parts == [model] and len(model.groups) > 7
+    cut = blocks(model, ("looked", "reported", "first_of"), ("event", "first", "end", "frequency"), 3)
+    assert len(cut) > 2
+    model.__dict__["_parts"] = cut
+    again = model.loglik_and_gradient(point(model))
+    assert again[0] == pytest.approx(whole[0], rel=1e-12)
+    np.testing.assert_allclose(again[1], whole[1], rtol=1e-9, atol=1e-11)
 
 
 def test_words():

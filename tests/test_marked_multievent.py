@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from marked_problems import assert_gradient
 
+from uncia.models.marked.layout import blocks
 from uncia.models.marked.multievent import Multievent
 from uncia.models.marked.multistate import Multistate
 from uncia.survey.encounters import EncounterHistory, read_inp
@@ -118,6 +119,19 @@ def test_letters_of_mark(tmp_path):
         read_inp(path, codes={"F": 1})
     with pytest.raises(SurveyError, match="characters that are not in codes"):
         EncounterHistory.from_strings(["F0u"], codes={"F": 1})
+
+
+def test_in_parts_it_is_the_same():
+    h = events(9, losses=True, gaps=True)
+    model = Multievent(h, **THREE, phi="~ state + mass", p="~ effort", psi="~ move + mass", delta="~ mass", wrong="~ 1")
+    whole = model.loglik_and_gradient(point(model))
+    assert model._parts == [model] and len(model.groups) > 7
+    cut = blocks(model, ("_matrix",), ("seen", "first", "end", "frequency"), 3)
+    assert len(cut) > 2
+    model.__dict__["_parts"] = cut
+    again = model.loglik_and_gradient(point(model))
+    assert again[0] == pytest.approx(whole[0], rel=1e-12)
+    np.testing.assert_allclose(again[1], whole[1], rtol=1e-9, atol=1e-11)
 
 
 def test_words():

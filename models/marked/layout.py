@@ -7,6 +7,7 @@ ones. The kernels get these values and an index array that says which of them be
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,32 @@ def profiles(animals: pd.DataFrame, names: set[str], *keys: np.ndarray) -> tuple
     _, first, profile = np.unique(np.hstack(parts), axis=0, return_index=True, return_inverse=True)
     frame = animals[used].iloc[first].reset_index(drop=True)
     return frame, profile.ravel().astype(np.int64), [np.asarray(key)[first] for key in keys]
+
+
+def blocks(model, by_profile: tuple[str, ...], by_row: tuple[str, ...], size: int = 2000) -> list:
+    """The model cut into parts of `size` profiles, so that its arrays [G, T, …] need not exist all at once.
+
+    Parameters
+    ----------
+    model : whose rows are sorted by `row_profile`; by_profile, by_row : names of its arrays with these first axes
+    """
+    G = len(model.groups)
+    if G <= size:
+        return [model]
+    parts = []
+    for begin in range(0, G, size):
+        part, which = copy(model), slice(begin, min(begin + size, G))
+        rows = slice(*np.searchsorted(model.row_profile, [which.start, which.stop]))
+        part.groups = model.groups.iloc[which]
+        part.layouts = {name: Layout(one.frame, one.index[which]) for name, one in model.layouts.items()}
+        for name in by_profile:
+            array = getattr(model, name)
+            setattr(part, name, array[which] if len(array) == G else array)
+        for name in by_row:
+            setattr(part, name, getattr(model, name)[rows])
+        part.row_profile = model.row_profile[rows] - begin
+        parts.append(part)
+    return parts
 
 
 def occasion_factors(numbers: np.ndarray) -> dict[str, pd.Series]:

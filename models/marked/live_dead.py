@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from ..fit import Fit
 from ..kernels.survival_events import event_chains
 from ..parameters import ParameterSet
 from .base import MarkedModel, by_axis, scopes, used_covariates
-from .layout import build, lay_out, occasion_factors, profiles
+from .layout import blocks, build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
 NAMES = ("t", "T", "age", "cohort")
@@ -162,7 +163,20 @@ class Burnham(MarkedModel[Fit]):
         see[..., DYING, 0] = (1.0 - c["r"]) * (1.0 - c["R_prime"])
         return move, see
 
+    @cached_property
+    def _parts(self) -> list[Burnham]:
+        return blocks(self, ("looked", "reported", "first_of"), ("event", "first", "end", "frequency"))
+
     def evaluate(self, values, gradient):
+        loglik, total = 0.0, {name: np.zeros(len(v)) for name, v in values.items()}
+        for part in self._parts:
+            more, by = part._evaluate(values, gradient)
+            loglik += more
+            for name, derivative in (by or {}).items():
+                total[name] = total[name] + derivative
+        return loglik, total if gradient else None
+
+    def _evaluate(self, values, gradient) -> tuple[float, dict[str, np.ndarray] | None]:
         c = self.cells(values)
         move, see = self._chain(c)
         begin = np.zeros((*move.shape[:1], move.shape[1] + 1, 6, 4))

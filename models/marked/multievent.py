@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from ...survey.errors import refuse
 from ..derived import Estimate, z_of
 from ..kernels.survival_events import event_chains
 from .base import jacobian, scopes
-from .layout import lay_out
+from .layout import blocks, lay_out
 from .multistate import TINY, Multistate
 
 
@@ -134,7 +135,20 @@ class Multievent(Multistate):
         begin[:, :, 1:, :S] = np.swapaxes(self._new_states(values)[..., None] * shown[..., order], 2, 3)
         return begin, move, see
 
+    @cached_property
+    def _parts(self) -> list[Multievent]:
+        return blocks(self, ("_matrix",), ("seen", "first", "end", "frequency"))
+
     def evaluate(self, values, gradient):
+        loglik, total = 0.0, {name: np.zeros(len(v)) for name, v in values.items()}
+        for part in self._parts:
+            more, by = part._evaluate(values, gradient)
+            loglik += more
+            for name, derivative in (by or {}).items():
+                total[name] = total[name] + derivative
+        return loglik, total if gradient else None
+
+    def _evaluate(self, values, gradient) -> tuple[float, dict[str, np.ndarray] | None]:
         begin, move, see = self._chain(values)
         d_begin, d_move, d_see = np.zeros_like(begin), np.zeros_like(move), np.zeros_like(see)
         log_rows = np.empty(len(self.seen))
