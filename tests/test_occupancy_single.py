@@ -121,6 +121,16 @@ def test_one_pass_equals_the_general_way(visits, psi, p, at, monkeypatch):
     np.testing.assert_allclose(fast.loglik_and_gradient(at)[1], gradient, rtol=1e-8, atol=1e-7)
 
 
+def test_the_one_pass_is_for_plain_models(monkeypatch):
+    monkeypatch.setattr("uncia.models.occupancy.one_pass.WORTH", 0)
+    h = ragged(n=12)
+    assert Occupancy(h).one_pass is not None
+    assert Occupancy(h, p="~ v + (1 | site)").one_pass is None
+    assert Occupancy(h, exposure=True).one_pass is None
+    assert Occupancy(h, links={"psi": "cloglog"}).one_pass is None
+    assert Occupancy(h, known_occupied=[str(h.sites.index[0])]).one_pass is None
+
+
 def test_the_polynomial_is_the_exponential():
     x = np.concatenate([np.linspace(-700, 700, 40_001), np.linspace(-1, 1, 10_001), [-1e6, 1e6]])
     out = np.empty_like(x)

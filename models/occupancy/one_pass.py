@@ -43,7 +43,7 @@ class OnePass:
     def of(cls, parameters: ParameterSet, visits: Detections, known: bool) -> OnePass | None:
         """One for data that deserve it, None where the general way must do."""
         plain = all(p.design is not None and p.link.name == "logit" for p in parameters)
-        if not plain or known or visits.exposure is not None or len(visits.seen) < WORTH:
+        if not plain or known or parameters.random or visits.exposure is not None or len(visits.seen) < WORTH:
             return None
         return cls(parameters, visits)
 
