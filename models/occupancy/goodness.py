@@ -190,7 +190,8 @@ def with_findings(model, y: np.ndarray):
 def log_silence(model, values) -> np.ndarray:
     """float [N]: log-probability that nothing is found at a site.
 
-    A model needs a finding somewhere (of the highest kind), so that two models are asked, each with one site at which something was found.
+    A model needs a finding somewhere (of the highest kind), so that two models are asked, each with one site at which
+    something was found.
     """
     site = model.history.site_of[model.history.done]
     sites = np.unique(site)
