@@ -138,7 +138,7 @@ class Design:
     @property
     def constant(self) -> bool:
         """True when the parameter is one number."""
-        return self.terms == ("Intercept",)
+        return not self.random and self.names == ("Intercept",)
 
 
 @lru_cache(maxsize=256)  # bootstraps read the same few formulas again and again

@@ -16,7 +16,7 @@ from .inference.maximum_likelihood import Covariance
 from .verdict import Outcome, Remark, Verdict
 
 if TYPE_CHECKING:
-    from .random_fit import RandomPart
+    from .random_part import RandomPart
 
 INFLATED = "Standard errors are inflated by"
 
@@ -93,6 +93,8 @@ class Fit:
             words = f"{INFLATED} {np.sqrt(factor):.3f}, the square root of c-hat = {factor:.3f}"
             before = (*before, Remark(Outcome.IMPRECISE, words))
         changes = {"covariance": self.covariance * more, "determined": determined, "c_hat": factor}
+        if self.random is not None:
+            changes["random"] = replace(self.random, covariance=self.random.covariance * more)
         return replace(self, **changes, base_verdict=Verdict(before))
 
     @property

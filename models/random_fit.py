@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..survey.errors import refuse
-from .derived import z_of
 from .inference.laplace import Marginal, Mode
 from .inference.maximum_likelihood import Covariance, Optimum, climbed, covariance_of, maximise
 from .inference.quadrature import COARSE as MIDDLE
 from .inference.quadrature import Quadrature, newton, possible
-from .links import LINKS
-from .random_terms import Smooth
+from .random_part import RandomPart, theta_from
+from .random_terms import Grouped, Smooth
 from .verdict import Outcome, Remark, Verdict
 
 NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
@@ -29,145 +24,6 @@ LOST = 150  # evaluations after which Laplace's approximation is given up where 
 ENDS = 4.5  # a length within 1 % of its range on the logit scale is at an end
 CORRELATED = 25.0  # free correlation parameter beyond which a correlation is ±1 (0.9992)
 DOUBTFUL = 0.4  # information on a group over that of its prior, below which the approximation is not believed
-
-
-@dataclass(frozen=True, eq=False)
-class RandomPart:
-    """What a fit knows beyond its coefficients: variance parameters, and the marginal likelihood behind them."""
-
-    marginal: Marginal
-    mode: Mode
-    psi: np.ndarray  # fixed coefficients, then the variance parameters that are not at a boundary
-    covariance: np.ndarray  # [psi, psi]
-
-    @property
-    def n_parameters(self) -> int:
-        """Fixed coefficients and variance parameters, those at a boundary too."""
-        return len(self.marginal.at_beta) + self.marginal.n_theta
-
-    @property
-    def labels(self) -> list[tuple[str, str, str]]:
-        """(kind, parameter, label) of each variance parameter."""
-        return [(kind, p.name, label) for p, term, _ in self.marginal.terms for kind, label in term.theta]
-
-    def variation(self) -> pd.DataFrame:
-        """Standard deviations, correlations and lengths; see `Fit.variation`."""
-        rows, z = [], z_of()
-        for (p, term, _), at in zip(self.marginal.terms, self.marginal.theta_of, strict=True):
-            theta = self.mode.theta[at]
-            se = self._se_of(at)
-            natural = term.natural(theta)
-            for k, (kind, label) in enumerate(term.theta):
-                ends = [_moved(term, theta, k, side * z * se[k])[k] for side in (-1.0, 1.0)]
-                at_edge = at.start + k in self.marginal.held
-                if kind == "correlation" and len(term.columns) > 2:
-                    ends = self._fisher(term, theta, at, k)
-                own_se = float(np.abs(_slope(term, theta, k)) * se[k]) if not at_edge else np.nan
-                lower, upper = (np.nan, np.nan) if at_edge else ends
-                groups = len(term.levels) or np.nan
-                rows.append((p.name, label, kind, groups, natural[k], own_se, lower, upper))
-        columns = ["parameter", "term", "kind", "groups", "estimate", "se", "lower", "upper"]
-        return pd.DataFrame(rows, columns=columns).astype({"groups": "Int64"})
-
-    def _se_of(self, at: slice) -> np.ndarray:
-        """Standard errors of some of theta; NaN at a boundary."""
-        se, free = np.full(at.stop - at.start, np.nan), list(self.marginal.free)
-        with np.errstate(invalid="ignore"):
-            all_se = np.sqrt(np.diag(self.covariance))
-        for k in range(at.start, at.stop):
-            if k in free:
-                se[k - at.start] = all_se[len(self.marginal.at_beta) + free.index(k)]
-        return se
-
-    def _fisher(self, term, theta, at, k) -> list[float]:
-        """Limits of a correlation that depends on several parameters, on the scale of its inverse tanh."""
-        J = np.array([_slope_of_all(term, theta, j)[k] for j in range(len(theta))])
-        free = [len(self.marginal.at_beta) + list(self.marginal.free).index(j) for j in range(at.start, at.stop)]
-        rho = term.natural(theta)[k]
-        se = np.sqrt(J @ self.covariance[np.ix_(free, free)] @ J) / (1.0 - rho**2)
-        return [float(np.tanh(np.arctanh(rho) + side * z_of() * se)) for side in (-1.0, 1.0)]
-
-    def modes(self, vector: np.ndarray, covariance: np.ndarray) -> pd.DataFrame:
-        """Conditional modes with their standard errors; see `Fit.random_effects`."""
-        rows = []
-        for p, term, where in self.marginal.terms:
-            with np.errstate(invalid="ignore"):
-                se = np.sqrt(np.diag(covariance))[where]
-            levels = (
-                np.repeat(term.levels, len(term.columns)) if not isinstance(term, Smooth) else range(1, term.size + 1)
-            )
-            effects = term.columns * len(term.levels) if not isinstance(term, Smooth) else [term.text] * term.size
-            for level, effect, value, s in zip(levels, effects, vector[where], se, strict=True):
-                effect = "1" if effect == "Intercept" else effect
-                rows.append((p.name, effect, term.group, str(level), float(value), float(s)))
-        return pd.DataFrame(rows, columns=["parameter", "effect", "group", "level", "estimate", "se"])
-
-    def redrawn(self, vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The model's coefficients with random ones drawn anew from their distribution."""
-        again = vector.copy()
-        again[self.marginal.at_b] = self.marginal.b(
-            self.marginal.factors(self.mode.theta), rng.normal(size=self.marginal.size)
-        )
-        return again
-
-    def plain(self, loglik: float, c_hat: float = 1.0) -> Any:
-        """The marginal likelihood dressed as a fit of a model without random effects, for profile intervals."""
-        labels = [self.marginal.model.parameters.labels[j] for j in self.marginal.at_beta]
-        parameters = self.marginal.model.parameters
-        free = [self.labels[k] for k in self.marginal.free]
-        known = {name: parameters[name] for name in parameters.names}
-        for kind, name, _ in free:
-            known[f"{kind} {name}"] = SimpleNamespace(
-                name=f"{kind} {name}", design=SimpleNamespace(constant=kind == "sd"), link=LINKS["log"], unit=""
-            )
-        dressed = _Dressed(self.marginal, known, (*labels, *((f"{kind} {name}", label) for kind, name, label in free)))
-        with np.errstate(invalid="ignore"):
-            se = np.sqrt(np.diag(self.covariance))
-        return SimpleNamespace(model=dressed, vector=self.psi, se=se, loglik=loglik, c_hat=c_hat)
-
-    @property
-    def by_quadrature(self) -> bool:
-        """True when the integral over random effects is exact, False when it is Laplace's approximation."""
-        return isinstance(self.marginal, Quadrature)
-
-    @cached_property
-    def laplace_error(self) -> float:
-        """Laplace's minus the exact marginal log-likelihood at the estimates; NaN where the exact one is not known."""
-        if not possible(self.marginal):
-            return np.nan
-        exact = Quadrature(self.marginal.model, self.marginal.held, like=self.marginal).loglik_at(self.mode)
-        return float(self.mode.value - 0.5 * self.mode.solved.log_det - exact)
-
-
-@dataclass(frozen=True)
-class _Dressed:
-    """A marginal likelihood with names."""
-
-    marginal: Marginal
-    known: Mapping[str, Any]
-    labels: tuple[tuple[str, str], ...]
-
-    @property
-    def parameters(self) -> Any:
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.known)
-
-    def __getitem__(self, name: str):
-        if name not in self.known:
-            raise refuse("the model has no such parameter", f"It has {', '.join(self.known)}", value=name)
-        return self.known[name]
-
-    def loglik_and_gradient(self, psi):
-        return self.marginal.loglik_and_gradient(psi)
-
-    def hessian(self, psi):
-        return None
-
-    def scaling(self, psi):
-        return self.marginal.scaling(psi)
 
 
 # ---- fitting -------------------------------------------------------------------------------------------------
@@ -188,6 +44,7 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
     if integration not in INTEGRATION:
         fix = f"Use {', '.join(map(repr, INTEGRATION))}"
         raise refuse("this way of integrating random effects is not known", fix, value=integration)
+    _check_individuals(model)
     marginal = Marginal(model)
     if integration == "quadrature" and not possible(marginal):
         raise refuse(
@@ -207,6 +64,8 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
         psi = optimum.vector if good else psi
     stopped = optimum is not None and optimum.interrupted and evaluations <= LOST
     enough = good and integration == "auto" and exact is not None and _near(exact, marginal, psi)
+    if optimum is not None and optimum.converged and marginal.held and exact is not None:
+        enough = not _better(exact, optimum)
     if optimum is None or (exact is not None and not stopped and not enough):
         assert exact is not None
         marginal, optimum, more = _exactly(exact, psi, good, how)
@@ -235,6 +94,28 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
         determined=whole,
         random=part,
     )
+
+
+def _check_individuals(model: Any) -> None:
+    """Effects of single animals need the law of those that were met, which differs from that of the population.
+
+    Models that begin with an animal's first encounter do not ask who was met; those of the whole population do.
+    """
+    from .marked.base import MarkedModel
+    from .marked.known_fate import KnownFate
+    from .marked.multistate import Multistate
+    from .marked.survival import CJS
+
+    if not isinstance(model, MarkedModel) or isinstance(model, (CJS, KnownFate, Multistate)):
+        return
+    for p, term, _ in model.parameters.random:
+        own = set(term.by) & set(map(str, model.history.animals.columns))
+        if own and len(term.levels) >= model.history.n_animals:
+            raise refuse(
+                f"({term.text}) of {p.name} gives every animal an effect, and animals never met have one too",
+                "Use classes of animals (a finite mixture) for differences among animals here",
+                value=", ".join(sorted(own)),
+            )
 
 
 def _climbed(marginal: Marginal, psi: np.ndarray, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:
@@ -276,12 +157,20 @@ def _at_most(evaluations: int, progress) -> Callable[[int, float], None]:
 def _exactly(exact: Quadrature, psi: np.ndarray, near: bool, how: dict[str, Any]) -> tuple[Marginal, Optimum, int]:
     """`_climbed` by quadrature, with as few points as will do."""
     exact.settle(psi)
-    exact.n_points = exact.n_points if near else max(exact.n_points, MIDDLE)
+    exact.n_points = used = exact.n_points if near else max(exact.n_points, MIDDLE)
     marginal, optimum, evaluations = _climbed(exact, psi, how)
-    if isinstance(marginal, Quadrature) and marginal.settle(optimum.vector) and marginal.n_points > exact.n_points:
+    assert isinstance(marginal, Quadrature)
+    if marginal.settle(optimum.vector) and marginal.n_points > used:
         marginal, optimum, more = _climbed(marginal, optimum.vector, how)
         evaluations += more
     return marginal, optimum, evaluations
+
+
+def _better(exact: Quadrature, optimum: Optimum) -> bool:
+    """True where a standard deviation above 0 is better than the 0 that Laplace's approximation ended at."""
+    beta = optimum.vector[: len(exact.at_beta)]
+    tried = [exact.start_theta() + np.log(size) for size in (0.5, 1.0, 2.0)]
+    return any(exact.loglik(np.concatenate([beta, theta])) > optimum.loglik + NO_GAIN for theta in tried)
 
 
 def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray) -> bool:
@@ -292,8 +181,9 @@ def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray) -> bool:
 
 def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, float] | None) -> Any:
     """`Model.at` for a model with random terms: by quadrature where it is possible."""
+    _check_individuals(model)
     marginal = Marginal(model)
-    theta = _theta_from(marginal, variation or {})
+    theta = theta_from(marginal, variation or {})
     held = {k: float(t) for k, t in enumerate(theta) if not np.isfinite(t)}
     marginal = (Quadrature if possible(marginal) else Marginal)(model, held, like=marginal)
     beta = model.parameters.vector_from(values)[marginal.at_beta]
@@ -319,7 +209,7 @@ def draw_random(
     """Values for `simulate` with random coefficients drawn; see `Model.draw`."""
     marginal = Marginal(model)
     vector = model.parameters.vector_from(values)
-    factors = marginal.factors(_theta_from(marginal, variation))
+    factors = marginal.factors(theta_from(marginal, variation))
     vector[marginal.at_b] = marginal.b(factors, np.random.default_rng(seed).normal(size=marginal.size))
     return model.parameters.given(vector)
 
@@ -355,7 +245,7 @@ def _at_edges(marginal: Marginal, optimum: Optimum) -> tuple[Marginal, np.ndarra
         own = range(at.start, at.stop)
         scales = [k for k in own if term.theta[k - at.start][0] == "sd" and k not in held]
         for k in scales:
-            spread = 1.0 if isinstance(term, Smooth) else term.spread[k - at.start]
+            spread = term.spread[k - at.start] if isinstance(term, Grouped) else 1.0
             if np.exp(theta[k]) * spread > NEGLIGIBLE:
                 continue
             without = _without(marginal, held, theta, term, at, k)
@@ -500,62 +390,3 @@ def _of_approximation(part: RandomPart) -> Remark:
     if np.isfinite(error):
         words += f", whose log-likelihood is {error:+.2g} from the exact one"
     return Remark(Outcome.IMPRECISE, words)
-
-
-# ---- variance parameters between their scales ------------------------------------------------------------------
-
-
-def _theta_from(marginal: Marginal, variation: Mapping[str, float]) -> np.ndarray:
-    """theta from natural values by name: "p: 1 | site" a standard deviation, "correlation p: …", "length p: …"."""
-    labels = [(kind, p.name, label) for p, term, _ in marginal.terms for kind, label in term.theta]
-    names = [f"{'' if kind == 'sd' else kind + ' '}{name}: {label}" for kind, name, label in labels]
-    for key in variation:
-        if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}"
-            raise refuse("variation: the model has no such term", hint, value=key)
-    needed = [n for n, (kind, _, _) in zip(names, labels, strict=True) if kind != "correlation"]
-    missing = [name for name in needed if name not in variation]
-    if missing:
-        raise refuse("values are needed for every random term", f"Add variation for {', '.join(missing)}", value=names)
-    theta, begin = marginal.start_theta(), 0
-    for _, term, _ in marginal.terms:
-        own = [float(variation.get(name, 0.0)) for name in names[begin : begin + len(term.theta)]]
-        theta[begin : begin + len(own)] = _theta_of_term(term, np.array(own))
-        begin += len(own)
-    return theta
-
-
-def _theta_of_term(term: Any, natural: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        if isinstance(term, Smooth):
-            low, high = np.log(term.lengths)
-            place = (np.log(natural[1] / term.half) - low) / (high - low)
-            if not 0.0 <= place <= 1.0:
-                limits = " to ".join(f"{length * term.half:.4g}" for length in term.lengths)
-                raise refuse(f"the length of {term.text} must be from {limits}", "Change it, or k", value=natural[1])
-            return np.array([np.log(natural[0]), np.log(place) - np.log1p(-place)])
-        c = len(term.columns)
-        correlation = np.eye(c)
-        correlation[np.tril_indices(c, -1)] = natural[c:]
-        try:
-            lower = np.linalg.cholesky(correlation + np.tril(correlation, -1).T)
-        except np.linalg.LinAlgError:
-            raise refuse(
-                f"the correlations of ({term.text}) are impossible", "Keep them in -1 to 1", value=natural[c:]
-            ) from None
-        return np.concatenate([np.log(natural[:c]), (lower / np.diag(lower)[:, None])[np.tril_indices(c, -1)]])
-
-
-def _moved(term, theta: np.ndarray, k: int, by: float) -> np.ndarray:
-    again = theta.copy()
-    again[k] += by
-    return term.natural(again)
-
-
-def _slope_of_all(term, theta: np.ndarray, k: int, step: float = 1e-6) -> np.ndarray:
-    return (_moved(term, theta, k, step) - _moved(term, theta, k, -step)) / (2.0 * step)
-
-
-def _slope(term, theta: np.ndarray, k: int) -> float:
-    return float(_slope_of_all(term, theta, k)[k])

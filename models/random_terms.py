@@ -165,7 +165,6 @@ class Grouped:
     columns: tuple[str, ...]  # of the left side
     left: Any  # its Design
     Z: sparse.csr_array = field(repr=False)  # [rows, G c]
-    rows_per_group: np.ndarray = field(repr=False)
     spread: np.ndarray = field(repr=False)  # [c] root mean square of each column of the left side
 
     @cached_property
@@ -366,9 +365,8 @@ def _build_group(w: Written, frame: pd.DataFrame, parameter: str, design_of) -> 
             value=", ".join(levels),
         )
     Z = _spread_out(left.fixed, code, len(levels))
-    per_group = np.bincount(code, minlength=len(levels))
     spread = np.sqrt(np.mean(left.fixed**2, axis=0))
-    return Grouped(w.text, group, w.groups, tuple(levels), left.terms, left, Z, per_group, spread)
+    return Grouped(w.text, group, w.groups, tuple(levels), left.terms, left, Z, spread)
 
 
 def _one_column(term: Grouped, j: int) -> Grouped:
@@ -376,7 +374,7 @@ def _one_column(term: Grouped, j: int) -> Grouped:
     Z = sparse.csr_array(term.Z[:, j :: len(term.columns)])
     left = _Column(term.left, j)
     return Grouped(
-        term.text, term.group, term.by, term.levels, term.columns[j : j + 1], left, Z, term.rows_per_group,
+        term.text, term.group, term.by, term.levels, term.columns[j : j + 1], left, Z,
         term.spread[j : j + 1],
     )  # fmt: skip
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from occupancy_problems import ragged, reordered
 from oracle_random import logistic, occupancy_site, over_groups
 from scipy.special import gammaln
+from test_scr import MODELS, surveyed
 
-from uncia.models import CJS, DynamicOccupancy, NMixture, Occupancy, RoyleNichols, compare
+from uncia.models import CJS, SCR, ClosedCapture, DynamicOccupancy, NMixture, Occupancy, RoyleNichols, compare
 from uncia.models.inference.laplace import Marginal
 from uncia.models.inference.quadrature import Quadrature
 from uncia.models.verdict import Outcome
@@ -121,6 +124,26 @@ def test_gradient_of_other_models():
     ]
     for marginal in (dynamic, sites, *map(Marginal, others)):
         check_marginal_gradient(marginal)
+
+
+def test_gradient_of_spatial_models():
+    """Sessions are separate; the sines of a density surface are not."""
+    one = MODELS["count"]
+    sessions = [replace(surveyed("count", seed=s).captures, session=f"s{s}") for s in (1, 2, 3)]
+    pooled = SCR(sessions, one.mask, D="~ (1 | session)", sigma="~ (1 | session)", detection="hazard half-normal")
+    surface = SCR(one.captures, one.mask, D="~ s(x, y, k=3)", detection="hazard half-normal")
+    for model, core, leaf in ((pooled, 0, (3, 2)), (surface, 9, (0, 0))):
+        marginal = Marginal(model)
+        assert (len(marginal.at_core), marginal.at_leaf.shape) == (core, leaf)
+        check_marginal_gradient(marginal)
+
+
+def test_effects_of_single_animals_need_animals_met_to_be_like_the_others():
+    history = animals(n=12)
+    with pytest.raises(SurveyError, match="animals never met have one too"):
+        ClosedCapture(history, "~ (1 | name)", likelihood="conditional").fit()
+    shared = ClosedCapture(history, "~ (1 | t)").at(p={"Intercept": 0.0}, f0=3.0, variation={"p: 1 | t": 0.5})
+    assert np.isfinite(shared.loglik)
 
 
 def test_gradient_of_quadrature():
