@@ -109,6 +109,8 @@ def test_recovers_n_and_the_pairs(matched):
     row = fit.derive().iloc[0]
     assert abs(row["estimate"] - 150) < 4 * np.hypot(row["se"], 12)
     assert 0 < fit.identities()["animals met twice"] < data.n_animals / 2
+    profile = fit.derive("profile").iloc[1]
+    assert profile["interval"] == "95% profile" and profile["lower"] < 150 < profile["upper"]
     table = flank_comparison(data, matched=matched)
     assert table["flanks"].tolist() == ["left", "right", "both"]
     assert table["se"].iloc[2] < table["se"].iloc[:2].min()

@@ -94,6 +94,17 @@ READINGS = pd.DataFrame(
 )
 
 
+def test_profile_of_the_expected_number():
+    """Where the log-likelihood, maximised over p, has dropped by 1.92."""
+    h = suite("kanha_tigers")
+    row = MisidentifiedCapture(h, alpha=0.95).fit(interval="profile").derive().iloc[1]
+    assert row["interval"] == "95% profile" and row["lower"] < row["estimate"] < row["upper"]
+    fit, logit = MisidentifiedCapture(h, alpha=0.95).fit(), np.linspace(-2.2, -0.4, 300)
+    for end in (row["lower"], row["upper"]):
+        best = max(fit.model.loglik(np.array([b, np.log(end)])) for b in logit)
+        assert 2 * (fit.loglik - best) == pytest.approx(3.8415, abs=2e-3)
+
+
 def test_double_reading():
     """Two readings agree when both are right: 5 of 6 here."""
     third = READINGS.assign(third=["a", "y", "z", None, None, None, None])

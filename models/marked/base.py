@@ -11,8 +11,9 @@ import pandas as pd
 
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
-from ..derived import z_of
+from ..derived import Estimate, log_normal, z_of
 from ..design import formula_variables
+from ..inference.profile import profile_intervals
 from ..model import F, Model
 from .layout import Layout
 
@@ -137,6 +138,16 @@ def scopes(frame: pd.DataFrame) -> list[str]:
     if not len(frame.columns):
         return ["all"] * len(frame)
     return [", ".join(f"{k} = {v}" for k, v in row.items()) for row in frame.to_dict("records")]
+
+
+def expected_number(fit, se: float, interval: str) -> Estimate:
+    """The row of an expected number of animals, the parameter N of one row: log-normal, or by profile likelihood."""
+    mean = float(fit.values["N"][0])
+    if interval != "profile":
+        return log_normal("expected abundance", "animals", "all", mean, se)
+    ends = profile_intervals(fit, ["N"]).iloc[0]
+    limits = (mean, se, float(ends["lower"]), float(ends["upper"]))
+    return Estimate("expected abundance", "animals", "all", *limits, "95% profile")
 
 
 def jacobian(function, vector: np.ndarray, step: float = 1e-5) -> np.ndarray:

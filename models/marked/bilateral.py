@@ -15,12 +15,12 @@ from scipy.special import gammaln, logsumexp
 
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import Problems, refuse
-from ..derived import Estimate, log_normal, log_normal_above, table
+from ..derived import Estimate, log_normal_above, table
 from ..fit import Fit
 from ..kernels.closed_matching import all_matchings, matchings
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, scopes, used_covariates
+from .base import MarkedModel, by_axis, expected_number, scopes, used_covariates
 from .closed import ClosedCapture
 from .layout import Layout, build, lay_out, occasion_factors
 
@@ -248,7 +248,7 @@ class BilateralCapture(MarkedModel[BilateralFit]):
         least = self.n_known + max(self.n_left, self.n_right)
         rows = [
             log_normal_above("abundance", "animals", "all", least, realised, se),
-            log_normal("expected abundance", "animals", "all", mean, np.sqrt(variance)),
+            expected_number(fit, float(np.sqrt(variance)), interval),
         ]
         for name in self.formulas:
             p, frame = self.parameters[name], self.predict(fit, name, None)

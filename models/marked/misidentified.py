@@ -20,13 +20,13 @@ from scipy.special import betaln, gammaln, logsumexp
 
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import Problems, refuse
-from ..derived import Estimate, log_normal, log_normal_above, table
+from ..derived import Estimate, log_normal_above, table
 from ..design import formula_variables
 from ..fit import Fit
 from ..kernels.closed_misidentification import ghost_weights
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, used_covariates
+from .base import MarkedModel, by_axis, expected_number, used_covariates
 from .layout import Layout, build, lay_out, occasion_factors
 
 TINY = 1e-300
@@ -271,7 +271,7 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
         se = np.sqrt(max(variance - mean, 0.0)) if np.isfinite(variance) else np.nan  # less what chance adds to N
         rows = [
             log_normal_above("abundance", "animals", "all", self.n_twice, realised, se),
-            log_normal("expected abundance", "animals", "all", mean, np.sqrt(variance)),
+            expected_number(fit, float(np.sqrt(variance)), interval),
         ]
         if self.prior is not None:
             share = self.belief(fit.values)
