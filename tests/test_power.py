@@ -95,6 +95,17 @@ def test_another_model_may_be_fitted():
     assert len(found.surveys) == 4 and np.isnan(found.truth)
 
 
+def test_random_effects_are_drawn_anew_for_every_survey():
+    rng = np.random.default_rng(1)
+    sites = pd.DataFrame({"forest": rng.normal(size=60), "park": [f"p{i % 6}" for i in range(60)]})
+    model = models.Occupancy(DetectionHistory.from_wide(np.ones((60, 4)), sites=sites), "~ forest + (1 | park)")
+    truth = {"psi": {"Intercept": 0.2, "forest": 2.0}, "p": 0.6}
+    found = power(model, truth, Effect("psi", "forest"), n=4, variation={"psi: 1 | park": 0.5}, workers=1)
+    assert found.truth == 2.0 and found.failed == 0 and found.power >= 0.5
+    with pytest.raises(SurveyError, match="have no standard deviations"):
+        power(model, truth, Effect("psi", "forest"), n=4)
+
+
 def test_effort_needed_is_where_power_crosses():
     designs = {each: (two_sexes(each), values(-0.6)) for each in (10, 30, 90)}
     found = effort_needed(designs, Effect("phi", "sex[T.male]"), 0.8, n=25, workers=1)

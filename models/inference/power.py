@@ -138,6 +138,7 @@ def power(
     *,
     alpha: float = 0.05,
     fitted=None,
+    variation: Mapping[str, float] | None = None,
     **how,
 ) -> Power:
     """Power of the survey whose visits, animals and covariates `model` holds, at true `values`.
@@ -151,6 +152,7 @@ def power(
     seed : survey i uses the i-th child of this seed
     alpha : level of the test
     fitted : another model to fit to the simulated data (`model` by default)
+    variation : standard deviations of the random effects of `model`, which are drawn anew for every survey
     how : executor, workers, store, progress, as in `run_tasks`
 
     Raises
@@ -164,10 +166,15 @@ def power(
             fix = f"Give Effect({effect!r}, term, versus=…, direction=…)"
             raise refuse("a name alone is for growth rates, which are tested to be below 1", fix, value=effect)
         effect = Effect(effect, versus=1.0, direction="below")
+    if getattr(model.parameters, "random", None) and variation is None:
+        raise refuse(
+            "the random effects have no standard deviations", "Give variation=, as for `draw`", value=repr(model)
+        )
     with np.errstate(all="ignore"):
-        truth = effect.measured(model.at(**values))[0] if fitted is None else np.nan
+        at = model.at(**values) if variation is None else model.at(variation=variation, **values)
+        truth = effect.measured(at)[0] if fitted is None else np.nan
     seeds = [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(seed).spawn(n)]
-    results = run_tasks(_survey, [(model, dict(values), fitted, effect, s) for s in seeds], **how)
+    results = run_tasks(_survey, [(model, dict(values), variation, fitted, effect, s) for s in seeds], **how)
     frame = pd.DataFrame([r[:2] for r in results], columns=["estimate", "se"], dtype=float)
     frame["p"] = [effect.p_value(r[2]) for r in results]
     frame["detected"] = frame["p"] < alpha
@@ -176,8 +183,10 @@ def power(
 
 def _survey(task) -> tuple[float, float, float]:
     """Estimate, standard error and z of one simulated survey; NaN where there is none."""
-    model, values, fitted, effect, seed = task
+    model, values, variation, fitted, effect, seed = task
     nothing = (np.nan, np.nan, np.nan)
+    if variation is not None:
+        values = model.draw(values, variation, seed)
     try:
         fit = (model if fitted is None else fitted).on(model.simulate(values, seed)).fit()
     except SurveyError:
