@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .analysis import Analysis
     from .story import Story
 
-TABLE_FILES = (".csv", ".gz", ".json", ".parquet", ".txt", ".xlsx")
+TABLE_FILES = (".csv", ".geojson", ".gpkg", ".gpx", ".gz", ".json", ".parquet", ".txt", ".xlsx")
+TABLE_FILES += (".shp", ".dbf", ".shx", ".prj", ".cpg")
 TEST = ("test", "statistic", "df", "p", "c_hat")
 SHAPEFILE = (".shp", ".dbf", ".shx", ".prj", ".cpg")
 

@@ -57,7 +57,7 @@ def _season_ticks(ax, history, visits: int) -> None:
     ax.set(xlabel="season")
 
 
-def site_map(sites: pd.DataFrame, value: np.ndarray, found: np.ndarray, label: str, outlines=(), ax=None):
+def site_map(sites: pd.DataFrame, value: np.ndarray, found: np.ndarray, label: str, outlines=(), cells=None, ax=None):
     """Sites coloured by a value from 0 on; rings where something was found.
 
     Parameters
@@ -65,20 +65,45 @@ def site_map(sites: pd.DataFrame, value: np.ndarray, found: np.ndarray, label: s
     sites : with x and y [m]
     value : [N], such as the probability that each site is occupied
     found : bool [N]
+    cells : outlines of the sites (`survey.Cells`) when they are pieces of land
     """
     ax = ax or new_axes(4.6)
     draw_outlines(ax, outlines, "#8a9499")
     x, y = sites["x"].to_numpy(float), sites["y"].to_numpy(float)
     top = 1.0 if np.nanmax(value) <= 1.0 else float(np.nanmax(value))
     size = float(np.clip(2400 / max(len(x), 1), 9, 60))
-    shown = ax.scatter(x, y, c=value, s=size, cmap=SURFACE, vmin=0.0, vmax=top, zorder=2)
-    ax.scatter(x[found], y[found], s=2.2 * size, facecolors="none", edgecolors=ORANGE, linewidths=1.2, label="found")
+    if cells is None:
+        shown = ax.scatter(x, y, c=value, s=size, cmap=SURFACE, vmin=0.0, vmax=top, zorder=2)
+        ax.scatter(x[found], y[found], s=2.2 * size, fc="none", ec=ORANGE, linewidths=1.2, label="found")
+    else:
+        shown = _filled(ax, cells, list(sites.index), value, top)
+        ax.plot(x[found], y[found], "o", color=ORANGE, ms=5.5, mec="white", mew=0.8, label="found")
+        corners = np.array([outline.bounds for outline in cells.outline])
+        x, y = corners[:, [0, 2]].ravel(), corners[:, [1, 3]].ravel()
     ax.figure.colorbar(shown, ax=ax, location="bottom", label=label, shrink=0.8, pad=0.06, aspect=30)
     legend_below(ax)
     margin = 0.05 * max(np.ptp(x), np.ptp(y), 1000.0)
     ax.set_xlim(x.min() - margin, x.max() + margin)
     ax.set_ylim(y.min() - 3 * margin, y.max() + margin)
     return as_map(ax, x, y)
+
+
+def _filled(ax, cells, names: list, value: np.ndarray, top: float):
+    """Cells as polygons coloured by a value."""
+    from matplotlib.collections import PolyCollection
+
+    at = {name: i for i, name in enumerate(cells.name)}
+    parts = [(part, v) for n, v in zip(names, value, strict=True) for part in _polygons(cells.outline[at[n]])]
+    rings = [np.asarray(part.exterior.coords)[:, :2] for part, _ in parts]
+    shown = PolyCollection(
+        rings, array=np.array([v for _, v in parts]), cmap=SURFACE, edgecolors="white", linewidths=0.6
+    )
+    shown.set_clim(0.0, top)
+    return ax.add_collection(shown)
+
+
+def _polygons(shape) -> list:
+    return list(getattr(shape, "geoms", [shape]))
 
 
 def surface(layers, layer: str, label: str, outlines=(), ax=None):

@@ -20,16 +20,21 @@ class Data(Records):
     formats: ClassVar = {
         "visits": (("path",), ("sites", "seasons", "columns")),
         "matrix": (("path",), ("sites", "effort", "visit_covariates")),
+        "patrols": (("path", "cells"), ("observations", "mapping", "cell_names", "side_km")),
         **RECORDS,
     }
     anywhere: ClassVar = frozenset({"encoding", "effort_unit", "area"})
 
-    format: Literal["visits", "matrix", "camtrap-dp", "field-tables", "wildlife-insights"]
+    format: Literal["visits", "matrix", "patrols", "camtrap-dp", "field-tables", "wildlife-insights"]
     sites: str | None = Field(default=None, description="table of sites: coordinates and covariates")
     seasons: str | None = Field(default=None, description="table of covariates of seasons")
     columns: dict[str, str] = Field(default={}, description="our heading = that of the table of visits")
     effort: str | None = Field(default=None, description="table of effort, in the shape of the findings")
     visit_covariates: dict[str, str] = Field(default={}, description="name in formulas = table in the same shape")
+    observations: str | None = Field(default=None, description="SMART export of the observations of patrols")
+    cells: str | None = Field(default=None, description="area to be cut into cells, or the cells themselves")
+    side_km: float = Field(default=5.0, gt=0, description="side of a cell")
+    cell_names: str | None = Field(default=None, description="column of names, when `cells` are the cells themselves")
     effort_unit: str | None = None
     area: float | None = Field(default=None, gt=0, description="km² of a site, for the area occupied")
     encoding: str | None = None
@@ -53,6 +58,22 @@ class Visits(Part):
     seasons: dict[str, tuple[str, str]] = Field(default={}, description="season = [first, last local date]")
 
 
+class Patrols(Part):
+    """[patrols]: how the ways and observations of patrols become visits to cells."""
+
+    segment_km: float | None = Field(default=None, gt=0, description="length of segments, for models of sign surveys")
+    period: str | None = Field(default=None, description="a visit: 'month', 'season' or days as in '2 weeks'")
+    seasons: Literal["year"] | dict[str, tuple[str, str]] | None = Field(
+        default=None, description="'year', or season = [first, last local date]"
+    )
+    category: str | None = Field(default=None, description="text in the category of the observations that count")
+    kind: Literal["detection", "count"] = "detection"
+    on: tuple[str, ...] = Field(default=("foot",), description="ways of moving that count as effort")
+    transport: str | None = Field(default=None, description="of tracks that do not say how the patrol moved")
+    start: str | None = Field(default=None, description="first local date, when only a part of the data is wanted")
+    end: str | None = None
+
+
 class Mask(Part):
     """[mask]: the land: rasters that are covariates of the sites, and the area over which psi is mapped."""
 
@@ -71,6 +92,7 @@ class SiteForm(Form):
     survey: Survey
     data: Data
     occasions: Visits = Visits()
+    patrols: Patrols = Patrols()
     mask: Mask = Mask()
     models: tuple[one_of(MODELS, DEFAULT), ...] = Field(  # type: ignore[valid-type]
         default=(plain(MODELS[NAMES.index(DEFAULT)]),)

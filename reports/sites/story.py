@@ -78,7 +78,7 @@ class SiteStory(Story):
         told.append(texts.of_model(type(self.analysis.fit.model).__name__))
         notes = () if study.config.report.public else study.notes  # they name places
         return [
-            ("survey", [lost], ("T1", "T20", "F2", "T3", "T4")),
+            ("survey", [lost], ("T1", "T20", "T22", "F2", "T3", "T4")),
             ("found", [], ("F20 F21",)),
             ("where", told, ("T9", "T8", "F24", "F22", *_pairs(list(self._curves())))),
             ("fit", [self._fits(texts)], ("T12", "T11", "T10")),
@@ -101,6 +101,7 @@ class SiteStory(Story):
             "T4": camera_days.visits_by_species,
             "T20": tables.seasons,
             "T21": tables.sites,
+            "T22": tables.kilometres,
         }
         return {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
 
@@ -116,7 +117,7 @@ class SiteStory(Story):
         if placed and state is not None and known:
             label = MAPPED[known[0]]
             value, found = state[known[0]].to_numpy(float), history.detected[:, -1]
-            made["F21"] = lambda: draw.site_map(history.sites, value, found, label, self._outlines())
+            made["F21"] = lambda: draw.site_map(history.sites, value, found, label, self._outlines(), history.cells)
         surface = self._surface()
         if surface is not None:
             of = self.analysis.fit.model.parameters[self._mapped()].unit or self._mapped()
@@ -164,7 +165,7 @@ class SiteStory(Story):
     def _surface(self):
         """psi (or lambda) over the land, where it follows from rasters alone; None where it does not."""
         mask, name = self.study.mask, self._mapped()
-        if mask is None or not name:
+        if mask is None or not name or self.study.history.cells is not None:  # psi is that of a cell, not of a point
             return None
         design = self.analysis.fit.model.parameters[name].design
         if design is None or design.constant or not set(design.variables) <= set(map(str, mask.covariates.data_vars)):
@@ -185,6 +186,8 @@ class SiteStory(Story):
         numbers = frame.drop(columns="site").apply(pd.to_numeric, errors="coerce")
         frame = pd.concat([frame["site"], numbers], axis=1)
         points = gpd.points_from_xy(history.sites["x"], history.sites["y"])
+        if history.cells is not None:
+            points = history.cells.frame().geometry.reindex(list(history.sites.index)).to_numpy()
         write_geopackage(gpd.GeoDataFrame(frame, geometry=points, crs=crs), folder / "sites.gpkg", "sites")
 
     def heading(self, name: str, texts: Texts) -> str:

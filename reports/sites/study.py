@@ -11,12 +11,13 @@ import pandas as pd
 
 from ... import survey
 from ...survey.detections import DetectionHistory
-from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..model_parts import built
 from ..records import read_tables, records_named
 from ..study import Study, simulated_goodness
 from .form import SiteForm, model_of
+
+TRACK_FILES = (".gpx", ".geojson", ".json", ".shp", ".gpkg")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class SiteStudy(Study):
     def files_named(cls, config: SiteForm) -> list[str | None]:
         data, mask = config.data, config.mask
         named = [*records_named(data), data.sites, data.seasons, data.effort, *data.visit_covariates.values()]
+        named += [data.observations, data.cells]
         return [*named, mask.polygon, *mask.holes, *mask.covariates.values()]
 
     def build(self, part: Any):
@@ -83,7 +85,7 @@ def read(config: SiteForm, folder: Path) -> DetectionHistory:
         beside = {name: folder / file for name, file in data.visit_covariates.items()}
         path, effort = folder / str(data.path), place(data.effort)
         return survey.read_matrix(path, sites=place(data.sites), effort=effort, visit_covariates=beside, **more)
-    return _from_records(config, folder)
+    return _from_patrols(config, folder) if data.format == "patrols" else _from_records(config, folder)
 
 
 def _from_records(config: SiteForm, folder: Path) -> DetectionHistory:
@@ -100,7 +102,7 @@ def _from_records(config: SiteForm, folder: Path) -> DetectionHistory:
         start=cut.start,
         end=cut.end,
         season_from=cut.season_from,
-        seasons={int(k) if k.isdigit() else k: v for k, v in cut.seasons.items()} or None,
+        seasons=_labels(cut.seasons),
         site_from=cut.site_from,
     )
     area = config.data.area
@@ -121,23 +123,38 @@ def make_mask(config: SiteForm, folder: Path) -> HabitatMask | None:
 
 
 def on_land(config: SiteForm, folder: Path, history: DetectionHistory) -> DetectionHistory:
-    """The history whose sites have the values of the form's rasters, averaged as for the cells of the map.
+    """The history whose sites have the values of the form's rasters."""
+    for name, raster in config.mask.covariates.items():
+        history = history.with_covariate(name, folder / raster)
+    return history
 
-    Raises
-    ------
-    SurveyError : sites without coordinates, or where a raster has no value
-    """
-    rasters, spacing = config.mask.covariates, config.mask.spacing
-    if not rasters:
-        return history
-    places = history.sites.reindex(columns=["x", "y"]).to_numpy(float)
-    lost = list(history.sites.index[~np.isfinite(places).all(axis=1)])
-    if lost:
-        fix = "Add x and y [m], or longitude and latitude, to the table of sites"
-        raise refuse("sites have no coordinates, so rasters cannot be read at them", fix, value=lost[:10])
-    x, y = np.unique(np.floor(places / spacing) * spacing + spacing / 2.0, axis=0).T
-    around = HabitatMask.from_points(x, y, spacing, history.crs)
-    cell, found = around.cell_of(places[:, 0], places[:, 1]), {}
-    for name, raster in rasters.items():
-        found[name] = around.with_covariate(name, folder / raster).covariate(name)[cell]
-    return replace(history, sites=history.sites.assign(**found), seasons=history._season_table())
+
+def _from_patrols(config: SiteForm, folder: Path) -> DetectionHistory:
+    """Visits to cells, or segments of the ways through them, from tracks and observations of patrols."""
+    data, about, how = config.data, config.survey, config.patrols
+    path = folder / str(data.path)
+    tracks = sorted(file for file in path.iterdir() if file.suffix.lower() in TRACK_FILES) if path.is_dir() else path
+    patrols = survey.read_patrols(
+        tracks,
+        None if data.observations is None else folder / data.observations,
+        timezone=about.timezone,
+        mapping=None if data.mapping is None else folder / data.mapping,
+        transport=how.transport,
+        encoding=data.encoding,
+    )
+    area = folder / str(data.cells)
+    named = data.cell_names
+    cells = survey.Cells.grid(area, data.side_km, about.crs) if named is None else survey.Cells.from_layer(area, named)
+    given = {"period": how.period, "seasons": _labels(how.seasons), "category": how.category}
+    given |= {"species": about.species or None, "start": how.start, "end": how.end, "transport": how.on}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if how.segment_km is None:
+        return patrols.by_cell(cells, kind=how.kind, **chosen)
+    return patrols.by_segment(cells, how.segment_km, **chosen)
+
+
+def _labels(seasons: Any) -> Any:
+    """Seasons with whole numbers as labels where they are such."""
+    if not isinstance(seasons, dict):
+        return seasons
+    return {int(k) if k.isdigit() else k: v for k, v in seasons.items()} or None

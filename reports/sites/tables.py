@@ -61,6 +61,16 @@ def seasons(analysis: Analysis) -> pd.DataFrame | None:
     return pd.DataFrame(rows)
 
 
+def kilometres(analysis: Analysis) -> pd.DataFrame | None:
+    """T22: what became of the effort of patrols."""
+    ledger = analysis.study.history.effort_ledger
+    if not len(ledger):
+        return None
+    numbers = [name for name in ledger if pd.api.types.is_float_dtype(ledger[name])]
+    shown = ledger.reset_index() if ledger.index.name else ledger
+    return shown.assign(**{name: [f"{v:,.1f}" for v in ledger[name]] for name in numbers})
+
+
 def naive_share(history) -> pd.Series:
     """Share of the sites visited at which something was found, by season; NaN where nobody looked."""
     seen = np.zeros((history.n_sites, history.n_seasons), bool)
