@@ -98,7 +98,9 @@ def test_another_number_of_the_goodness_of_fit_is_noticed(written, tmp_path):
 
 
 def test_sites_carry_the_raster_and_the_map_is_predicted(tmp_path):
-    form = small_sites.models('name = "rugged"\npsi = "~ rugged"') + small_sites.REPORT.format(goodness=0, model="rugged")
+    form = small_sites.models('name = "rugged"\npsi = "~ rugged"') + small_sites.REPORT.format(
+        goodness=0, model="rugged"
+    )
     small_sites.sites(tmp_path, LAND + form)
     study = read_study(tmp_path)
     raster = rioxarray.open_rasterio(tmp_path / "rugged.tif").squeeze()

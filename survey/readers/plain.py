@@ -39,11 +39,10 @@ def values(columns: Columns, name: str) -> np.ndarray | pd.Series:
     """A column as numbers where all that is given are numbers, else as text; missing where nothing is given."""
     text = columns.text(name)
     given = text != ""
-    known = pd.Series([v or None for v in text], dtype=object)
-    plain = pd.to_numeric(known, errors="coerce").to_numpy(float)
+    plain = Columns(columns.sheet, Problems()).number(name)  # what is no number here is text, and no fault
     if given.any() and np.isfinite(plain[given]).all():
         return plain
-    return known
+    return pd.Series([v or None for v in text], dtype=object)
 
 
 def labels(columns: Columns, name: str) -> list:
