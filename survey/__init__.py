@@ -8,6 +8,7 @@ if __name__ != "uncia.survey":
 
 from .assemble import assemble, lay_out
 from .assemble_sites import detection_history
+from .candidates import with_candidates
 from .captures import CaptureHistory
 from .cells import Cells
 from .crs import suggest_utm, to_degrees, to_metres
@@ -74,6 +75,7 @@ __all__ = [
     "to_degrees",
     "to_metres",
     "verify",
+    "with_candidates",
     "write_camtrap_dp",
     "write_secr",
 ]

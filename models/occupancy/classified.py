@@ -36,8 +36,8 @@ class ClassifiedOccupancy(SeasonalOccupancy):
     ----------
     history : DetectionHistory of one or more seasons; value 1: the visit has a candidate, 0: it has none. Covariates of
         visits: `score`, the classifier's (e.g. `classificationProbability`; of several candidates the highest), and
-        `verified`, "true" or "false" where people have looked, else missing. A candidate without a score is one
-        whose score says nothing
+        `verified`, "true" or "false" where people have looked, else missing (`survey.with_candidates` makes them). A
+        candidate without a score is one whose score says nothing
     psi : formula over site covariates, occupancy (of the first season)
     p, fp : formulas over covariates of visits, seasons and sites, or numbers, which fix them
     mu_true, mu_false : formulas of the mean scores, likewise; on the logit scale
