@@ -147,6 +147,11 @@ def test_survival_of_one_is_named():
     assert "phi (estimated as 1) is at a boundary" in str(fit.verdict)
     assert fit.verdict.good
     assert np.isnan(fit.predict("phi")["se"][0]) and np.isfinite(fit.predict("p")["se"][0])
+    row = fit.derive("profile").iloc[0]
+    assert row["interval"] == "95% profile" and 0.5 < row["lower"] < 1.0 and row["upper"] == pytest.approx(1.0)
+    lower = row["lower"]
+    best = max(fit.model.at(phi=lower, p=p).loglik for p in np.linspace(0.3, 0.99, 500))
+    assert 2 * (fit.loglik - best) == pytest.approx(3.8415, abs=2e-3)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -76,6 +76,22 @@ class MarkedModel(Model[F]):
 
         return discrepancies(self, vector)
 
+    def parameter_rows(self, fit, quantities: Mapping[str, str], interval: str) -> list[Estimate]:
+        """Rows of what people are told: parameters by their covariates, under the names given for them.
+
+        With interval "profile" those of parameters without covariates are profile intervals.
+        """
+        rows = []
+        for name, quantity in quantities.items():
+            p, frame = self.parameters[name], self.predict(fit, name, None)
+            kind = f"95% Wald on the {p.link.name}"
+            if interval == "profile" and p.design is not None and p.design.constant:
+                ends = profile_intervals(fit, [name]).iloc[0]
+                frame, kind = frame.assign(lower=float(ends["lower"]), upper=float(ends["upper"])), "95% profile"
+            for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
+                rows.append(Estimate(quantity, p.unit, words, r.estimate, r.se, r.lower, r.upper, kind))
+        return rows
+
     def name_rows(self, name, rows):
         frame = self.layouts[name].frame.iloc[rows]
         if not len(frame.columns) or len(rows) == len(self.layouts[name].frame):

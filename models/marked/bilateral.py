@@ -15,12 +15,12 @@ from scipy.special import gammaln, logsumexp
 
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import Problems, refuse
-from ..derived import Estimate, log_normal_above, table
+from ..derived import log_normal_above, table
 from ..fit import Fit
 from ..kernels.closed_matching import all_matchings, matchings
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, expected_number, scopes, used_covariates
+from .base import MarkedModel, by_axis, expected_number, used_covariates
 from .closed import ClosedCapture
 from .layout import Layout, build, lay_out, occasion_factors
 
@@ -250,13 +250,8 @@ class BilateralCapture(MarkedModel[BilateralFit]):
             log_normal_above("abundance", "animals", "all", least, realised, se),
             expected_number(fit, float(np.sqrt(variance)), interval),
         ]
-        for name in self.formulas:
-            p, frame = self.parameters[name], self.predict(fit, name, None)
-            if p.design is not None:
-                for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
-                    limits = (r.estimate, r.se, r.lower, r.upper)
-                    rows.append(Estimate(QUANTITIES[name], p.unit, words, *limits, "95% Wald on the logit"))
-        return table(rows)
+        free = {name: QUANTITIES[name] for name in self.formulas if self.parameters[name].design is not None}
+        return table(rows + self.parameter_rows(fit, free, interval))
 
     def remarks(self, fit):
         if self.n_known or not (self.n_left and self.n_right):

@@ -11,7 +11,7 @@ from scipy.special import digamma, gammaln, logsumexp
 
 from ...survey.errors import refuse
 from ...survey.samples import SampleCounts
-from ..derived import Estimate, table
+from ..derived import table
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
 from .base import MarkedModel, one_of
@@ -148,13 +148,9 @@ class Capwire(MarkedModel[ClosedFit]):
 
     def derive(self, fit, interval):
         """N, and with two rates the share of easy animals and how much easier they are found."""
-        rows = [fit.derived_table(interval)]
-        for name, quantity in (("rate", "samples per animal"), ("alpha", "ratio of rates"), ("pi", "easy animals")):
-            if name in self.layouts:
-                p, r = self.parameters[name], self.predict(fit, name, None).iloc[0]
-                limits = (r["estimate"], r["se"], r["lower"], r["upper"])
-                rows.append(table([Estimate(quantity, p.unit, "all", *limits, f"95% Wald on the {p.link.name}")]))
-        return pd.concat(rows, ignore_index=True)
+        words = {"rate": "samples per animal", "alpha": "ratio of rates", "pi": "easy animals"}
+        rows = self.parameter_rows(fit, {n: words[n] for n in words if n in self.layouts}, interval)
+        return pd.concat([fit.derived_table(interval), table(rows)], ignore_index=True)
 
     def remarks(self, fit):
         again = self.history.n_samples - self.history.n_animals

@@ -13,7 +13,7 @@ from ...survey.monitored import MonitoredAnimals
 from ..derived import Estimate, table, z_of
 from ..fit import Fit
 from ..parameters import ParameterSet
-from .base import MarkedModel, by_axis, scopes, used_covariates
+from .base import MarkedModel, by_axis, used_covariates
 from .layout import build, lay_out, occasion_factors
 
 EDGE = 1e-16
@@ -144,12 +144,8 @@ class KnownFate(MarkedModel[KnownFateFit]):
 
     def derive(self, fit, interval):
         """Survival of one period by its covariates, and over all periods where animals do not differ."""
-        (name, p), rows = next((q.name, q) for q in self.parameters), []
-        frame = self.predict(fit, name, None)
-        quantity = "survival" if name == "S" else "mortality"
-        for r, words in zip(frame.itertuples(), scopes(self.layouts[name].frame), strict=True):
-            kind = f"95% Wald on the {p.link.name}"
-            rows.append(Estimate(quantity, p.unit, words, r.estimate, r.se, r.lower, r.upper, kind))
+        name = self.parameters.names[0]
+        rows = self.parameter_rows(fit, {name: "survival" if name == "S" else "mortality"}, interval)
         if set(self.layouts[name].frame.columns) == {"stage"}:
             rows += self._through_stages(fit)
         if not set(self.layouts[name].frame.columns) - {"t", "T"}:

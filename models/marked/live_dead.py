@@ -11,11 +11,11 @@ import pandas as pd
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import refuse
 from ...survey.live_dead import FOUND_DEAD, RESIGHTED, LiveDeadHistory
-from ..derived import Estimate, table
+from ..derived import table
 from ..fit import Fit
 from ..kernels.survival_events import event_chains
 from ..parameters import ParameterSet
-from .base import MarkedModel, by_axis, scopes, used_covariates
+from .base import MarkedModel, by_axis, used_covariates
 from .layout import blocks, build, lay_out, occasion_factors, profiles
 
 TINY = 1e-300
@@ -228,14 +228,7 @@ class Burnham(MarkedModel[Fit]):
 
     def derive(self, fit, interval):
         """Every parameter for every combination of its covariates."""
-        rows = []
-        for name in self.formulas:
-            p = self.parameters[name]
-            frame = self.predict(fit, name, None)
-            for words, row in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
-                numbers = (row.estimate, row.se, row.lower, row.upper)
-                rows.append(Estimate(WORDS[name][0], p.unit, words, *numbers, f"95% Wald on the {p.link.name}"))
-        return table(rows)
+        return table(self.parameter_rows(fit, {name: WORDS[name][0] for name in self.formulas}, interval))
 
     def simulate(self, values: Mapping[str, object], seed: int) -> LiveDeadHistory:
         """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""

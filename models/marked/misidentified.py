@@ -281,16 +281,11 @@ class MisidentifiedCapture(MarkedModel[MisidentifiedFit]):
             words = "95% of the belief, given p and N"
             unit = "probability per encounter"
             rows.append(Estimate("identification", unit, "all", rate, sd, float(limits[0]), float(limits[1]), words))
-        for name, quantity in (("p", "detection"), ("alpha", "identification")):
-            if name not in self.parameters:
-                continue
-            parameter = self.parameters[name]
-            if parameter.design is None or not parameter.design.constant:
-                continue
-            r = self.predict(fit, name, None).iloc[0]
-            limits = (r["estimate"], r["se"], r["lower"], r["upper"])
-            rows.append(Estimate(quantity, parameter.unit, "all", *limits, "95% Wald on the logit"))
-        return table(rows)
+        words, free = {"p": "detection", "alpha": "identification"}, {}
+        for p in self.parameters:
+            if p.name in words and p.design is not None and p.design.constant:
+                free[p.name] = words[p.name]
+        return table(rows + self.parameter_rows(fit, free, interval))
 
     def remarks(self, fit):
         found = []

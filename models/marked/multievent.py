@@ -209,14 +209,9 @@ class Multievent(Multistate):
         rows = [frame.iloc[cell[0]].to_dict() | {"state": state} for cell in each for state in self.states]
         return pd.DataFrame(rows).assign(estimate=value, se=se, lower=lower, upper=upper)
 
-    def _more_rows(self, fit) -> list[Estimate]:
-        rows = []
-        for name, quantity in (("delta", "state recorded"), ("wrong", "state recorded wrongly")):
-            if name in self.formulas:
-                p, frame = self.parameters[name], self.predict(fit, name, None)
-                for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
-                    limits = (r.estimate, r.se, r.lower, r.upper)
-                    rows.append(Estimate(quantity, p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
+    def _more_rows(self, fit, interval) -> list[Estimate]:
+        words = {"delta": "state recorded", "wrong": "state recorded wrongly"}
+        rows = self.parameter_rows(fit, {name: words[name] for name in words if name in self.formulas}, interval)
         new = self.new_state_table(fit)
         for words, r in zip(
             scopes(new.drop(columns=["estimate", "se", "lower", "upper"])), new.itertuples(), strict=True

@@ -284,15 +284,9 @@ class Multistate(MarkedModel[MultistateFit]):
 
     def derive(self, fit, interval):
         """Survival and detection by their covariates, and moves."""
-        rows = []
-        for name, quantity in (("phi", "survival"), ("p", "detection")):
-            p = self.parameters[name]
-            for r, words in zip(
-                self.predict(fit, name, None).itertuples(), scopes(self.layouts[name].frame), strict=True
-            ):
-                limits = (r.estimate, r.se, r.lower, r.upper)
-                rows.append(Estimate(quantity, p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
-        rows += self._more_rows(fit)
+        rows = self.parameter_rows(fit, {"phi": "survival", "p": "detection"}, interval) + self._more_rows(
+            fit, interval
+        )
         moved = self.transition_table(fit)
         for words, r in zip(
             scopes(moved.drop(columns=["estimate", "se", "lower", "upper"])), moved.itertuples(), strict=True
@@ -301,7 +295,7 @@ class Multistate(MarkedModel[MultistateFit]):
             rows.append(Estimate("move", "probability given survival", words, *limits, "95% Wald on the logit"))
         return table(rows)
 
-    def _more_rows(self, fit) -> list[Estimate]:
+    def _more_rows(self, fit, interval) -> list[Estimate]:
         return []
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:

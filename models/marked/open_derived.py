@@ -7,8 +7,8 @@ import pandas as pd
 
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import refuse
-from ..derived import Estimate, log_normal, table
-from .base import jacobian, scopes
+from ..derived import log_normal, table
+from .base import jacobian
 from .entry import first_encounter
 
 WORDS = {"phi": "survival", "p": "detection", "f": "recruitment", "growth": "growth", "gamma": "seniority"}
@@ -76,15 +76,10 @@ def abundance_table(fit) -> pd.DataFrame:
         return table([log_normal(*n, value, se) for n, value, se in zip(names, found, np.sqrt(variance), strict=True)])
 
 
-def derived_table(fit) -> pd.DataFrame:
+def derived_table(fit, interval: str) -> pd.DataFrame:
     """The parameters by their covariates, the superpopulation, and with `JollySeber` the numbers by occasion."""
-    model, rows = fit.model, []
-    for name in model.formulas:
-        p, frame = model.parameters[name], model.predict(fit, name, None)
-        for r, words in zip(frame.itertuples(), scopes(model.layouts[name].frame), strict=True):
-            limits = (r.estimate, r.se, r.lower, r.upper)
-            rows.append(Estimate(WORDS[name], p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
-    found = table(rows)
+    model = fit.model
+    found = table(model.parameter_rows(fit, {name: WORDS[name] for name in model.formulas}, interval))
     return pd.concat([found, abundance_table(fit)], ignore_index=True) if {"N", "f0"} & set(model.formulas) else found
 
 

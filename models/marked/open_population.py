@@ -233,7 +233,7 @@ class Pradel(MarkedModel[OpenFit]):
     def derive(self, fit, interval):
         from .open_derived import derived_table
 
-        return derived_table(fit)
+        return derived_table(fit, interval)
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
         """Histories drawn at natural-scale values (as for `at`) of N animals; in Pradel n / Pr(met at all)."""

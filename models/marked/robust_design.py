@@ -13,12 +13,12 @@ import pandas as pd
 
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import refuse
-from ..derived import Estimate, log_normal_above, table
+from ..derived import log_normal_above, table
 from ..fit import Fit
 from ..kernels.survival_emigration import temporary_emigration
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, scopes, used_covariates
+from .base import MarkedModel, by_axis, used_covariates
 from .closed import ClosedCapture
 from .layout import build, lay_out, occasion_factors, profiles
 
@@ -256,12 +256,7 @@ class RobustDesign(MarkedModel[RobustFit]):
         return table(rows)
 
     def derive(self, fit, interval):
-        rows = []
-        for p in self.parameters:
-            frame = self.predict(fit, p.name, None)
-            for r, words in zip(frame.itertuples(), scopes(self.layouts[p.name].frame), strict=True):
-                limits = (r.estimate, r.se, r.lower, r.upper)
-                rows.append(Estimate(WORDS[p.name], p.unit, words, *limits, f"95% Wald on the {p.link.name}"))
+        rows = self.parameter_rows(fit, {name: WORDS[name] for name in self.parameters.names}, interval)
         return pd.concat([table(rows), self.abundance_table(fit)], ignore_index=True)
 
     def remarks(self, fit):

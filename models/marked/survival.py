@@ -9,12 +9,12 @@ import pandas as pd
 
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
-from ..derived import Estimate, table
+from ..derived import table
 from ..fit import Fit
 from ..kernels.survival import cormack_jolly_seber
 from ..parameters import ParameterSet
 from ..verdict import Outcome, Remark
-from .base import MarkedModel, by_axis, one_of, scopes, used_covariates
+from .base import MarkedModel, by_axis, one_of, used_covariates
 from .individual import ROUGH, Shift, mixed, normal_nodes, shifted
 from .layout import Layout, build, lay_out, occasion_factors, profiles
 
@@ -236,14 +236,7 @@ class CJS(MarkedModel[Fit]):
 
     def derive(self, fit, interval):
         """Survival, detection and transients for every combination of their covariates, and how animals differ."""
-        rows = []
-        for name in self.parameters.names:
-            p = self.parameters[name]
-            frame = self.predict(fit, name, None)
-            for words, r in zip(scopes(self.layouts[name].frame), frame.itertuples(), strict=True):
-                numbers = (r.estimate, r.se, r.lower, r.upper)
-                rows.append(Estimate(QUANTITIES[name], p.unit, words, *numbers, f"95% Wald on the {p.link.name}"))
-        return table(rows)
+        return table(self.parameter_rows(fit, {n: QUANTITIES[n] for n in self.parameters.names}, interval))
 
     def remarks(self, fit):
         """The last survival and detection when only their product is known; a quadrature that is too coarse."""
