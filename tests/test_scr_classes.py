@@ -287,6 +287,18 @@ def test_each_class_has_its_detection_curve():
     assert heights == pytest.approx(list(expit(eta)))  # of animals that have learned nothing
 
 
+def test_what_is_known_can_be_fixed():
+    """A density, and a proportion; the rest is estimated given these."""
+    captures, mask = small("proximity")
+    free = models.SCR(captures, mask, classes="sex", g0="~ sex").fit()
+    D, share = float(free.values["D"][0]), float(free.values["pmix"][0])
+    held = models.SCR(captures, mask, D=D, classes="sex", g0="~ sex", pmix=share).fit()
+    assert held.loglik == pytest.approx(free.loglik, abs=1e-7)
+    table = held.derive().set_index(["scope", "quantity"])["se"]
+    assert table["habitat mask", "density"] == 0.0
+    assert table["habitat mask, sex male", "proportion of animals"] == 0.0
+
+
 def test_messages():
     captures, mask = small("proximity")
     for message, options in [

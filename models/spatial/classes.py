@@ -68,6 +68,15 @@ class Classes:
             return np.full(captures.n_animals, -1)
         return pd.Index(self.labels).get_indexer(pd.Index(_text(captures, self.name)))
 
+    def check_density(self, variables: set[str]) -> None:
+        """The formula of D does not use the classes."""
+        if self.name in variables:
+            raise refuse(
+                f"the density of each {self.name} is D times its proportion, which is pmix",
+                "Leave it out of the formula of D; fit.abundance() tells the density of each class",
+                value=self.name,
+            )
+
     def column(self, label: str, rows: int) -> pd.Categorical:
         """The variable with one value in all rows."""
         return pd.Categorical([label] * rows, categories=self.labels)

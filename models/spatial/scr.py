@@ -238,12 +238,8 @@ class SCR(Model[SpatialFit]):
         standard, unit, meaning = self.classes.meaning if name == "pmix" and self.classes else MEANING[name]
         formula, link = self.formulas[name], LINKS[self.links.get(name, standard)]
         relative = name == "D" and self.likelihood == "conditional"
-        if name == "D" and self.classes is not None and self.classes.name in formula_variables(str(formula)):
-            raise refuse(
-                f"the density of each {self.classes.name} is D times its proportion, which is pmix",
-                "Leave it out of the formula of D; fit.abundance() tells the density of each class",
-                value=formula,
-            )
+        if name == "D" and self.classes is not None and isinstance(formula, str):
+            self.classes.check_density(formula_variables(formula))
         if relative:
             self._check_relative(formula, link.name, frame)
         design = Design.of(formula, frame, name, intercept=not relative) if isinstance(formula, str) else None
