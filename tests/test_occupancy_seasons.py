@@ -132,6 +132,20 @@ def test_gradients(name):
     check_gradient(BUILD[name](problem(name)))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SignSurvey(trails(n=1)),
+        lambda: FalsePositiveOccupancy(ragged(n=1, t=3, keep=1.0)),
+        lambda: ClassifiedOccupancy(scores(3, n=1, keep=1.0)),
+        lambda: MultistateOccupancy(ragged(n=1, t=3, most=2, keep=1.0)),
+        lambda: DynamicOccupancy(ragged(n=1, t=3, keep=1.0), autologistic="~ 1"),
+    ],
+)
+def test_one_site(make):
+    check_gradient(make())
+
+
 @settings(max_examples=14, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(sorted(BUILD)))
 def test_order_of_sites_and_what_was_not_done_change_nothing(seed, name):
