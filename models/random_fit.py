@@ -359,9 +359,11 @@ def _of_terms(part: RandomPart) -> list[Remark]:
 def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[Remark]:
     shown = f"({label})" if "|" in label else label
     if kind == "sd":
-        among = f"among the {len(term.levels)} groups of {term.group!r}" if term.group else f"along {label}"
-        words = f"The data show no variation of {parameter} {among} beyond the rest of the model"
-        return [Remark(Outcome.NO_VARIATION, f"{words}: the standard deviation of {shown} is estimated as 0")]
+        among = f"among the {len(term.levels)} groups of {term.group!r} beyond the rest of the model"
+        if isinstance(term, Smooth):
+            among = f"along {label} that {term.k} basis functions along an axis can follow"
+        words = f"{parameter} {among}: the standard deviation of {shown} is estimated as 0"
+        return [Remark(Outcome.NO_VARIATION, words)]
     if kind == "correlation" and value:
         return [
             Remark(Outcome.BOUNDARY, f"The correlation of {shown} in {parameter} (estimated as {np.sign(value):+g})")

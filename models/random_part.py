@@ -93,10 +93,10 @@ class RandomPart:
 
     def redrawn(self, vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The model's coefficients with random ones drawn anew from their distribution."""
-        again = vector.copy()
-        again[self.marginal.at_b] = self.marginal.b(
-            self.marginal.factors(self.mode.theta), rng.normal(size=self.marginal.size)
-        )
+        again, marginal = vector.copy(), self.marginal
+        before = len(vector) - marginal.model.parameters.size  # a full-likelihood twin has coefficients of D in front
+        drawn = marginal.b(marginal.factors(self.mode.theta), rng.normal(size=marginal.size))
+        again[marginal.at_b + before] = drawn
         return again
 
     def plain(self, loglik: float, c_hat: float = 1.0) -> Any:

@@ -17,7 +17,7 @@ class Outcome(Enum):
         "The data do not determine {detail}: the likelihood is flat in that direction, so no standard errors are given."
     )
     BOUNDARY = "{detail} is at a boundary of what is possible, so its standard error has no meaning."
-    NO_VARIATION = "{detail}."
+    NO_VARIATION = "The data show no variation of {detail}."
     FEW_RECAPTURES = "There are only {detail}: sigma rests on very little, and the intervals are too narrow."
     NO_RECAPTURES = "No animal was detected at two places: sigma cannot be estimated from these data."
     MASK_SMALL = "The habitat mask is too small: {detail}."

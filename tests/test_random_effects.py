@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from occupancy_problems import ragged, reordered
 from oracle_random import logistic, occupancy_site, over_groups
 from scipy.special import gammaln
@@ -296,3 +297,23 @@ def test_names_of_variation_are_checked():
         model.at(psi={"Intercept": 0.0}, p=0.5)
     with pytest.raises(SurveyError, match="quadrature needs one random coefficient"):
         Occupancy(clustered(), "~ (x | region)", "~ 1").fit(integration="quadrature")
+
+
+def test_a_smooth_follows_a_curve_and_says_when_its_basis_is_too_small():
+    rng = np.random.default_rng(7)
+    x = np.sort(rng.uniform(0.0, 100.0, 250))
+    truth = 2.5 * np.sin(x / 9.0)
+    y = ((rng.uniform(size=(250, 5)) < 0.6) & (rng.uniform(size=250) < logistic(truth))[:, None]).astype(float)
+    history = DetectionHistory.from_wide(y, sites=pd.DataFrame({"x": x}))
+    fit, coarse = (Occupancy(history, f, "~ 1").fit() for f in ("~ s(x)", "~ s(x, k=5)"))
+    curve = fit.predict("psi", pd.DataFrame({"x": x}))
+    assert np.corrcoef(curve["estimate"], logistic(truth))[0, 1] > 0.95
+    assert np.mean((curve["lower"] <= logistic(truth)) & (logistic(truth) <= curve["upper"])) > 0.85
+    assert fit.aic < Occupancy(history, "~ 1", "~ 1").fit().aic - 20.0
+    kinds = fit.variation().set_index("kind")["estimate"]
+    assert 3.0 < kinds["length"] < 30.0
+    assert "as rough as 5 basis functions" in str(coarse.verdict)
+    assert "use a larger k" in str(coarse.verdict)
+    assert Outcome.NO_VARIATION not in fit.verdict
+    surface = fit.predict("psi", xr.Dataset(coords={"x": [10.0, 50.0]}))
+    np.testing.assert_allclose(surface["estimate"], fit.predict("psi", pd.DataFrame({"x": [10.0, 50.0]}))["estimate"])
