@@ -97,6 +97,16 @@ def test_barker_without_sightings_is_burnham():
     assert barker.loglik(point(burnham)) == pytest.approx(burnham.loglik(point(burnham)), rel=1e-12)
 
 
+def test_random_emigration_is_a_return_as_likely_as_staying():
+    h = drawn(6, losses=True, gaps=True)
+    tied, free = Barker(h, "~ sex", F="~ t", F_prime="F"), Barker(h, "~ sex", F="~ t", F_prime="~ t")
+    vector = point(tied)
+    where = tied.parameters.slice_of("F")
+    assert tied.loglik(vector) == pytest.approx(free.loglik(np.concatenate([vector, vector[where]])), rel=1e-12)
+    assert_gradient(tied, vector)
+    assert repr(tied).endswith("R_prime ~ 1, F_prime = F)") and tied.on(h).options == {"F_prime": "F"}
+
+
 def test_nobody_could_report_is_cjs():
     """Without reports S and F are told only as their product, which is what CJS calls survival."""
     h = drawn(6, losses=True, barker=False)

@@ -73,7 +73,7 @@ class Burnham(MarkedModel[Fit]):
             raise refuse("animals were seen alive between occasions", "Use Barker", value=history.n_resighted)
         self._make(history, {"S": S, "p": p, "r": r, "F": F})
 
-    def _make(self, history: LiveDeadHistory, formulas: dict[str, str | float]) -> None:
+    def _make(self, history: LiveDeadHistory, formulas: dict[str, str | float], options: dict | None = None) -> None:
         if not isinstance(history, LiveDeadHistory):
             raise refuse("this model needs reports between occasions", "Give a LiveDeadHistory", value=repr(history))
         live = history.live
@@ -81,7 +81,7 @@ class Burnham(MarkedModel[Fit]):
             raise refuse("occasions of one primary period are 0 apart", "Collapse them first")
         if not (live.frequency @ ~(live.removed & (live.first == live.last))):
             raise refuse("nobody was released", "Survival needs animals that are released")
-        self.history, self.formulas, self.options = history, formulas, {}
+        self.history, self.formulas, self.options = history, formulas, options or {}
         self._arrange()
         self._rows()
 
@@ -143,6 +143,8 @@ class Burnham(MarkedModel[Fit]):
         found["p"][:, :-1] *= self.looked
         for name in ("r", "R", "R_prime"):
             found[name] = found[name] * self.reported
+        if self.options.get("F_prime") == "F":
+            found["F_prime"] = found["F"].copy()
         found["F"][:, -1] = 1.0
         found["over"] = found["S"] ** self.history.intervals
         return found
@@ -195,6 +197,8 @@ class Burnham(MarkedModel[Fit]):
             d, stays = d_move[..., state, :], c[name]
             by["S"] += d[..., HERE] * stays + d[..., AWAY] * (1.0 - stays) - d[..., DYING]
             by[name] = c["over"] * (d[..., HERE] - d[..., AWAY])
+        if self.options.get("F_prime") == "F":
+            by["F"] = by["F"] + by["F_prime"]
         length = self.history.intervals
         by["S"] *= length * c["S"] ** (length - 1.0)
         here, away, dying = d_see[..., HERE, :], d_see[..., AWAY, :], d_see[..., DYING, :]
@@ -264,8 +268,8 @@ class Barker(Burnham):
         occasion t is so on t + 1
     R : formula of the probability that an animal that survives the interval after occasion t is seen in it
     R_prime : formula of the probability that an animal that dies in it and is not reported dead was seen before (R')
-    F_prime : formula of the probability that a survivor that was away on occasion t is back on t + 1 (F'); 0 is
-        permanent emigration
+    F_prime : formula of the probability that a survivor that was away on occasion t is back on t + 1 (F'); 0 (default)
+        is permanent emigration, "F" random emigration: as F
 
     Notes
     -----
@@ -283,5 +287,9 @@ class Barker(Burnham):
         R_prime: str | float = "~ 1",
         F_prime: str | float = 0.0,
     ):
-        formulas = {"S": S, "p": p, "r": r, "F": F, "R": R, "R_prime": R_prime, "F_prime": F_prime}
-        self._make(history, formulas)
+        formulas = {"S": S, "p": p, "r": r, "F": F, "R": R, "R_prime": R_prime}
+        formulas |= {} if F_prime == "F" else {"F_prime": F_prime}
+        self._make(history, formulas, {"F_prime": "F"} if F_prime == "F" else {})
+
+    def __repr__(self) -> str:
+        return super().__repr__()[:-1] + (", F_prime = F)" if self.options else ")")
