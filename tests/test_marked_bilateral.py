@@ -130,6 +130,7 @@ def test_words():
     assert one_flank(history(ROWS), "left").states.tolist() == [[1, 0, 1], [0, 0, 1], [1, 0, 0], [0, 1, 1], [1, 0, 0]]
     fit = BilateralCapture(history(NEVER), both=0.0).fit()
     assert "No animal is known on both flanks" in str(fit.verdict)
+    assert "0 animals known on both flanks, 3 left and 2 right identities, 3 occasions" in str(fit)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -222,6 +222,11 @@ class BilateralCapture(MarkedModel[BilateralFit]):
         log_unseen = float(np.log1p(-at["p"]).sum())
         return self._matched_sum(self._log_odds(at), -np.log(float(values["N"][0])) - log_unseen)[1]
 
+    def data_lines(self):
+        known, left, right = (int(n) for n in (self.n_known, self.n_left, self.n_right))
+        words = f"{known} animals known on both flanks, {left} left and {right} right identities"
+        return [f"{words}, {len(self.occasion)} occasions"]
+
     def start(self):
         T = len(self.occasion)
         n = self.n_known + max(self.n_left, self.n_right)
