@@ -38,6 +38,7 @@ from .occupancy.false_positive import FalsePositiveOccupancy
 from .occupancy.multi_scale import MultiMethodOccupancy
 from .occupancy.multistate import MultistateOccupancy
 from .occupancy.predict import predict_raster
+from .occupancy.residuals import plot_residuals
 from .occupancy.royle_nichols import RoyleNichols
 from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
@@ -98,6 +99,7 @@ __all__ = [
     "kaplan_meier",
     "m_array",
     "median_c_hat",
+    "plot_residuals",
     "power",
     "predict_raster",
     "simulate_population",

@@ -134,6 +134,17 @@ def test_a_model_without_standard_error_is_named(tigers):
     assert np.isnan(row[["se", "lower", "upper"]].astype(float)).all() and np.isfinite(row["estimate"])
 
 
+def test_an_estimate_at_its_bound_has_no_interval_but_a_reason(tigers):
+    table = lambda fit: pd.DataFrame(  # noqa: E731
+        {"estimate": [1.0 if fit is tigers["M0"] else 0.9], "se": [0.01], "lower": [0.8], "upper": [1.0]}
+    )
+    for interval in ("mata", "buckland"):
+        row = average(tigers, table, scale="logit", interval=interval).iloc[0]
+        assert np.isnan(row["lower"]) == (interval == "mata")
+    row = average(tigers, table, scale="logit").iloc[0]
+    assert row["interval"].startswith("none: the estimate of a model is at a bound") and np.isfinite(row["estimate"])
+
+
 def test_refusals(tigers, dippers):
     with pytest.raises(SurveyError, match="no such parameter or derived quantity"):
         average(tigers, "abundence")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,6 +153,23 @@ def test_residuals_show_what_is_left_out():
     assert np.corrcoef(one, h.sites["forest"].loc[one.index])[0, 1] > 0.3
     other = found[found["process"] == "detection"].set_index("site")["residual"]
     assert abs(np.corrcoef(other, h.sites["forest"].loc[other.index])[0, 1]) < 0.2
+
+
+def test_plot_of_residuals_shows_it():
+    h = forest(n=300)
+    left_out, right = models.Occupancy(h).fit().residuals(), models.Occupancy(h, "~ forest").fit().residuals()
+    outside = []
+    for table in (left_out, right):
+        ax = models.plot_residuals(table, h.sites["forest"])
+        mean = ax.get_lines()[1].get_ydata()
+        outside.append(np.mean(np.abs(mean) > 1.96 / np.sqrt(90)))
+        assert ax.get_xlabel() == "forest" and ax.get_ylabel() == "occupancy residual"
+        plt.close(ax.figure)
+    assert outside[0] > 0.4 > 0.2 > outside[1]
+    with pytest.raises(SurveyError, match="unknown at some sites"):
+        models.plot_residuals(right, h.sites["forest"].iloc[:10])
+    with pytest.raises(SurveyError, match="no residuals of this process"):
+        models.plot_residuals(right, h.sites["forest"], "visits")
 
 
 def test_simulated_residuals_are_the_exact_ones(monkeypatch):

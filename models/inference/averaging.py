@@ -110,6 +110,8 @@ def _averaged(row: _Row, weight: np.ndarray, names: list[str], interval: str, le
         ends = sorted(float(row.scale.inverse(middle + side * spread)) for side in (-1.0, 1.0))
     else:
         ends = _tail_area(row, np.where(weight > MATTERS, weight, 0.0), level)
+    if not np.isfinite(ends).all():
+        return result | {"interval": "none: the estimate of a model is at a bound of what is possible"}
     name = f"{100 * level:g}% {INTERVALS[interval]}"
     return result | {"lower": ends[0], "upper": ends[1], "interval": name}
 
@@ -122,7 +124,8 @@ def _tail_area(row: _Row, weight: np.ndarray, level: float) -> list[float]:
     w = weight[used] / weight[used].sum()
     ends = np.sort([scale.forward(row.lower[used]), scale.forward(row.upper[used])], axis=0)
     middle, z = scale.forward(row.estimate[used]), z_of()
-    below, above = (middle - ends[0]) / z, (ends[1] - middle) / z  # standard errors on the scale, by side
+    with np.errstate(invalid="ignore"):  # at a bound of what is possible
+        below, above = (middle - ends[0]) / z, (ends[1] - middle) / z  # standard errors on the scale, by side
     if not (np.isfinite(middle).all() and np.isfinite(below).all() and np.isfinite(above).all()):
         same = np.ptp(row.estimate[used]) == 0.0 and (row.se[used] == 0.0).all()
         return [float(row.estimate[used][0])] * 2 if same else [np.nan, np.nan]

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ...survey.errors import refuse
+from ..derived import z_of
 from .goodness import OneOfTwo, findings, place_of
 
 COUNTS = ("counts", "removals")
@@ -67,6 +68,52 @@ def _exact(model, values, rng) -> pd.DataFrame:
         [_rows(model, "occupancy", places, occupancy), _rows(model, "detection", places[at], detection)],
         ignore_index=True,
     )
+
+
+def plot_residuals(table: pd.DataFrame, covariate: pd.Series, process: str = "occupancy", ax=None, span: float = 0.3):
+    """Residuals of one process against a covariate of sites, with their running mean and its 95 % band under the model.
+
+    Where the mean leaves the band, the covariate is missing from the formula or has another shape there.
+
+    Parameters
+    ----------
+    table : from `residuals`
+    covariate : by site, e.g. `history.sites["forest"]`
+    process : "occupancy", "detection", "site totals" or "visits"
+    span : share of the residuals that a mean is of
+
+    Returns
+    -------
+    the matplotlib Axes
+
+    Raises
+    ------
+    SurveyError : an unknown process, sites without the covariate
+    """
+    import matplotlib.pyplot as plt
+
+    shown = table[table["process"] == process]
+    if not len(shown):
+        raise refuse(
+            "there are no residuals of this process", f"Use {', '.join(table['process'].unique())}", value=process
+        )
+    x = pd.to_numeric(covariate.reindex(shown["site"])).to_numpy(float)
+    if np.isnan(x).any():
+        lacking = list(shown["site"][np.isnan(x)].unique()[:5])
+        raise refuse("the covariate is unknown at some sites", "Give it for every site, by name", value=lacking)
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], shown["residual"].to_numpy()[order]
+    width = min(len(x), max(5, round(span * len(x))))
+    mean = np.convolve(y, np.full(width, 1.0 / width), mode="valid")
+    middle = np.convolve(x, np.full(width, 1.0 / width), mode="valid")
+    half = z_of() / np.sqrt(width)
+    ax = ax or plt.subplots(figsize=(6, 4), layout="constrained")[1]
+    ax.plot(x, y, ".", color="0.6", markersize=4)
+    ax.axhspan(-half, half, color="#1b4965", alpha=0.15, lw=0, label="95 % of running means, if the model is right")
+    ax.plot(middle, mean, color="#b5651d", label=f"running mean of {width}")
+    ax.set(xlabel=str(covariate.name or ""), ylabel=f"{process} residual")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
 
 
 def detections_distribution(p: np.ndarray, begins: np.ndarray, visits: np.ndarray) -> np.ndarray:
