@@ -11,10 +11,12 @@ import rioxarray
 from nbclient import NotebookClient
 
 from uncia.reports.analysis import analyse
-from uncia.reports.study import read_study
+from uncia.reports.config import read_config
+from uncia.reports.study import read_study, study_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 HESHUN = EXAMPLES / "heshun"
+MADE = ("desert_cats", "released_animals", "leopards_ten_years")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,74 @@ def test_the_headline_covers_the_truth(heshun):
     for quantity, name in names.items():
         told = analysis.told(quantity, "Heshun county")
         assert told["lower"] <= truth[name] <= told["upper"], quantity
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_small_surveys_are_made_again(name, tmp_path):
+    """Text byte for byte; maps by content."""
+    runpy.run_path(str(EXAMPLES / name / "make.py"))["main"](tmp_path)
+    made = {path.name for path in tmp_path.iterdir()}
+    there = {path.name for path in (EXAMPLES / name).iterdir() if path.is_file()}
+    assert made | {"make.py"} == {file for file in there if not file.endswith(".toml")}
+    for file in made:
+        first, second = tmp_path / file, EXAMPLES / name / file
+        if file.endswith(".gpkg"):
+            assert gpd.read_file(first).geometry.iloc[0].equals(gpd.read_file(second).geometry.iloc[0])
+        elif file.endswith(".tif"):
+            assert rioxarray.open_rasterio(first).equals(rioxarray.open_rasterio(second))
+        else:
+            assert first.read_bytes() == second.read_bytes(), file
+    assert sum(path.stat().st_size for path in (EXAMPLES / name).iterdir() if path.is_file()) < 3e5
+
+
+def of_form(name, form="survey.toml"):
+    """The analysis of an example without its simulated goodness of fit, and its truth."""
+    config = read_config(EXAMPLES / name / form)
+    if hasattr(config.report, "goodness"):
+        config = config.model_copy(update={"report": config.report.model_copy(update={"goodness": 0})})
+    analysis = analyse(study_of(config, EXAMPLES / name, form))
+    assert analysis.fit.verdict.good
+    return analysis, json.loads((EXAMPLES / name / "truth.json").read_text("utf-8"))
+
+
+def test_desert_cats_are_counted_by_site_and_not_by_plateau():
+    analysis, truth = of_form("desert_cats")
+    told = analysis.told("abundance")
+    assert analysis.reported == "Royle-Nichols, shrub"
+    assert told["lower"] < truth["cats within 2 sigma of a camera, mean"] < told["upper"]
+    assert told["unit"] == "animals per site"
+
+
+def test_released_animals_survive_as_they_truly_do():
+    analysis, truth = of_form("released_animals")
+    year = truth["survival of 52 weeks"]
+    whole = analysis.estimates.query("model == 'first weeks' and scope == 'over 52 weeks'").iloc[0]
+    assert whole["lower"] < year["all"] < whole["upper"]
+    assert analysis.reported == "first weeks, origin and species"
+    for row in analysis.estimates.query("model == @analysis.reported and scope.str.startswith('over')").itertuples():
+        origin, species = (part.split(" = ")[1] for part in row.scope.split(", ")[1:])
+        assert row.lower < year[f"{species}, {origin}"] < row.upper
+
+
+def test_leopards_survive_by_stage_as_they_truly_do():
+    analysis, truth = of_form("leopards_ten_years")
+    assert analysis.reported == "stage, more cubs since 2020"
+    rows = analysis.estimates.query("model == @analysis.reported and quantity == 'survival'").set_index("scope")
+    true = {
+        "occasion = 2015 to 2019, state = cub": truth["survival"]["cub"]["before 2020"],
+        "occasion = 2020 to 2024, state = cub": truth["survival"]["cub"]["since 2020"],
+        "occasion = 2015 to 2024, state = subadult": truth["survival"]["subadult"],
+        "occasion = 2015 to 2024, state = adult": truth["survival"]["adult"],
+    }
+    assert set(true) == set(rows.index)
+    assert all(rows.loc[scope, "lower"] < value < rows.loc[scope, "upper"] for scope, value in true.items())
+
+
+def test_adult_leopards_are_as_many_as_they_truly_are():
+    analysis, truth = of_form("leopards_ten_years", "adults.toml")
+    expected = analysis.estimates.query("model == @analysis.reported and quantity == 'expected abundance'")
+    for row in expected.itertuples():
+        assert row.lower < truth["adults"][row.scope] < row.upper
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)

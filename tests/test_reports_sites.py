@@ -6,13 +6,16 @@ import re
 import geopandas as gpd
 import jsonschema
 import numpy as np
+import patrol_files
 import pytest
 import rioxarray
+import shapely
 import small_sites
 import small_survey
 
 from uncia.reports import report, words
 from uncia.reports.analysis import analyse
+from uncia.reports.files import write_geopackage
 from uncia.reports.reproduce import reproduce
 from uncia.reports.results import results_of, schema
 from uncia.reports.sites.form import MODELS
@@ -82,7 +85,7 @@ def test_the_results_are_as_the_schema_says_and_come_out_again(analysis, written
     jsonschema.validate(results, schema())
     assert results["config"]["models"][1]["psi"] == "~ rugged + slope"
     assert {row["test"].split(" (")[0] for row in results["goodness"]} >= {"MacKenzie-Bailey"}
-    assert [entry["path"] for entry in results["inputs"]][0] == "survey.toml"
+    assert results["inputs"][0]["path"] == "survey.toml"
     assert {"visits.csv", "sites.csv", "rugged.tif", "land.gpkg"} <= {e["path"] for e in results["inputs"]}
     again = reproduce(written)
     assert again.same and len(again.numbers) > 30
@@ -186,3 +189,31 @@ def test_the_records_of_cameras_become_visits(tmp_path):
     assert {"T3", "T4", "T16"} <= set(tables_of(made, TEXTS))
     results = results_of(made)
     assert {"data/observations.csv", "data/deployments.csv"} <= {entry["path"] for entry in results["inputs"]}
+
+
+def test_patrols_become_visits_to_cells_or_segments(tmp_path):
+    (tmp_path / "tracks").mkdir()
+    way = np.arange(0.1, 6.0, 0.25)
+    for k, north in enumerate((1.0, 3.0, 1.0)):
+        when = patrol_files.times(len(way), start=f"2024-05-{k + 1:02d} 08:00")
+        patrol_files.gpx(tmp_path / "tracks" / f"P{k}.gpx", (f"P{k}", [([(x, north) for x in way], when)]))
+    lon, lat = patrol_files.degrees([(0.6, 1.0)])[0]
+    seen = f"P0,foot,2024-05-01,08:20:00,{lon},{lat},scat,{patrol_files.CAT}\n"
+    (tmp_path / "smart.csv").write_text(patrol_files.SMART + seen)
+    (tmp_path / "mapping.toml").write_text('[tracks]\npatrol = "name"\n')
+    x, y = patrol_files.X0, patrol_files.Y0
+    area = gpd.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(x, y, x + 6000, y + 4000)], crs=patrol_files.CRS)
+    write_geopackage(area, tmp_path / "area.gpkg", "area")
+    head = small_sites.HEAD + f'species = "{patrol_files.CAT}"\ntimezone = "Asia/Shanghai"\n'
+    data = '[data]\nformat = "patrols"\npath = "tracks"\nobservations = "smart.csv"\nmapping = "mapping.toml"\n'
+    data += 'cells = "area.gpkg"\nside_km = 2\n[patrols]\ntransport = "foot"\n'
+    (tmp_path / "survey.toml").write_text(head + data + small_sites.models('name = "a"') + "[report]\ngoodness = 0\n")
+    made = analyse(read_study(tmp_path))
+    assert made.study.history.n_sites == 6 and made.study.history.detected.sum() == 1
+    assert {"T1", "T16", "T21", "T22"} <= set(tables_of(made, TEXTS))
+    paths = {entry["path"] for entry in results_of(made)["inputs"]}
+    assert {"tracks/P0.gpx", "smart.csv", "mapping.toml", "area.gpkg"} <= paths
+    assert set(made.story.figures()) >= {"F20", "F21"}
+    text = (tmp_path / "survey.toml").read_text("utf-8").replace("[patrols]", "[patrols]\nsegment_km = 1")
+    (tmp_path / "survey.toml").write_text(text)
+    assert "trail" in read_study(tmp_path).history.visits
