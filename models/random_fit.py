@@ -343,7 +343,8 @@ def _of_terms(part: RandomPart) -> list[Remark]:
             words = f"There are only {len(term.levels)} groups of {term.group!r}: their standard deviation in {p.name}"
             found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
         known = 1.0 - float(variances[b_at].mean())
-        if known < 0.5 and not part.by_quadrature and not any(k in marginal.held for k in range(at.start, at.stop)):
+        free = not any(k in marginal.held for k in range(at.start, at.stop))
+        if 0.0 <= known < 0.5 and free and not part.by_quadrature:
             words = f"Single groups say little about themselves in ({term.text}) of {p.name}"
             found.append(
                 Remark(
@@ -381,14 +382,15 @@ def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[
 def _of_approximation(part: RandomPart) -> Remark:
     error = part.laplace_error
     if part.by_quadrature:
-        words = "Random effects are integrated out by quadrature, exact to rounding"
+        words = "Random effects are integrated out by quadrature"
         return Remark(Outcome.IMPRECISE, f"{words} (Laplace's approximation would be {error:+.2g} away)")
     words = "Random effects are integrated out by Laplace's approximation"
     if part.mode.least() < DOUBTFUL:
-        return Remark(
-            Outcome.NOT_CONVERGED,
-            f"{words}, which does not hold here: the data of some groups have several explanations",
+        words = (
+            "Laplace's approximation does not hold here, because the data of some groups have several explanations: "
+            "use fewer random terms, or a single one, which is integrated out by quadrature"
         )
+        return Remark(Outcome.NOT_CONVERGED, words)
     if np.isfinite(error):
         words += f", whose log-likelihood is {error:+.2g} from the exact one"
     return Remark(Outcome.IMPRECISE, words)

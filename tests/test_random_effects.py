@@ -317,3 +317,18 @@ def test_a_smooth_follows_a_curve_and_says_when_its_basis_is_too_small():
     assert Outcome.NO_VARIATION not in fit.verdict
     surface = fit.predict("psi", xr.Dataset(coords={"x": [10.0, 50.0]}))
     np.testing.assert_allclose(surface["estimate"], fit.predict("psi", pd.DataFrame({"x": [10.0, 50.0]}))["estimate"])
+
+
+def test_where_laplace_cannot_hold_it_has_no_value():
+    """Sites without findings are empty or hard to detect at: A nearly singular would look like a high likelihood."""
+    rng = np.random.default_rng(1)
+    z = rng.uniform(size=120) < 0.6
+    p = logistic(-0.3 + rng.normal(0.0, 0.7, (120, 1)))
+    y = ((rng.uniform(size=(120, 5)) < p) & z[:, None]).astype(float)
+    model = Occupancy(DetectionHistory.from_wide(y), "~ 1", "~ (1 | site)")
+    psi = np.array([1.4, 0.5, np.log(1.3)])
+    found = [m.loglik(psi) for m in (Marginal(model), Quadrature(model))]
+    least = Marginal(model).mode(psi[:2], psi[2:]).least()
+    assert least < 0.3
+    assert found[0] == -np.inf
+    assert np.isfinite(found[1])
