@@ -283,7 +283,7 @@ def curve(
         origin_x, origin_y = TILE * place[0], TILE * place[1]
         pack(d_start, d_item, d, place, t, work[0], work[1])
         if n_fields:
-            fill_fields(d_start, d_item, t, place, d, weight, False, local.ratio, work, fields, slopes)
+            fill_fields(d_start, d_item, t, place, d, weight, False, local.ratio, work, fields, True, slopes)
             _field_bends(fields[0], bends)
         _square_rows(d_start, d_item, t, origin_x, d.x, work[0], work[2])
         _square_rows(d_start, d_item, t, origin_y, d.y, work[1], work[3])

@@ -102,16 +102,16 @@ def _weigh(table_x, x, table_y, y, unseen, t, exponent, how, r0, r1, q):
     """
     wide()
     for r in range(r0):
-        for c in range(TILE):
+        for c in range(q.shape[1]):
             q[r, c] = 0.0
     for r in range(r1, TILE):
-        for c in range(TILE):
+        for c in range(q.shape[1]):
             q[r, c] = 0.0
     whole = 0.0
     for r in range(r0, r1):
         a, s = table_y[y, r], 0.0
         if how == SMALL:
-            for c in range(TILE):
+            for c in range(q.shape[1]):
                 v = unseen[t, r, c] * (a * table_x[x, c]) * exp_small(exponent[r, c])
                 q[r, c] = v
                 s += v
@@ -121,7 +121,7 @@ def _weigh(table_x, x, table_y, y, unseen, t, exponent, how, r0, r1, q):
                 q[r, c] = v
                 s += v
         else:
-            for c in range(TILE):
+            for c in range(q.shape[1]):
                 v = unseen[t, r, c] * (a * table_x[x, c]) * exp(exponent[r, c])
                 q[r, c] = v
                 s += v
@@ -231,56 +231,26 @@ def field_room(n):
 
 
 @inner
-def fill_fields(start, item, t, place, g, weight, chances, ratio, work, fields, by):
-    """Λ_f of a tile, log φ, φ and (unless `by` is empty) dlogφ/dΛ in `by`; the tables must be packed in work[0:2]."""
+def fill_fields(start, item, t, place, g, weight, chances, ratio, work, fields, back, by):
+    """Λ_f of a tile, log φ, φ and, if `back`, dlogφ/dΛ in `by`; the tables must be packed in work[0:2]."""
     hazards, logs, factors, highest = fields
     for f in range(ratio.shape[0]):
         add_field(start, item, t, place, g, ratio[f] * weight, chances, work, hazards[f])
         highest[f] = 0.0
         for r in range(TILE):
-            for c in range(TILE):
+            for c in range(work.shape[2]):
                 u = hazards[f, r, c]
                 highest[f] = max(highest[f], u)
                 logs[f, r, c] = phi(u)
         for r in range(TILE):
-            for c in range(TILE):
+            for c in range(work.shape[2]):
                 factors[f, r, c] = exp(logs[f, r, c])
-        if by.shape[0]:
+        if back:
             for r in range(TILE):
-                for c in range(TILE):
+                for c in range(work.shape[2]):
                     # (u dlogφ/du)/u, whose limit at 0 is 1/2
                     v = max(hazards[f, r, c], 1e-300)
                     by[f, r, c] = slope(v) / v
-
-
-@stage
-def integrate_local(tiles, t0, t1, unseen, animals, passes, chances, local, mass):
-    """As `integrate`, for animals with local terms; nan where an exponent might overflow.
-
-    animals: (start, item, Gaussians); passes: the same and their weights.
-    """
-    wide()
-    a_start, a_item, a = animals
-    d_start, d_item, d, weight = passes
-    n_fields, ratio, radius, centre = local.ratio.shape[0], local.ratio, local.radius, a.y
-    first_x, base_x, first_y, base_y = a.first_x, a.base_x, a.first_y, a.base_y
-    tables, (trials, of_fields) = (a.table_x, a.table_y, d.table_x, d.table_y), unpacked(local)
-    work, fields, none = workspace(d_start, t0, t1, 3), field_room(n_fields), rooms(0)
-    room, q = trial_room(local, 1), np.empty((TILE, TILE))
-    for t in range(t0, t1):
-        place, at = tiles.place[t], 0
-        if n_fields and a_start[t + 1] > a_start[t]:
-            pack(d_start, d_item, d, place, t, work[0], work[1])
-            fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, none)
-        spot, top = trials_there(a_start, a_item, t, trials[0])
-        locate(a_start, a_item, t, place, d, local, spot, top)
-        for e in range(a_start[t], a_start[t + 1]):
-            i = a_item[e]
-            r0, r1 = rows_within(centre[i], radius[i], TILE * place[1])
-            animal = (base_x[i] + place[0] - first_x[i], base_y[i] + place[1] - first_y[i])
-            mass[e], _ = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen,
-                                         t, r0, r1, room, q)  # fmt: skip
-            at += trials[0][i + 1] - trials[0][i]
 
 
 @summing
@@ -352,14 +322,30 @@ def _collect_fields(start, item, t, place, passes, ratio, over_fields, work, tur
                 out[start[t] + e, c] += w * part[e, c]
 
 
-@stage
-def pull_local(
-    tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, chances, local, trial_first,
-    d_log_mu, of_animals, of_passes, of_trials,
-):  # fmt: skip
-    """As `pull`, for animals with local terms.
+@inner
+def _collect_passes(start, item, t, place, passes, weight, chances, ratio, posterior, over_fields, work, scratch,
+                    turned, out):  # fmt: skip
+    """The moments of the passes of tile t, given the derivatives by the shared field and by the fields' own parts."""
+    if start[t + 1] == start[t]:
+        return
+    if chances:
+        collect_chances(
+            start, item, t, place, passes, weight, ratio, posterior, over_fields, work, scratch, turned, out
+        )
+    else:
+        collect(start, item, t, place, passes, posterior, work, turned, out)
+        _collect_fields(start, item, t, place, passes, ratio, over_fields, work, turned, out)
 
-    trial_first [entries]: where in of_trials […, 4] the trials of each entry of the animals' lists begin.
+
+@stage
+def sweep(
+    tiles, t0, t1, back, log_mu, unseen, animals, share, passes, d_detected, chances, local, trial_first,
+    mass, d_log_mu, of_animals, of_passes, of_trials,
+):  # fmt: skip
+    """Animals with local terms. Forwards as `integrate`: mass, nan where an exponent might overflow; or back as `pull`.
+
+    Both in one kernel, as what they share takes most of the time to compile. trial_first [entries]: where in of_trials
+    […, 4] the trials of each entry of the animals' lists begin. What belongs to the other direction may be empty.
     """
     wide()
     a_start, a_item, a = animals
@@ -376,9 +362,10 @@ def pull_local(
     for t in range(t0, t1):
         place, at = tiles.place[t], 0
         origin = (TILE * place[0], TILE * place[1])
-        pack(d_start, d_item, d, place, t, work[0], work[1])
+        if back or n_fields:
+            pack(d_start, d_item, d, place, t, work[0], work[1])
         if n_fields:
-            fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, by)
+            fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, back, by)
         posterior[:] = 0.0
         over_fields[:] = 0.0
         spot, top = trials_there(a_start, a_item, t, trials[0])
@@ -387,24 +374,25 @@ def pull_local(
             i = a_item[e]
             r0, r1 = rows_within(centre_y[i], radius[i], origin[1])
             animal = (base_x[i] + place[0] - first_x[i], base_y[i] + place[1] - first_y[i])
-            _, n = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen, t,
-                                   r0, r1, room, q)  # fmt: skip
-            tile_moments(q, r0, r1, origin[0] - centre_x[i], origin[1] - centre_y[i], of_animals[e])
-            add_scaled(share[i], q, r0, r1, posterior)
-            if trials[0][i + 1] > trials[0][i]:
-                _pull_trials(i, share[i], trial_first[e], at, spot, top, origin, px, py, trial_pass, tables[2],
-                             tables[3], trials, chances, n, room, q, by_rows, scratch, r0, r1, of_trials)  # fmt: skip
-            if n_fields:
-                low, high = of_fields[0][i], of_fields[0][i + 1]
-                pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], by, q, r0, r1, over_fields)
-            at += trials[0][i + 1] - trials[0][i]
-        load(log_mu, tiles, t, -np.inf, mu)
-        adjoint(mu, unseen[t], posterior, d_detected)
-        store(mu, tiles, t, d_log_mu)
-        if d_start[t + 1] > d_start[t]:
-            if chances:
-                collect_chances(d_start, d_item, t, place, d, weight, local.ratio, posterior, over_fields, work,
-                                scratch, turned, of_passes)  # fmt: skip
+            whole, n = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen, t,
+                                       r0, r1, room, q)  # fmt: skip
+            if back:
+                tile_moments(q, r0, r1, origin[0] - centre_x[i], origin[1] - centre_y[i], of_animals[e])
+                add_scaled(share[i], q, r0, r1, posterior)
+                if trials[0][i + 1] > trials[0][i]:
+                    _pull_trials(i, share[i], trial_first[e], at, spot, top, origin, px, py, trial_pass, tables[2],
+                                 tables[3], trials, chances, n, room, q, by_rows, scratch, r0, r1,
+                                 of_trials)  # fmt: skip
+                if n_fields:
+                    low, high = of_fields[0][i], of_fields[0][i + 1]
+                    pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], by, q, r0, r1,
+                                over_fields)  # fmt: skip
             else:
-                collect(d_start, d_item, t, place, d, posterior, work, turned, of_passes)
-                _collect_fields(d_start, d_item, t, place, d, local.ratio, over_fields, work, turned, of_passes)
+                mass[e] = whole
+            at += trials[0][i + 1] - trials[0][i]
+        if back:
+            load(log_mu, tiles, t, -np.inf, mu)
+            adjoint(mu, unseen[t], posterior, d_detected)
+            store(mu, tiles, t, d_log_mu)
+            _collect_passes(d_start, d_item, t, place, d, weight, chances, ratio, posterior, over_fields, work, scratch,
+                            turned, of_passes)  # fmt: skip

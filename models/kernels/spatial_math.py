@@ -145,13 +145,6 @@ def odds(g):
 
 
 @fused
-def phi_low(u):
-    """log φ(u) for 0 ≤ u ≤ 0.1 to rounding."""
-    v = u * u
-    return u * 0.5 + v * (C1 / 2 + v * (C2 / 4 + v * (C3 / 6 + v * (C4 / 8))))
-
-
-@fused
 def phi_middle(u):
     """log φ(u) for 0 ≤ u ≤ 1 to rounding."""
     v = u * u
@@ -169,13 +162,6 @@ def phi_high(u):
 def phi(u):
     """log φ(u) for any u ≥ 0."""
     return phi_middle(u) if u <= 1.0 else phi_high(u)
-
-
-@fused
-def slope_low(u):
-    """u dlogφ/du for 0 ≤ u ≤ 0.1."""
-    v = u * u
-    return u * 0.5 + v * (C1 + v * (C2 + v * (C3 + v * C4)))
 
 
 @fused

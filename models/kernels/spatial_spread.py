@@ -19,17 +19,17 @@ def add_hazard(gx, gy, top, weight, out):
     if top <= 0.02:
         for r in range(TILE):
             a = gy[r]
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 out[r, c] += weight * hazard_tiny(a * gx[c])
     elif top <= 0.25:
         for r in range(TILE):
             a = gy[r]
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 out[r, c] += weight * hazard_low(a * gx[c])
     else:
         for r in range(TILE):
             a = gy[r]
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 out[r, c] += weight * hazard(a * gx[c])
 
 
@@ -58,7 +58,7 @@ def _survive(mu, hazard, unseen, lanes):
     """
     wide()
     for r in range(TILE):
-        for c in range(TILE):
+        for c in range(unseen.shape[1]):
             m = exp(mu[r, c]) if mu[r, c] < 709.0 else np.nan
             scale, p = exp_parts(max(-hazard[r, c], -708.0))
             unseen[r, c] = m * (scale + scale * p)
@@ -163,7 +163,7 @@ def _odds_times(field, weight, gx, gy, out):
     """out [32, 32] = weight · field · dh/dlog g."""
     for r in range(TILE):
         a = gy[r]
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             out[r, c] = weight * field[r, c] * odds(a * gx[c])
 
 
@@ -189,7 +189,7 @@ def adjoint(mu, unseen, posterior, d_detected):
     """In place: mu (given as its logarithm) becomes the derivative by log mu, posterior the derivative by Λ."""
     wide()
     for r in range(TILE):
-        for c in range(TILE):
+        for c in range(mu.shape[1]):
             p, w = posterior[r, c], unseen[r, c]
             mu[r, c] = p + d_detected * (exp(mu[r, c]) - w)
             posterior[r, c] = d_detected * w - p

@@ -6,15 +6,12 @@ from .spatial_math import (
     hazard_low,
     odds,
     phi,
-    phi_low,
     phi_middle,
     phi_term,
     phi_term_slope,
     slope,
-    slope_low,
     slope_middle,
 )
-from .spatial_tables import TILE
 
 NEGLIGIBLE = 1e-18  # of a term of a series
 
@@ -24,14 +21,11 @@ def add_trial(count, scale, gx, gy, top, r0, r1, exponent):
     """exponent [32, 32] += count log φ(u), u = scale gy gx ≤ top."""
     for r in range(r0, r1):
         a = scale * gy[r]
-        if top <= 0.1:
-            for c in range(TILE):
-                exponent[r, c] += count * phi_low(a * gx[c])
-        elif top <= 1.0:
-            for c in range(TILE):
+        if top <= 1.0:
+            for c in range(exponent.shape[1]):
                 exponent[r, c] += count * phi_middle(a * gx[c])
         else:
-            for c in range(TILE):
+            for c in range(exponent.shape[1]):
                 exponent[r, c] += count * phi(a * gx[c])
 
 
@@ -41,17 +35,17 @@ def add_chance(count, scale, gx, gy, top, r0, r1, exponent):
     for r in range(r0, r1):
         a = gy[r]
         if scale == 1.0 and top <= 0.25:
-            for c in range(TILE):
+            for c in range(exponent.shape[1]):
                 exponent[r, c] += count * hazard_low(a * gx[c])
         elif scale == 1.0:
-            for c in range(TILE):
+            for c in range(exponent.shape[1]):
                 exponent[r, c] += count * hazard(a * gx[c])
         elif top <= 0.25 and scale <= 3.0:
-            for c in range(TILE):
+            for c in range(exponent.shape[1]):
                 h = hazard_low(a * gx[c])
                 exponent[r, c] += count * (h - phi_middle(h) + phi_middle(scale * h))
         else:
-            for c in range(TILE):
+            for c in range(exponent.shape[1]):
                 exponent[r, c] += count * phi_term(hazard(a * gx[c]), scale)
 
 
@@ -60,14 +54,11 @@ def trial_slopes(scale, gx, gy, top, r0, r1, q, out):
     """out [32, 32] = q · u dlogφ/du, u = scale gy gx ≤ top."""
     for r in range(r0, r1):
         a = scale * gy[r]
-        if top <= 0.1:
-            for c in range(TILE):
-                out[r, c] = q[r, c] * slope_low(a * gx[c])
-        elif top <= 1.0:
-            for c in range(TILE):
+        if top <= 1.0:
+            for c in range(out.shape[1]):
                 out[r, c] = q[r, c] * slope_middle(a * gx[c])
         else:
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 out[r, c] = q[r, c] * slope(a * gx[c])
 
 
@@ -77,15 +68,15 @@ def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
     for r in range(r0, r1):
         a = gy[r]
         if scale == 1.0:
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 out[r, c] = q[r, c] * odds(a * gx[c])
         elif top <= 0.25 and scale <= 3.0:
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 g = a * gx[c]
                 h = max(hazard_low(g), 1e-300)
                 out[r, c] = q[r, c] * odds(g) * (1.0 + (slope_middle(scale * h) - slope_middle(h)) / h)
         else:
-            for c in range(TILE):
+            for c in range(out.shape[1]):
                 g = a * gx[c]
                 out[r, c] = q[r, c] * phi_term_slope(g, hazard(g), scale)
 

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels.spatial_curve import curve
-from ..kernels.spatial_local import Local, integrate_local, pull_local
+from ..kernels.spatial_local import Local, sweep
 from ..kernels.spatial_spread import integrate, pull, spread
 from ..kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
 from .local import local_terms
 from .problem import Raster
-from .radial import RadialPath, RadialState
+from .radial import NOBODY, RadialPath, RadialState
 from .windows import Blocks
 from .workspace import WorkspacePool
 
@@ -40,6 +40,8 @@ SMALL = 3e6
 PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 4.0, 0.15, 2.5, 0.1, 1.0
 # less than this is not worth a second thread
 LITTLE = 300.0
+# what the other direction of a sweep does not need
+NONE, NONE_4 = np.empty(0), np.empty((0, 4))
 # √2/2 cells: from a cell's centre to its corner
 CORNER = 0.7072
 
@@ -200,7 +202,8 @@ class SeparablePath:
         if self._plain:
             self._over(pieces, integrate, unseen, windows, parts[:, 0])
         else:
-            self._over(pieces, integrate_local, unseen, windows, near, self.model.probability, local, parts[:, 0])
+            chances, after = self.model.probability, (parts[:, 0], NONE, NONE_4, NONE_4, NONE_4)
+            self._over(pieces, sweep, False, NONE, unseen, windows, NONE, near, 0.0, chances, local, NOBODY, *after)
         mass = np.zeros((centre.x.size, 1))
         gather(windows.item, parts, mass)
         return windows, local, mass[:, 0]
@@ -247,8 +250,8 @@ class SeparablePath:
             else:
                 first, trial_pass = self._local.trials_of(windows.item)
                 of_trials = scratch.array("of trials", trial_pass.size, 4)
-                after = (d_log_mu, of_animals, of_passes, of_trials)
-                self._over(pieces, pull_local, *before, self.model.probability, state.local, first, *after)
+                after = (NONE, d_log_mu, of_animals, of_passes, of_trials)
+                self._over(pieces, sweep, True, *before, self.model.probability, state.local, first, *after)
                 gather(trial_pass, of_trials, moments)
         gather(near.item, of_passes, moments)
         d_passes = np.zeros((passes.x.size, 3))
