@@ -10,6 +10,7 @@ from occupancy_problems import ragged
 
 from uncia import models
 from uncia.survey.detections import DetectionHistory
+from uncia.survey.errors import SurveyError
 
 
 def with_area(history, area=4.0):
@@ -71,6 +72,12 @@ def test_growth_by_season_carries_the_covariance(counts):
     alone = np.sqrt(V[0, 0] / mean[0] ** 2 + V[1, 1] / mean[1] ** 2)
     assert growth["rse"].iloc[0] < alone  # as independent estimates would have it
     assert growth["quantity"].eq("growth of abundance").all()
+    trend = rows(counts, "trend of abundance").iloc[0]
+    away = np.arange(4) - 1.5
+    assert trend["estimate"] == pytest.approx(np.exp(away @ np.log(mean) / (away @ away)))
+    assert counts.seasonal_means("smoothed") == pytest.approx(counts.model.smoothed(counts.vector).mean(axis=0))
+    with pytest.raises(SurveyError, match="no covariance here"):
+        counts.growth("smoothed")
     by_season = rows(counts, "abundance")
     by_season = by_season[by_season["unit"] == "animals per site"]
     np.testing.assert_allclose(by_season["se"], np.sqrt(np.diag(V)), rtol=1e-6)

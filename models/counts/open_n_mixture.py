@@ -276,6 +276,14 @@ class OpenNMixture(HistoryModel):
         """float [T]: mean of `expected` over the sites."""
         return self.expected(vector).mean(axis=0)
 
+    def smoothed(self, vector: np.ndarray) -> np.ndarray:
+        """float [N, T]: mean number of animals at each site by season, given all its counts."""
+        return self.posterior(vector)["abundance"].to_numpy().reshape(self.history.n_sites, -1)
+
+    def covariance_of_states(self, vector: np.ndarray) -> np.ndarray:
+        """Not known here, see `totals` for the variances."""
+        raise refuse("seasons of smoothed numbers have no covariance here", "Use kind='projected'", value="smoothed")
+
     def totals(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance [T] of the animals at all sites by season, given the counts."""
         rows = self.posterior(vector)
@@ -301,14 +309,7 @@ class OpenNMixture(HistoryModel):
             mean = lambda v, t=t: self.expected(v)[:, t].mean()  # noqa: E731
             over = f"season {label}, mean over {n} sites"
             rows.append(log_normal("abundance", "animals per site", over, float(mean(fit.vector)), _se(fit, mean)))
-        steps = len(labels) - 1
-
-        def growth(vector):
-            means = self.mean_projected(vector)
-            return (means[-1] / means[0]) ** (1.0 / steps)
-
-        scope = f"{labels[0]} to {labels[-1]}"
-        rows.append(log_normal("growth of abundance", "per season", scope, float(growth(fit.vector)), _se(fit, growth)))
+        rows += fit.trend_rows("projected")
         visits = f"of a given animal, mean over {len(self.count)} visits"
         rows.append(mean_of(fit, "detection", visits, "p", interval))
         return table(rows + self._numbers_here(fit))

@@ -40,7 +40,7 @@ STATE_SYMBOLS = (
 
 
 class SeasonalFit(HistoryFit):
-    """A fit of occupancy through seasons: adds occupancy, growth and trend with their full covariance.
+    """A fit through seasons: adds occupancy (or abundance), growth and trend with their full covariance.
 
     `kind` is "projected", what the rates imply for sites like these, or "smoothed", what these very sites did given
     what was found there. Rates that are alike in all seasons make projected changes alike and precise; smoothed ones
@@ -50,7 +50,7 @@ class SeasonalFit(HistoryFit):
     def seasonal(self) -> pd.DataFrame:
         """Occupancy of each season, projected and smoothed."""
         frame = self.derive()
-        return frame[frame["quantity"].isin(["occupancy", "proportion occupied"])].reset_index(drop=True)
+        return frame[frame["quantity"].isin([self.model.follows, "proportion occupied"])].reset_index(drop=True)
 
     def seasonal_means(self, kind: str = "projected") -> np.ndarray:
         """float [T]: mean occupancy of the seasons."""
@@ -65,7 +65,7 @@ class SeasonalFit(HistoryFit):
         """Growth of occupancy from each season to the next, psi[t + 1] / psi[t], with log-normal limits."""
         labels, t = self.model.history.season_labels, self.model.history.n_seasons
         scopes = [f"{before} to {after}" for before, after in pairwise(labels)]
-        names = ["growth of occupancy"] * (t - 1)
+        names = [f"growth of {self.model.follows}"] * (t - 1)
         return table(self._ratios(names, scopes, np.diff(np.eye(t), axis=0), kind))
 
     def growth_covariance(self, kind: str = "projected") -> np.ndarray:
@@ -84,7 +84,7 @@ class SeasonalFit(HistoryFit):
             return []
         away = np.arange(t) - (t - 1) / 2.0
         contrasts = np.stack([np.eye(t)[-1] - np.eye(t)[0], away * (t - 1) / (away @ away)]) / (t - 1)
-        names, n = ["growth of occupancy", "trend of occupancy"], 1 + (t > 3)
+        names, n = [f"{what} of {self.model.follows}" for what in ("growth", "trend")], 1 + (t > 3)
         return self._ratios(names[:n], [f"{labels[0]} to {labels[-1]}"] * n, contrasts[:n], kind)
 
     def _mean(self, kind: str) -> Callable[[np.ndarray], np.ndarray]:
