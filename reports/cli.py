@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Kind(Enum):
+    """Kinds of survey that `init` has a form for."""
+
+    captures = "captures"
+    sites = "sites"
+    patrols = "patrols"
+    animals = "animals"
+    released = "released"
+
 
 Form = Annotated[Path, typer.Argument(metavar="survey.toml", help="the form of the survey, or the folder it lies in")]
 
@@ -68,6 +80,12 @@ def plain_words(kept: str) -> Iterator[None]:
 @app.command(epilog=example("uncia init my-survey"))
 def init(
     folder: Annotated[Path, typer.Argument(help="where the form goes; made when it is not there")] = Path("."),
+    kind: Annotated[
+        Kind,
+        typer.Option(
+            help="captures: animals told apart, at cameras; sites; patrols; animals: without places; released"
+        ),
+    ] = Kind.captures,
 ) -> None:
     """Start a survey: write a survey.toml to fill in."""
     from importlib.resources import files
@@ -79,7 +97,8 @@ def init(
         if path.exists():
             raise refuse("there is a survey.toml already", "Edit it, or give another folder", value=str(path))
         folder.mkdir(parents=True, exist_ok=True)
-        text = files(f"{__package__}.templates").joinpath("survey.toml").read_text("utf-8")
+        name = "survey.toml" if kind is Kind.captures else f"survey-{kind.value}.toml"
+        text = files(f"{__package__}.templates").joinpath(name).read_text("utf-8")
         path.write_text(text, encoding="utf-8", newline="\n")
         out.print(f"Fill in {escape(str(path))}, then run: uncia check {escape(str(path))}")
 

@@ -134,7 +134,10 @@ def write_simulated(
     SurveyError : the folder holds something, no model of the form takes these values
     """
     if not isinstance(study, CaptureStudy):
-        raise refuse("only surveys of spatial capture-recapture are simulated so", "Use model.simulate in Python")
+        raise refuse(
+            "only surveys of spatial capture-recapture are simulated from a form",
+            "Use the model's simulate() in Python",
+        )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refuse("the folder is not empty", "Give a new folder", value=str(folder))
     model, values = _model_for(study, values, progress)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import small_sites
 import small_survey
 from bad_inputs.cases import CASES
 from typer.testing import CliRunner
@@ -179,3 +180,46 @@ def test_check_of_a_bad_input_is_one_message(case, tmp_path):
     if "[occasions]" not in result.output and "form" not in result.output:
         for piece in case.expect:
             assert piece in result.output
+
+
+# ---- kinds of survey ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["captures", "sites", "patrols", "animals", "released"])
+def test_init_has_a_form_for_every_kind_of_survey(kind, tmp_path):
+    assert run("init", tmp_path / "new", "--kind", kind).exit_code == 0
+    assert "[[models]]" in (tmp_path / "new" / "survey.toml").read_text("utf-8")
+    assert run("init", tmp_path / "other", "--kind", "birds").exit_code == 2
+
+
+def test_commands_for_sites(tmp_path):
+    entry = small_sites.models('name = "one"') + small_sites.REPORT.format(goodness=0, model="one")
+    form = small_sites.sites(tmp_path, entry)
+    checked = run("check", form)
+    assert checked.exit_code == 0 and "30 sites" in checked.output and "No findings" in checked.output
+    fitted = run("fit", form, "--out", tmp_path / "numbers.json")
+    assert fitted.exit_code == 0 and "Cats were found at" in fitted.output
+    reported = run("report", form)
+    assert reported.exit_code == 0 and reported.output.strip().splitlines()[-1].startswith("Report: ")
+    assert run("reproduce", tmp_path / "report").exit_code == 0
+    assert "these data have no deployments" in run("effort", form).output
+    refused = run("simulate", form, "--out", tmp_path / "simulated")
+    assert refused.exit_code == 1 and "only surveys of spatial capture-recapture" in refused.output
+    assert not (tmp_path / "simulated").exists()
+
+
+def test_numbers_that_must_not_be_used_are_an_error_of_the_data(tmp_path):
+    entry = small_sites.models('name = "time"\nmodel = "CJS"\nphi = "~ t"\np = "~ t"')
+    result = run("fit", small_sites.marked(tmp_path, entry))
+    assert result.exit_code == 1 and "Do not use these numbers as they are." in result.output
+
+
+def test_a_bad_table_is_one_message_and_writes_nothing(tmp_path):
+    form = small_sites.sites(tmp_path, small_sites.models('name = "one"'))
+    visits = (tmp_path / "visits.csv").read_text("utf-8").splitlines()
+    (tmp_path / "visits.csv").write_text("\n".join([*visits[:3], "S01,3,many,2", *visits[4:]]) + "\n", encoding="utf-8")
+    before = everything(tmp_path)
+    result = run("report", form)
+    assert result.exit_code == 1
+    assert "visits.csv, row 4: value must be a number (found 'many'). Correct the value" in result.output
+    assert everything(tmp_path) == before
