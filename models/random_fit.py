@@ -20,6 +20,7 @@ from .verdict import Outcome, Remark, Verdict
 NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
 NO_GAIN = 1e-4  # log-likelihood that a standard deviation above 0 must gain
 NEAR = 5e-3  # log-likelihood per group by which Laplace's approximation may be off before quadrature takes over
+FAR = 0.1  # the same for the whole log-likelihood
 LOST = 150  # evaluations after which Laplace's approximation is given up where quadrature can be used
 ENDS = 4.5  # a length within 1 % of its range on the logit scale is at an end
 CORRELATED = 25.0  # free correlation parameter beyond which a correlation is ±1 (0.9992)
@@ -39,7 +40,7 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
     ----------
     begin : coefficients [p] of the model; random ones are not used
     integration : "laplace"; "quadrature", for terms that leave one coefficient to each of the separate groups; "auto"
-        is quadrature where it is possible and Laplace's approximation is off by more than 0.005 per group
+        is quadrature where it is possible and Laplace's log-likelihood is off by more than 0.1, or 0.005 per group
     """
     if integration not in INTEGRATION:
         fix = f"Use {', '.join(map(repr, INTEGRATION))}"
@@ -63,7 +64,7 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
         good = optimum.converged and not marginal.held
         psi = optimum.vector if good else psi
     stopped = optimum is not None and optimum.interrupted and evaluations <= LOST
-    enough = good and integration == "auto" and exact is not None and _near(exact, marginal, psi)
+    enough = good and integration == "auto" and exact is not None and _near(exact, marginal, psi, FAR)
     if optimum is not None and optimum.converged and marginal.held and exact is not None:
         enough = not _better(exact, optimum)
     if optimum is None or (exact is not None and not stopped and not enough):
@@ -173,10 +174,10 @@ def _better(exact: Quadrature, optimum: Optimum) -> bool:
     return any(exact.loglik(np.concatenate([beta, theta])) > optimum.loglik + NO_GAIN for theta in tried)
 
 
-def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray) -> bool:
-    """True where Laplace's approximation is good enough."""
+def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray, most: float = np.inf) -> bool:
+    """True where Laplace's approximation is near enough: to begin with, or in the whole (`most`)."""
     there = marginal.loglik(psi)
-    return bool(abs(there - exact.loglik(psi)) < NEAR * len(exact.at_leaf))
+    return bool(abs(there - exact.loglik(psi)) < min(NEAR * len(exact.at_leaf), most))
 
 
 def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, float] | None) -> Any:
