@@ -82,9 +82,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="where the form goes; made when it is not there")] = Path("."),
     kind: Annotated[
         Kind,
-        typer.Option(
-            help="captures: animals told apart, at cameras; sites; patrols; animals: without places; released"
-        ),
+        typer.Option(help="captures: animals told apart at places; sites; patrols; animals without places; released"),
     ] = Kind.captures,
 ) -> None:
     """Start a survey: write a survey.toml to fill in."""
@@ -241,7 +239,7 @@ def simulate(
         from .simulate import parse_values, write_simulated
 
         study = _read(form)
-        given = dict(study.config.simulate) | parse_values(values or [])
+        given = dict(getattr(study.config, "simulate", {})) | parse_values(values or [])
         with _fitting() as progress:
             made = write_simulated(study, folder, seed, given, progress)
         out.print(f"{made.captures!r}", markup=False)
