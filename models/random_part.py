@@ -112,6 +112,7 @@ class RandomPart:
         dressed = _Dressed(self.marginal, known, (*labels, *((f"{kind} {name}", label) for kind, name, label in free)))
         with np.errstate(invalid="ignore"):
             se = np.sqrt(np.diag(self.covariance))
+        se[len(labels) :] = np.fmin(se[len(labels) :], 1.0)  # the first step of a search, in logarithms
         return SimpleNamespace(model=dressed, vector=self.psi, se=se, loglik=loglik, c_hat=c_hat)
 
     @property
