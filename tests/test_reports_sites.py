@@ -217,3 +217,17 @@ def test_patrols_become_visits_to_cells_or_segments(tmp_path):
     text = (tmp_path / "survey.toml").read_text("utf-8").replace("[patrols]", "[patrols]\nsegment_km = 1")
     (tmp_path / "survey.toml").write_text(text)
     assert "trail" in read_study(tmp_path).history.visits
+
+
+def test_covariates_of_every_sort_are_drawn(tmp_path):
+    table = small_sites.visits(seasons=3, n=40).assign(team=lambda t: np.where(t["visit"] % 2, "north", "south"))
+    table.loc[table["site"] == "S01", ["value", "effort"]] = ["", 0]  # a site that was never visited
+    entry = small_sites.models('name = "one"\nmodel = "DynamicOccupancy"\npsi = "~ slope"\np = "~ C(season) + team"')
+    small_sites.sites(tmp_path, entry + small_sites.REPORT.format(goodness=0, model="one"), table)
+    made = analyse(read_study(tmp_path))
+    figures = made.story.figures()
+    assert list(made.story._curves().values()) == [("psi", "slope"), ("p", "season"), ("p", "team")]
+    shown = {name: figures[name]() for name in ("F20", "F23a", "F23b", "F23c")}
+    assert [text.get_text() for text in shown["F23b"].get_xticklabels()] == ["2020", "2021", "2022"]
+    assert [text.get_text() for text in shown["F23c"].get_xticklabels()] == ["north", "south"]
+    assert len(shown["F23a"].lines[0].get_xdata()) == 60

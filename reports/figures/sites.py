@@ -9,6 +9,7 @@ from .places import draw_outlines, legend_below
 from .style import BLUE, GREY, LIGHT, ORANGE, SURFACE, as_map, new_axes
 
 CURVE = 60  # points of a curve
+FEW_VALUES = 8  # different values of a covariate that are drawn one by one
 
 
 def findings(history, ax=None):
@@ -18,8 +19,9 @@ def findings(history, ax=None):
 
     ax = ax or new_axes(4.6)
     table = visit_table(history)
-    share = np.nanmean(np.where(np.isnan(table), np.nan, table > 0), axis=1, where=~np.isnan(table))
-    table = table[np.argsort(-np.nan_to_num(share, nan=-1.0), kind="stable")]
+    done = (~np.isnan(table)).sum(axis=1)
+    share = np.where(done > 0, (np.nan_to_num(table) > 0).sum(axis=1) / np.maximum(done, 1), -1.0)
+    table = table[np.argsort(-share, kind="stable")]
     if np.nanmax(table) > 1:
         shown = ax.imshow(table, aspect="auto", cmap=SURFACE, vmin=0, interpolation="nearest")
         ax.figure.colorbar(shown, ax=ax, location="top", label="found on a visit", shrink=0.6, aspect=30)
@@ -122,7 +124,7 @@ def surface(layers, layer: str, label: str, outlines=(), ax=None):
 
 
 def effect(fit, parameter: str, covariate: str, frame: pd.DataFrame, label: str, ax=None):
-    """A parameter along one of its covariates, the others at their mean (or most frequent value), with its band.
+    """A parameter along one of its covariates, the others at a typical value, with its band; points for few values.
 
     Parameters
     ----------
@@ -130,7 +132,7 @@ def effect(fit, parameter: str, covariate: str, frame: pd.DataFrame, label: str,
     """
     ax = ax or new_axes(3.2)
     others = {name: _typical(frame[name]) for name in fit.model.parameters[parameter].design.variables}
-    if not pd.api.types.is_numeric_dtype(frame[covariate]):
+    if _few(frame[covariate]):  # also numbers, such as years, which a formula may take as factors
         return _by_level(fit, parameter, covariate, frame, others, label, ax)
     values = frame[covariate].to_numpy(float)
     at = np.linspace(np.nanmin(values), np.nanmax(values), CURVE)
@@ -144,7 +146,7 @@ def effect(fit, parameter: str, covariate: str, frame: pd.DataFrame, label: str,
 
 
 def _by_level(fit, parameter, covariate, frame, others, label, ax):
-    levels = list(pd.unique(frame[covariate].dropna()))
+    levels = sorted(pd.unique(frame[covariate].dropna()), key=lambda v: (str(type(v)), v))
     column = pd.Categorical(levels, frame[covariate].cat.categories) if _categorical(frame[covariate]) else levels
     told = fit.predict(parameter, pd.DataFrame({k: [v] * len(levels) for k, v in others.items()} | {covariate: column}))
     whiskers(ax, told["estimate"], told["lower"], told["upper"])
@@ -153,13 +155,17 @@ def _by_level(fit, parameter, covariate, frame, others, label, ax):
     return ax
 
 
+def _few(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column) or column.nunique() <= FEW_VALUES
+
+
 def _categorical(column: pd.Series) -> bool:
     return isinstance(column.dtype, pd.CategoricalDtype)
 
 
 def _typical(column: pd.Series):
-    """The mean of numbers, the most frequent of anything else."""
-    return float(column.mean()) if pd.api.types.is_numeric_dtype(column) else column.mode().iloc[0]
+    """The mean of numbers of many values, the most frequent of anything else."""
+    return column.mode().iloc[0] if _few(column) else float(column.mean())
 
 
 def whiskers(ax, estimate, lower, upper, at=None, color=BLUE, label=None, marker="o"):
