@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +29,7 @@ from .arrange import detection_frame
 from .classes import LATENT, Classes
 from .fit import SpatialFit
 from .learned import LEARNED
+from .memory import check as check_memory
 from .session import Session
 from .starts import starting_values, told_apart
 
@@ -111,6 +113,8 @@ class SCR(Model[SpatialFit]):
             self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
         elif pmix is not None:
             raise refuse("pmix is the proportion of a class, and there are no classes", "Give classes=", value=pmix)
+        terms = 1 + len(formula_variables(D)) if isinstance(D, str) else 0
+        self.memory = check_memory(captures, masks, terms)  # GB, about
         self.sessions = self._arrange(captures, masks)
         self.parameters = self._parameters(self.links)
         self._cells = _slices([len(s.mask) for s in self.sessions])
@@ -228,7 +232,8 @@ class SCR(Model[SpatialFit]):
         for name, link in links.items():
             _one_of("links: parameter", name, self.formulas)
             _one_of(f"links: link of {name}", link, LINKS)
-        cells = pd.concat([self.density_frame(s.mask, s.name) for s in self.sessions], ignore_index=True)
+        frames_of_cells = [self.density_frame(s.mask, s.name) for s in self.sessions]
+        cells = frames_of_cells[0] if len(frames_of_cells) == 1 else pd.concat(frames_of_cells, ignore_index=True)
         frames = dict.fromkeys(self.detection.parameters, self.rows) | {"D": cells}
         if self.classes is not None:
             frames["pmix"] = self.class_rows
@@ -266,24 +271,39 @@ class SCR(Model[SpatialFit]):
             )
 
     def density_frame(self, mask: HabitatMask | None = None, session: str | None = None) -> pd.DataFrame:
-        """Covariates of density over the M cells of `mask` (the session's own by default).
+        """Covariates of density over the M cells of `mask` (the session's own by default), those that D uses.
 
-        `x` and `y` are standardised over the model's own masks (mean 0, s.d. 1, divisor M - 1).
+        `x` and `y` are standardised over the model's own masks (mean 0, s.d. 1, divisor M - 1). All covariates are
+        there if D names one that is not, so that the message can list them.
         """
         part = self.session(session)
         mask = mask or part.mask
-        own = np.concatenate([np.column_stack(s.mask.centres()) for s in self.sessions])
-        spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.ones(2)
-        x, y = ((np.column_stack(mask.centres()) - own.mean(axis=0)) / np.where(spread > 0, spread, 1.0)).T
-        covariates = {str(name): mask.covariate(str(name)) for name in mask.covariates.data_vars}
-        frame = pd.DataFrame({"x": x, "y": y} | covariates)
         names = [s.name for s in self.sessions]
+        layers = [str(name) for name in mask.covariates.data_vars]
         extra = self._of_session(names, part.name)
+        used = formula_variables(str(self.formulas["D"])) if isinstance(self.formulas["D"], str) else set()
+        if not used <= {"x", "y", *layers, *extra}:
+            used = {"x", "y", *layers, *extra}
+        frame = pd.DataFrame(index=range(mask.size))
+        if used & {"x", "y"}:
+            centre, spread = self._own_places
+            for name, at, c, s in zip("xy", mask.centres(), centre, spread, strict=True):
+                frame[name] = (at - c) / s
+        for name in layers:
+            if name in used:
+                frame[name] = mask.covariate(name)
         if "session" in extra:
             extra["session"] = pd.Categorical.from_codes(
                 np.full(len(frame), names.index(part.name)), dtype=pd.CategoricalDtype(names)
             )
-        return frame.assign(**extra)
+        return frame.assign(**{name: value for name, value in extra.items() if name in used})
+
+    @cached_property
+    def _own_places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of x and y over the cells of all sessions."""
+        own = np.concatenate([np.column_stack(s.mask.centres()) for s in self.sessions])
+        spread = own.std(axis=0, ddof=1) if len(own) > 1 else np.ones(2)
+        return own.mean(axis=0), np.where(spread > 0, spread, 1.0)
 
     # ---- likelihood -----------------------------------------------------------------------------------------
 
@@ -448,7 +468,7 @@ def _slices(lengths: list[int]) -> list[slice]:
 
 
 def _joined(parts: list[Mapping[str, np.ndarray]], like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in like}
+    return dict(parts[0]) if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in like}
 
 
 def _one_of(what: str, value: str, allowed) -> None:

@@ -128,9 +128,10 @@ class Session:
         self, values: Mapping[str, np.ndarray], cell_area: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """log_mu [M], log expected animals per cell (of `cell_area` km²), and rows [R, 3], the detection parameters."""
-        D = np.maximum(values["D"], 0.0)
+        log_mu = np.maximum(values["D"], 0.0)
+        log_mu *= density_to_animals_per_cell(1.0, cell_area or self.mask.cell_area)
         with np.errstate(divide="ignore"):
-            log_mu = np.log(density_to_animals_per_cell(D, cell_area or self.mask.cell_area))
+            np.log(log_mu, out=log_mu)  # in place: a mask may have ten million cells
         return log_mu, self.detection_rows(values)
 
     def detection_rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -179,16 +180,19 @@ class Session:
     def _adjoints(self, values, log_mu, ats, mixed: Mixed):
         """Derivatives by the values, and by log_mu with everything that depends on it."""
         D, share = values["D"], mixed.proportions
-        d_log_mu = np.exp(log_mu) * sum(c.by_total for c in mixed.composed)
+        d_log_mu = np.empty(0)
         d_rows, d_share = np.zeros((len(self.rows), 3)), np.zeros(len(share.value))
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             c, by_detected = part.of_class, mixed.composed[part.stratum].by_detected
             over_mu, over_rows = part.engine.pullback(at, mine, by_detected * share.value[c])
-            d_log_mu += over_mu
+            d_log_mu = d_log_mu + over_mu if d_log_mu.size else over_mu
             d_rows[part.rows] += over_rows
             if self.classes is not None:
                 d_share[c] += mine.sum() / max(share.value[c], 1e-300) + by_detected * at.detected
-        adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(D, float), where=D > 0)}
+        by_total = sum(c.by_total for c in mixed.composed)
+        if by_total != 0.0:
+            d_log_mu += np.exp(log_mu) * by_total
+        adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(d_log_mu), where=D > 0)}
         adjoints |= {name: d_rows[:, j] for j, name in enumerate(self.detection.parameters)}
         if self.classes is not None:
             adjoints["pmix"] = d_share @ share.first
