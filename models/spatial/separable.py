@@ -338,13 +338,15 @@ class SeparablePath:
 
     def _pieces(self, near: PassLists, windows: Lists | None = None) -> list[tuple[int, int]]:
         """The tiles cut into runs of about the same work, as many as are worth a thread."""
+        threads = self.workers.threads
+        if threads == 1:
+            return [(0, len(self.blocks))]
         cost = np.full(len(self.blocks), PER_TILE)
         cost += (PER_CHANCE if self.model.probability else PER_PASS) * np.diff(near.start)
         if windows is not None:
             cost += (PER_ANIMAL if self._plain else PER_LOCAL) * np.diff(windows.start)
         done = np.cumsum(cost)
-        threads = self.workers.threads
-        if threads == 1 or done[-1] < LITTLE:
+        if done[-1] < LITTLE:
             return [(0, len(self.blocks))]
         n = threads if done[-1] < 100 * LITTLE else 4 * threads
         edges = np.searchsorted(done, done[-1] * np.arange(1, n) / n)

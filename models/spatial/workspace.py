@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 
 import numpy as np
@@ -15,7 +16,7 @@ class Workspace:
 
     def array(self, name: str, *shape: int) -> np.ndarray:
         """An uninitialised array; the same memory each time for the same name."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         held = self._arrays.get(name)
         if held is None or held.size < size:
             held = self._arrays[name] = np.empty(size + size // 8)
