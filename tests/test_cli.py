@@ -193,7 +193,7 @@ def test_init_has_a_form_for_every_kind_of_survey(kind, tmp_path):
 
 
 def test_commands_for_sites(tmp_path):
-    entry = small_sites.models('name = "one"') + small_sites.REPORT.format(goodness=0, model="one")
+    entry = small_sites.models('name = "one"\nexposure = true') + small_sites.REPORT.format(goodness=0, model="one")
     form = small_sites.sites(tmp_path, entry)
     checked = run("check", form)
     assert checked.exit_code == 0 and "30 sites" in checked.output and "No findings" in checked.output

@@ -167,3 +167,31 @@ def test_time_since_release_is_another_clock_than_the_calendar(tmp_path):
     calendar = read_study(tmp_path).animals
     assert own.at_risk[:, 0].all() and not calendar.at_risk[:, 0].all()
     assert own.n_deaths == calendar.n_deaths and own.n_periods < calendar.n_periods
+
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("a,1,0,0\nb,0,0,1\n", {"no-animal-met-again", "few-animals", "occasions-without-animals"}),
+        ("a,1,1,0\nb,0,0,1\nc,1,0,0\n", {"many-animals-met-once", "few-animals"}),
+        ("a,1,.,1\nb,1,.,1\n", {"few-animals"}),
+    ],
+)
+def test_checks_of_encounters(rows, expected, tmp_path):
+    (tmp_path / "h.csv").write_text("animal,2020,2021,2022\n" + rows)
+    data = f"{small_sites.HEAD}[data]\nformat = 'histories'\npath = 'h.csv'\n"
+    (tmp_path / "survey.toml").write_text(data + small_sites.models("name = 'a'\nmodel = 'CJS'"))
+    assert set(read_study(tmp_path).findings.ids) == expected
+
+
+def test_checks_of_fates(tmp_path):
+    rows = "a,2024-01-01,2024-03-01,yes\nb,2024-01-01,2024-01-04,no\n"
+    (tmp_path / "f.csv").write_text("animal,entry,exit,died\n" + rows)
+    data = f"{small_sites.HEAD}[data]\nformat = 'fates'\npath = 'f.csv'\nlength = '7 days'\nperiod = 'week'\n"
+    (tmp_path / "survey.toml").write_text(data)
+    findings = read_study(tmp_path).findings
+    assert set(findings.ids) == {"few-deaths", "animals-never-at-risk"}
+    assert findings["animals-never-at-risk"].what == "Followed through no whole week and counted nowhere: 1 animal"

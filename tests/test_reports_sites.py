@@ -231,3 +231,22 @@ def test_covariates_of_every_sort_are_drawn(tmp_path):
     assert [text.get_text() for text in shown["F23b"].get_xticklabels()] == ["2020", "2021", "2022"]
     assert [text.get_text() for text in shown["F23c"].get_xticklabels()] == ["north", "south"]
     assert len(shown["F23a"].lines[0].get_xdata()) == 60
+
+
+@pytest.mark.parametrize(
+    ("rows", "exposure", "expected"),
+    [
+        ("A,1,1\nB,0,1\n", True, {"sites-without-repeats", "few-sites-found"}),
+        ("A,1,1\nA,0,1\nB,1,1\n", True, {"found-everywhere"}),
+        ("A,1,7\nA,0,1\nB,0,7\n", False, {"few-sites-found", "effort-ignored"}),
+        ("A,1,1\nA,0,1\nB,,0\nC,0,1\n", True, {"few-sites-found", "sites-never-visited"}),
+    ],
+)
+def test_checks_of_visits(rows, exposure, expected, tmp_path):
+    (tmp_path / "v.csv").write_text("site,value,effort\n" + rows)
+    data = f"{small_sites.HEAD}[data]\nformat = 'visits'\npath = 'v.csv'\n"
+    entry = small_sites.models(f"name = 'a'\nexposure = {str(exposure).lower()}")
+    (tmp_path / "survey.toml").write_text(data + entry)
+    findings = read_study(tmp_path).findings
+    assert set(findings.ids) == expected
+    assert all(finding.fix for finding in findings)

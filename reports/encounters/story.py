@@ -75,7 +75,7 @@ class EncounterStory(Story):
             ("met", [], ("T1", "T30", "F30 F33")),
             ("where", told, ("F31", *rows, "T9", "T8")),
             ("fit", [fits], ("T12", "T32", "T11", "T10")),
-            ("checks", [*self.study.notes], ("T16",)),
+            ("checks", [words.findings(self.study.findings, texts.say), *self.study.notes], ("T15", "T16")),
             ("lists", [], ("T31", "T14")),
         ]
 

@@ -12,13 +12,16 @@ import pandas as pd
 
 from ... import survey
 from ...models import goodness_of_fit
+from ...survey.checks.finding import SEVERITIES
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
 from ...survey.ledger import Ledger
 from ...survey.tables import SurveyTables
+from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_captures, records_named
 from ..study import TEST, Study, merge_alike, simulated_goodness
+from .checks import check
 from .form import EncounterForm, model_of
 
 CONTINGENCY = ("CJS", "JollySeber", "Pradel")  # models that TEST 2 and TEST 3 are about
@@ -87,6 +90,12 @@ class EncounterStudy(Study):
         if "occasion" in known:
             return tuple(map(str, known["occasion"]))
         return tuple(str(t + 1) for t in range(self.history.n_occasions))
+
+    @cached_property
+    def findings(self) -> Findings:
+        """The checks of the data."""
+        found = check(self.history, self.labels)
+        return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
 
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told, with occasions by their names."""

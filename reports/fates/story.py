@@ -61,7 +61,7 @@ class FateStory(Story):
             ("watched", [], ("T1", "F40", "T40")),
             ("where", told, ("F41 F42", "T9", "T8", "T11", "T10")),
             ("fit", [words.goodness(tests.iloc[0], texts.say)] if len(tests) else [], ("T12",)),
-            ("checks", [*self.study.notes], ()),
+            ("checks", [words.findings(self.study.findings, texts.say), *self.study.notes], ("T15",)),
             ("lists", [], ("T42", "T41", "T14")),
         ]
 

@@ -13,8 +13,10 @@ from ... import survey
 from ...models.derived import Estimate, table
 from ...survey.errors import SurveyError
 from ...survey.monitored import MonitoredAnimals
+from ...survey.verify import Findings
 from ..model_parts import built
 from ..study import Study, merge_alike
+from .checks import check
 from .form import FateForm, model_of
 
 MOST_GROUPS = 8  # kinds of animals whose survival is told one by one
@@ -49,6 +51,11 @@ class FateStudy(Study):
     @property
     def data(self) -> tuple:
         return (self.animals,)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """The checks of the data."""
+        return Findings(tuple(check(self.animals)))
 
     @cached_property
     def horizon(self) -> int:

@@ -82,7 +82,7 @@ class SiteStory(Story):
             ("found", [], ("F20 F21",)),
             ("where", told, ("T9", "T8", "F24", "F22", *_pairs(list(self._curves())))),
             ("fit", [self._fits(texts)], ("T12", "T11", "T10")),
-            ("checks", [*notes], ("T16",)),
+            ("checks", [words.findings(study.findings, texts.say), *notes], ("T15", "T16")),
             ("lists", [], ("T21", "T14")),
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ... import survey
+from ...survey.checks.finding import SEVERITIES
 from ...survey.detections import DetectionHistory
 from ...survey.habitat import HabitatMask
+from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_tables, records_named
 from ..study import Study, simulated_goodness
+from .checks import check
 from .form import SiteForm, model_of
 
 TRACK_FILES = (".gpx", ".geojson", ".json", ".shp", ".gpkg")
@@ -53,6 +57,15 @@ class SiteStudy(Study):
     @property
     def data(self) -> tuple:
         return (self.history,) if self.mask is None else (self.history, self.mask)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """The checks of the data."""
+        parts = self.config.models
+        timed = [part.model == "TimeToDetection" for part in parts]  # whose effort is the time until a find
+        aware = [getattr(part, "exposure", False) or "effort" in str(part.model_dump()) for part in parts]
+        found = check(self.history, all(map(max, aware, timed)), all(timed))
+        return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
 
     def goodness(self, fit: Any) -> pd.DataFrame:
         return simulated_goodness(fit, self.config.report.goodness, self.config.seed)

@@ -1,0 +1,43 @@
+"""What a reviewer would ask of visits to sites, before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...survey.checks.finding import Finding, error, note, some, warning
+from ...survey.detections import DetectionHistory
+
+FEW = 10  # sites at which something was found, below which estimates rest on little
+UNEVEN = 3.0  # times that efforts of visits differ (90 % against 10 %) from which they matter
+
+
+def check(history: DetectionHistory, exposure: bool, timed: bool = False) -> Iterator[Finding]:
+    """Findings about a detection history.
+
+    Parameters
+    ----------
+    exposure : whether every model takes effort into account
+    timed : whether every model is about the time to detection, which needs no second visit
+    """
+    visited, found = history.visited, np.asarray(history.detected).any(axis=1)
+    group = (history.site_of * history.n_seasons + history.season_of)[history.done]
+    if np.bincount(group).max(initial=0) < 2 and not timed:
+        what = "No site was visited twice in a season: what was overlooked cannot be told from what was not there"
+        yield error("sites-without-repeats", what, "Visit sites again, or cut the time into shorter visits")
+    if visited.any() and bool((found | ~visited).all()):
+        what = "Something was found at every site visited: occupancy is 1, and covariates have nothing to explain"
+        yield warning("found-everywhere", what, "Use smaller sites, or a model of numbers (RoyleNichols, NMixture)")
+    elif found.sum() < FEW:
+        what = f"Something was found at {some(int(found.sum()), 'site')} only: estimates rest on very little"
+        yield warning("few-sites-found", what, "Take few covariates, and treat intervals as a rough guide")
+    if (~visited).any():
+        what = f"{some(int((~visited).sum()), 'site')} had no visit; such sites say nothing and are predicted only"
+        yield note("sites-never-visited", what, "Check whether their visits are missing", history.sites.index[~visited])
+    effort = history.effort[history.done]
+    low, high = np.quantile(effort, [0.1, 0.9]) if len(effort) else (1.0, 1.0)
+    if not exposure and high > UNEVEN * low:
+        span = f"{low:.3g} to {high:.3g} {history.effort_unit}"
+        what = f"The effort of visits differs much ({span}), and a model ignores it"
+        yield warning("effort-ignored", what, "Give the models exposure = true, or effort in the formula of p")
