@@ -8,9 +8,10 @@ if __name__ != "uncia.survey":
 
 from .assemble import assemble, lay_out
 from .assemble_sites import detection_history
-from .candidates import with_candidates
+from .candidates import Candidates, with_candidates
 from .captures import CaptureHistory
 from .cells import Cells
+from .classified import candidates_of
 from .crs import suggest_utm, to_degrees, to_metres
 from .detections import DetectionHistory
 from .detectors import Detectors
@@ -36,6 +37,7 @@ from .writers.camtrap_dp import write_camtrap_dp
 from .writers.secr_text import write_secr
 
 __all__ = [
+    "Candidates",
     "CaptureHistory",
     "Cells",
     "DetectionHistory",
@@ -53,6 +55,7 @@ __all__ = [
     "SurveyTables",
     "SurveyWarning",
     "assemble",
+    "candidates_of",
     "detection_history",
     "fieldwork",
     "lay_out",

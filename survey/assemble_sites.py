@@ -25,6 +25,13 @@ from .wanted import date_at, labels, occasions_of, one_session, one_species
 KINDS = ("detection", "count")
 OTHER_SEASON, OTHER_DATES = "another session", "outside the dates of the survey"
 NEVER_FOUND = ("refuse", "accept")
+UNKNOWN_EFFORT = "the effort is not known"
+DATES, SEASON_FROM, SITE_FROM, OUTSIDE = (
+    "dates",
+    "season from",
+    "site from",
+    "records outside the camera's working time",
+)
 
 
 def detection_history(
@@ -92,12 +99,16 @@ def detection_history(
         "day boundary": day_boundary,
         "independence": str(Independence.parse(independence)),
         "kind": kind,
-        "records outside the camera's working time": outside,
+        OUTSIDE: outside,
     }
     deployments, system, notes = locate(tables.deployments, crs)
     for text in notes:
         warnings.warn(text, SurveyWarning, stacklevel=2)
     choices["crs"] = system.to_string()
+    dated = not (start is None and end is None and seasons is None)
+    choices |= {DATES: f"{start} to {end}" if seasons is None else "of the seasons"} if dated else {}
+    choices |= {} if season_from is None else {SEASON_FROM: season_from}
+    choices |= {SITE_FROM: site_from} if isinstance(site_from, str) else {}
     located = replace(tables, deployments=deployments, crs=system.to_string(), notes=(*tables.notes, *notes))
     cells = site_from if isinstance(site_from, Cells) else None
     if cells is not None and cells.crs != system:
@@ -105,19 +116,18 @@ def detection_history(
         raise refuse(what, fix, value=system.to_string())
     sites, site_of = _sites(deployments, site_from)
     places = pd.Index(site_of.index)
-    dated = not (start is None and end is None and seasons is None)
     cut_out = _cut_out(located, length, day_boundary, start, end, season_from, seasons, places)
     visits = [_visits(season, choices, dated, site_of.to_numpy(), len(sites)) for season in cut_out]
     frame = pd.concat([rows for rows, _, _ in visits], ignore_index=True)
     if not (frame["effort"] > 0).any():
         raise refuse("no camera has worked on any occasion", "Check the dates of deployments, failures and seasons")
-    finished = _finished(located, choices, cut_out, *_first_end([ends for _, *ends in visits]))
+    finished = _finished(located, choices, cut_out, *first_end([ends for _, *ends in visits]))
     frame["site"] = sites.index[frame["site"]]
     more = {"effort_unit": "camera days", "crs": system, "ledger": finished.ledger, "tables": finished}
     return DetectionHistory(frame, sites, cells=cells, area=None if cells is None else cells.area, **more)
 
 
-def _finished(tables: SurveyTables, choices: dict, seasons: list[_Season], fate, occasion) -> SurveyTables:
+def _finished(tables: SurveyTables, choices: dict, seasons: list[Season], fate, occasion) -> SurveyTables:
     """The tables with the end of every record, the occasions of all seasons and every choice."""
     r, used = tables.records, fate == Ledger.USED
     ledger = Ledger.of(r["file"], r["row"], fate)
@@ -125,7 +135,8 @@ def _finished(tables: SurveyTables, choices: dict, seasons: list[_Season], fate,
     numbers = pd.array(np.where(used, occasion, 0), "Int64")
     records = r.assign(fate=fate, occasion=pd.Series(numbers, index=r.index).where(used))
     occasions = pd.concat([season.occasions.assign(season=season.label) for season in seasons])
-    return replace(tables, records=records, ledger=ledger, occasions=occasions, provenance=tables.provenance | choices)
+    before = {k: v for k, v in tables.provenance.items() if k not in (DATES, SEASON_FROM, SITE_FROM)}
+    return replace(tables, records=records, ledger=ledger, occasions=occasions, provenance=before | choices)
 
 
 def _species(tables: SurveyTables, species: str | None, never_found: str) -> str:
@@ -189,7 +200,7 @@ def _in_cells(deployments: pd.DataFrame, cells: Cells) -> pd.Series:
 
 
 @dataclass(frozen=True)
-class _Season:
+class Season:
     """What was done in one season."""
 
     label: object
@@ -205,17 +216,21 @@ def _cut_out(tables, length: int, boundary: str, start, end, key: str | None, wi
         return _windows(tables, length, boundary, windows, places)
     if key is None:
         return [_season(1, tables, occasions_of(tables, length, boundary, start, end), places)]
-    found = sorted(labels(tables.deployments, key).dropna().unique())
-    whole = all(label.isdigit() for label in found)  # whole numbers are years, and a year without survey is a season
     out = []
-    for label in found:
-        of_season, _ = one_session(tables, key, label)
-        occasions = occasions_of(of_season, length, boundary, start, end)
-        out.append(_season(int(label) if whole else label, of_season, occasions, places))
+    for label, written in _season_names(tables.deployments, key).items():
+        of_season, _ = one_session(tables, key, written)
+        out.append(_season(label, of_season, occasions_of(of_season, length, boundary, start, end), places))
     return sorted(out, key=lambda season: season.label)
 
 
-def _windows(tables: SurveyTables, length: int, boundary: str, windows: Mapping, places: pd.Index) -> list[_Season]:
+def _season_names(deployments: pd.DataFrame, key: str) -> dict:
+    """Label of each season → as the deployments write it; whole numbers are years, and one without survey counts."""
+    found = sorted(labels(deployments, key).dropna().unique())
+    whole = all(label.isdigit() for label in found)
+    return {int(label) if whole else label: label for label in found}
+
+
+def _windows(tables: SurveyTables, length: int, boundary: str, windows: Mapping, places: pd.Index) -> list[Season]:
     """Seasons of given dates; the last occasion of each ends with it."""
     out = []
     for label, dates in windows.items():
@@ -239,21 +254,33 @@ def _windows(tables: SurveyTables, length: int, boundary: str, windows: Mapping,
     return out
 
 
-def _season(label, tables: SurveyTables, occasions: pd.DataFrame, places: pd.Index) -> _Season:
+def _season(label, tables: SurveyTables, occasions: pd.DataFrame, places: pd.Index) -> Season:
     edges = np.append(instants(occasions["start"]), instants(occasions["end"].tail(1)))
-    return _Season(label, tables, occasions, edges, Work(tables, edges, places))
+    return Season(label, tables, occasions, edges, Work(tables, edges, places))
+
+
+def cut_again(history: DetectionHistory, tables: SurveyTables) -> tuple[list[Season], pd.Series]:
+    """The seasons that `detection_history` cut out of the history's tables; and location → name of its site."""
+    key, by = tables.provenance.get(SEASON_FROM), tables.provenance.get(SITE_FROM)
+    sites, at = _sites(tables.deployments, by if history.cells is None else history.cells)
+    written = {} if key is None else _season_names(tables.deployments, key)
+    out = []
+    for label, occasions in tables.occasions.groupby("season", sort=False):
+        of_season, _ = one_session(tables, key, written.get(label))
+        out.append(_season(label, of_season, occasions, pd.Index(at.index)))
+    return out, pd.Series(sites.index[at], index=at.index)
 
 
 # ---- visits -------------------------------------------------------------------------------------------------------
 
 
 def _visits(
-    season: _Season, choices: dict, dated: bool, site_of_place: np.ndarray, n_sites: int
+    season: Season, choices: dict, dated: bool, site_of_place: np.ndarray, n_sites: int
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """One row per site (its position) and occasion of the season; and the end and the occasion of every record."""
     tables, effort = season.tables, _by_site(season.work.effort, site_of_place, n_sites)
     fates, dates = Fates(tables.records), (season.edges[0], season.edges[-1]) if dated else None
-    how = {"dates": dates, "outside": choices["records outside the camera's working time"], "identified": False}
+    how = {"dates": dates, "outside": choices[OUTSIDE], "identified": False}
     moment = sort_out(fates, tables, choices["species"], season.work, **how)
     number_of = number(moment, season.edges)
     i = np.flatnonzero(fates.open)
@@ -261,7 +288,7 @@ def _visits(
     place, occasion = season.work.place[of], number_of[i]
     site = site_of_place[place]
     why = np.full(len(i), "", object)
-    why[np.isnan(season.work.effort[occasion - 1, place])] = "the effort is not known"
+    why[np.isnan(season.work.effort[occasion - 1, place])] = UNKNOWN_EFFORT
     rule, still = Independence.parse(choices["independence"]), np.flatnonzero(why == "")
     why[still[~rule.keep(site[still], moment[i[still]])]] = rule.repeated
     if choices["kind"] == "detection":
@@ -289,7 +316,7 @@ def _by_site(effort: np.ndarray, site_of_place: np.ndarray, n_sites: int) -> np.
     return np.where((total == 0) & unknown, np.nan, total)
 
 
-def _first_end(ends: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def first_end(ends: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """The end of each record over the seasons, and its occasion: that of its own season, where it has one."""
     fate, occasion = (column.copy() for column in ends[0])
     for other, at in ends[1:]:

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from .detections import KEYS, DetectionHistory
 from .errors import Problems, refuse
+from .ledger import Ledger
+from .tables import SurveyTables
 
 WORDS = {"true": 1.0, "false": 0.0}
 
 
-def with_candidates(history: DetectionHistory, candidates: pd.DataFrame) -> DetectionHistory:
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The candidates among the records of a camera survey; see `survey.candidates_of`.
+
+    Parameters
+    ----------
+    table : one row per candidate: `site`, `season`, `visit`, `score` (NaN: none), `verified` ("true", "false" or
+        missing), and the `record`, `file` and `row` it comes from
+    tables : the tables, with the end of every record and the ledger
+    """
+
+    table: pd.DataFrame
+    tables: SurveyTables
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where each record went."""
+        return self.tables.ledger
+
+    def __repr__(self) -> str:
+        words, t = self.table["verified"], self.table
+        return (
+            f"Candidates: {len(t):,}, {t['score'].notna().sum():,} with a score, "
+            f"{(words == 'true').sum():,} verified as true, {(words == 'false').sum():,} as false"
+        )
+
+
+def with_candidates(history: DetectionHistory, candidates: pd.DataFrame | Candidates) -> DetectionHistory:
     """The visits of a history with the candidates of a species, as `models.ClassifiedOccupancy` takes them.
 
     A visit has the value 1 if it has a candidate, else 0; `score`, the highest of its candidates; and `verified`:
@@ -23,13 +52,18 @@ def with_candidates(history: DetectionHistory, candidates: pd.DataFrame) -> Dete
     ----------
     history : the visits, whatever they found; those that were not done stay so
     candidates : one row per image or recording that the classifier took for the species: `site`, `visit` (and `season`,
-        `trail`, `method` where the history has them), `score`, and optional `verified`, "true", "false" or missing
+        `trail`, `method` where the history has them), `score` (missing: it has none), and optional `verified`, "true",
+        "false" or missing. Or what `candidates_of` found in the history's records, whose ledger the history then has
 
     Raises
     ------
     SurveyError : a column is missing, a candidate is of no visit that was done, a score is no number, an unknown word
         in `verified`; all faults at once
     """
+    if isinstance(candidates, Candidates):
+        made = with_candidates(history, candidates.table)
+        more = {"tables": candidates.tables, "ledger": candidates.ledger}
+        return replace(made, seasons=made._season_table(), **more)
     keys = [key for key in KEYS if key in history.visits and (key != "season" or history.n_seasons > 1)]
     lacking = [name for name in (*keys, "score") if name not in candidates]
     if lacking:
@@ -39,7 +73,8 @@ def with_candidates(history: DetectionHistory, candidates: pd.DataFrame) -> Dete
     at = frame[["row", *keys]].merge(where, on=keys, how="left").sort_values("row")["at"].to_numpy(float)
     score = pd.to_numeric(frame["score"], errors="coerce").to_numpy(float)
     judged = _judged(frame)
-    _check(history, frame, keys, at, score, judged)
+    given = frame["score"].notna().to_numpy() & (frame["score"] != "").to_numpy()
+    _check(history, frame, keys, at, given & ~np.isfinite(score), judged)
     visit, n = at.astype(int), len(history.visits)
     highest = pd.Series(score).groupby(visit).max().reindex(range(n)).to_numpy()
     known = pd.Series(judged).groupby(visit)
@@ -60,13 +95,13 @@ def _judged(frame: pd.DataFrame) -> np.ndarray:
     return np.array([WORDS.get(str(w).lower(), np.inf) if s else np.nan for w, s in zip(words, seen, strict=True)])
 
 
-def _check(history: DetectionHistory, frame: pd.DataFrame, keys: list[str], at, score, judged) -> None:
+def _check(history: DetectionHistory, frame: pd.DataFrame, keys: list[str], at, no_number, judged) -> None:
     bad = Problems()
     lost = np.isnan(at)
     lost[~lost] = ~history.done[at[~lost].astype(int)]
     faults = (
         (lost, keys, "a candidate is of no visit that was done", "Correct its site and visit, or add the visit"),
-        (~np.isfinite(score), ["score"], "the score of a candidate is no number", "Correct it or drop the row"),
+        (no_number, ["score"], "the score of a candidate is no number", "Correct it or drop the row"),
         (np.isinf(judged), ["verified"], "this verification is not known", "Use 'true', 'false' or leave it empty"),
     )
     for wrong, columns, what, fix in faults:

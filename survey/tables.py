@@ -57,6 +57,12 @@ RECORDS = {
     "occasion": "1..S for the records that fall on one, else missing; missing until assembled",
 }
 
+CLASSIFICATIONS = {
+    "classification_method": "'human' or 'machine', whoever classified the record last; empty when not given",
+    "classified_by": "name of the person or the algorithm",
+    "classification_probability": "how sure they were, 0 to 1; NaN when not given",
+}
+
 IDENTITIES = {
     "record": "the record that this identity belongs to",
     "individual": "name of the animal",
@@ -75,7 +81,8 @@ class SurveyTables:
     """What a survey did and saw, as four tables with one row per thing and the place each row came from.
 
     The columns are described in `DEPLOYMENTS`, `FAILURES`, `RECORDS` and `IDENTITIES`; further columns of the
-    deployments are covariates of the place. All times are in the survey's local time zone (`timezone`).
+    deployments are covariates of the place, and the records have those of `CLASSIFICATIONS` that their source fills in.
+    All times are in the survey's local time zone (`timezone`).
 
     Parameters
     ----------

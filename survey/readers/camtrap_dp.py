@@ -22,7 +22,7 @@ from ..columns import Columns
 from ..errors import refuse
 from ..packages import Files, inside
 from ..sheets import Sheet, sheet_from_records, sheet_of
-from ..tables import DEPLOYMENTS, FAILURES, IDENTITIES, SurveyTables, empty
+from ..tables import CLASSIFICATIONS, DEPLOYMENTS, FAILURES, IDENTITIES, SurveyTables, empty
 from .reading import (
     Reading,
     check_dates,
@@ -39,6 +39,9 @@ from .reading import (
 DESCRIPTOR = "datapackage.json"
 VERSIONS = ("1.0", "1.0.1", "1.0.2")
 COVARIATES = ("cameraModel", "cameraDelay", "cameraHeight", "detectionDistance", "baitUse", "featureType", "habitat")
+CLASSIFIED = dict(
+    zip(CLASSIFICATIONS, ("classificationMethod", "classifiedBy", "classificationProbability"), strict=True)
+)
 
 
 def read_camtrap_dp(
@@ -290,7 +293,9 @@ def _records(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd.Data
     fix = "Use a deploymentID of the deployments' table"
     unknown_names(c, "deployment", deployment, set(deployments["deployment"]), fix)
     where = deployments.drop_duplicates("deployment").set_index("deployment")["location"]
-    return make_records(
+    given = {ours: theirs for ours, theirs in CLASSIFIED.items() if (c.text(theirs) != "").any()}
+    classifications = {ours: field(theirs) for ours, theirs in given.items()}
+    records = make_records(
         c,
         record=name,
         deployment=deployment,
@@ -307,6 +312,7 @@ def _records(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd.Data
         sex=field("sex"),
         life_stage=field("lifeStage"),
     )
+    return records.assign(**classifications)
 
 
 # ---- identities ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pandas as pd
 from ..captures import CaptureHistory
 from ..errors import refuse
 from ..fieldwork import fieldwork
-from ..readers.camtrap_dp import COVARIATES, DESCRIPTOR, schema
+from ..readers.camtrap_dp import CLASSIFIED, COVARIATES, DESCRIPTOR, schema
 from ..tables import SurveyTables
 
 RAW = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0.2"
@@ -152,7 +152,8 @@ def _observations(tables: SurveyTables) -> pd.DataFrame:
             "sex": r["sex"],
             "individualID": r["individual"],
             "classificationMethod": np.full(len(r), "human", object),
-        },
+        }
+        | {theirs: r[ours] for ours, theirs in CLASSIFIED.items() if ours in r},
     )
 
 
