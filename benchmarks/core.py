@@ -19,6 +19,7 @@ import platform
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numba
@@ -193,24 +194,27 @@ def report(size: str, kind: str, rate: dict[str, float], threads: int) -> None:
     print(f"   peak memory of the process {peak_gigabytes():.2f} GB (before the likelihood {before:.2f})", flush=True)
 
 
-def stress(size: str, kind: str, points: int) -> None:
+def stress(size: str, kind: str, points: int, detection: str) -> None:
     """Worst errors against the dense twin at random parameter values far from the optimum."""
     survey = simulate(size, kind)
-    likelihood = SpatialLikelihood(survey.problem)
+    problem = replace(survey.problem, detection=detection)
+    likelihood = SpatialLikelihood(problem)
     rng = np.random.default_rng(1)
     worst = np.zeros(4)
     for _ in range(points):
         rows = survey.rows * [[10 ** rng.uniform(-3, 2), 10 ** rng.uniform(-1, 0.7), 1.0]]
+        if detection == "half-normal":
+            rows[0, 0] = -np.expm1(-rows[0, 0])  # the probability of that hazard
         at = likelihood.evaluate(survey.log_mu, rows)
         ones = np.ones(survey.problem.n_animals)
         _, d_rows = likelihood.pullback(at, ones, -1.0)
-        log_a, detected = oracle.spatial(survey.problem, survey.log_mu, rows)
+        log_a, detected = oracle.spatial(problem, survey.log_mu, rows)
         loglik = log_a.sum() - detected
         expected = np.empty(2)
         for column in range(2):
             moved = rows.astype(complex)
             moved[0, column] += 1e-30j
-            log_moved, moved_detected = oracle.spatial(survey.problem, survey.log_mu, moved)
+            log_moved, moved_detected = oracle.spatial(problem, survey.log_mu, moved)
             expected[column] = (log_moved.sum() - moved_detected).imag / 1e-30
         errors = (
             abs(at.log_a.sum() - at.detected - loglik) / abs(loglik),
@@ -220,7 +224,7 @@ def stress(size: str, kind: str, points: int) -> None:
         )
         worst = np.maximum(worst, errors)
     names = ("log-likelihood", "one animal's integral", "gradient", "bound that was reported")
-    print(f"{size} {kind}: worst relative error at {points} points: ", end="")
+    print(f"{size} {kind}, {detection}: worst relative error at {points} points: ", end="")
     print(", ".join(f"{name} {error:.1e}" for name, error in zip(names, worst, strict=True)), flush=True)
 
 
@@ -251,7 +255,8 @@ def main() -> None:
     if arguments.stress:
         for size in sizes:
             for kind in kinds:
-                stress(size, kind, arguments.stress)
+                for detection in ("hazard half-normal", "half-normal"):
+                    stress(size, kind, arguments.stress, detection)
         return
     rate = calibrate()
     for name, per_second in rate.items():

@@ -300,18 +300,17 @@ def curve(
                 )
         posterior[:] = 0.0
         over_fields[:] = 0.0
-        at, (spot, top) = 0, trials_there(a_start, a_item, t, trials[0])
+        where, spot, top = trials_there(a_start, a_item, t, trials[0])
         locate(a_start, a_item, t, place, d, local, spot, top)
         over_bend[:] = 0.0
         cross[:] = 0.0
         for e in range(a_start[t], a_start[t + 1]):
-            i = a_item[e]
+            i, at = a_item[e], where[e - a_start[t]]
             origin = (origin_x - a.x[i], origin_y - a.y[i])
             r0, r1 = rows_within(a.y[i], local.radius[i], origin_y)
             animal = on_tile(a, i, place)
             local_posterior(i, animal, at, spot, top, tables, trials, False, of_fields, fields, unseen, t, r0, r1, room,
                             q)  # fmt: skip
-            at += trials[0][i + 1] - trials[0][i]
             _event_scores(i, place, d, local, slopes, fields_by, log_scale, log_sigma, quadratic, share[i], origin,
                           r0, r1, q, slope, bend, score, own[t])  # fmt: skip
             add_scaled(share[i], q, r0, r1, posterior)

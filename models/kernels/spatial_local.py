@@ -66,7 +66,8 @@ def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series,
     at: where its trials begin in spot and top. trial_row [trials + 1]: where each trial's rows begin; minus one less
     for a trial that must go cell by cell. The bound is of the exponent.
     """
-    n, bound, cellwise, size = 0, 0.0, False, series.shape[1]
+    trial_row[0] = 0
+    n, bound, cellwise, size = trial_row[0], 0.0, False, series.shape[1]  # a literal 0 would compile all this twice
     for j in range(trials):
         e, x, high = first + j, spot[at + j, 0], top[at + j]
         trial_row[j] = n
@@ -209,11 +210,12 @@ def unpacked(local):
 
 @inner
 def trials_there(start, item, t, trial_start):
-    """Room for `_locate`: (rows of tables, greatest value) of all trials of the animals of tile t."""
-    n = 0
+    """Where the trials of each entry of tile t begin, and room for `locate`: rows of tables, greatest value."""
+    first = np.zeros(start[t + 1] - start[t] + 1, np.int64)
     for e in range(start[t], start[t + 1]):
-        n += trial_start[item[e] + 1] - trial_start[item[e]]
-    return np.empty((n, 2), np.int64), np.empty(n)
+        row = e - start[t]
+        first[row + 1] = first[row] + trial_start[item[e] + 1] - trial_start[item[e]]
+    return first, np.empty((first[-1], 2), np.int64), np.empty(first[-1])
 
 
 @inner
@@ -315,7 +317,17 @@ def _collect_fields(start, item, t, place, passes, ratio, over_fields, work, tur
     n = start[t + 1] - start[t]
     part, local_start = np.empty((n, 4)), np.array([0, n])
     for f in range(over_fields.shape[0]):
-        collect(local_start, item[start[t] : start[t + 1]], 0, place, passes, over_fields[f], work, turned, part)
+        collect(
+            local_start,
+            item[start[t] : start[t + 1]],
+            local_start[0],
+            place,
+            passes,
+            over_fields[f],
+            work,
+            turned,
+            part,
+        )
         for e in range(n):
             w = ratio[f, item[start[t] + e]]
             for c in range(4):
@@ -360,7 +372,7 @@ def sweep(
     room = trial_room(local, 2)
     by_rows = np.empty_like(room[2])
     for t in range(t0, t1):
-        place, at = tiles.place[t], 0
+        place = tiles.place[t]
         origin = (TILE * place[0], TILE * place[1])
         if back or n_fields:
             pack(d_start, d_item, d, place, t, work[0], work[1])
@@ -368,10 +380,10 @@ def sweep(
             fill_fields(d_start, d_item, t, place, d, weight, chances, ratio, work, fields, back, by)
         posterior[:] = 0.0
         over_fields[:] = 0.0
-        spot, top = trials_there(a_start, a_item, t, trials[0])
+        where, spot, top = trials_there(a_start, a_item, t, trials[0])
         locate(a_start, a_item, t, place, d, local, spot, top)
         for e in range(a_start[t], a_start[t + 1]):
-            i = a_item[e]
+            i, at = a_item[e], where[e - a_start[t]]
             r0, r1 = rows_within(centre_y[i], radius[i], origin[1])
             animal = (base_x[i] + place[0] - first_x[i], base_y[i] + place[1] - first_y[i])
             whole, n = local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields, fields, unseen, t,
@@ -389,7 +401,6 @@ def sweep(
                                 over_fields)  # fmt: skip
             else:
                 mass[e] = whole
-            at += trials[0][i + 1] - trials[0][i]
         if back:
             load(log_mu, tiles, t, -np.inf, mu)
             adjoint(mu, unseen[t], posterior, d_detected)

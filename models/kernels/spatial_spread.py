@@ -75,13 +75,13 @@ def spread(tiles, t0, t1, log_mu, passes, chances, unseen, sums):
     """
     wide()
     start, item, g, weight = passes
-    work = workspace(start, t0, t1, 3)
+    work = workspace(start, t0, t1, 4)
     mu, hazards, lanes = np.empty((TILE, TILE)), np.zeros((TILE, TILE)), np.empty((3, TILE))
     for t in range(t0, t1):
         n = start[t + 1] - start[t]
         pack(start, item, g, tiles.place[t], t, work[0], work[1])
         if chances:
-            add_field(start, item, t, tiles.place[t], g, weight, True, work, hazards)
+            add_field(start, item, t, tiles.place[t], g, weight, chances, work, hazards)
         elif n:
             np.dot(work[1, :n].T, work[0, :n], hazards)
         else:
@@ -112,7 +112,7 @@ def integrate(tiles, t0, t1, unseen, animals, mass):
     """mass [entries] = Σ over the tile of unseen · Gaussian, for every entry of the animals' lists."""
     wide()
     start, item, g = animals
-    work = workspace(start, t0, t1, 3)
+    work = workspace(start, t0, t1, 4)
     for t in range(t0, t1):
         n = start[t + 1] - start[t]
         if n:
@@ -175,7 +175,9 @@ def collect_chances(start, item, t, place, g, weight, ratio, over_all, over_fiel
     """
     for e in range(start[t], start[t + 1]):
         k, row = item[e], e - start[t]
-        scratch[:] = over_all
+        for r in range(TILE):
+            for c in range(scratch.shape[1]):
+                scratch[r, c] = over_all[r, c]
         for f in range(ratio.shape[0]):
             for r in range(TILE):
                 for c in range(TILE):

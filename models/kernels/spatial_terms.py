@@ -13,7 +13,7 @@ from .spatial_math import (
     slope_middle,
 )
 
-NEGLIGIBLE = 1e-18  # of a term of a series
+NEGLIGIBLE = 1e-17  # of a term of a series
 
 
 @fused
