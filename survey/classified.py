@@ -48,7 +48,9 @@ def candidates_of(history: DetectionHistory, *, classifier: str | None = None) -
     Notes
     -----
     Platforms that overwrite the machine's rows keep no score of what people have looked at, and nothing at all of the
-    false candidates that they have corrected. Scores of verified candidates need an export with both rows.
+    false candidates that they have corrected: then `fp` is too low, and the scores are those of what nobody looked at.
+    Scores of verified candidates need an export with both rows. Of an export without any such pair this is said as a
+    warning.
 
     Parameters
     ----------
@@ -71,6 +73,7 @@ def candidates_of(history: DetectionHistory, *, classifier: str | None = None) -
     _check_methods(r, of_species & ~machine & ~human)
     mine = machine & _by(r, machine, classifier)
     verdict, said = _verdicts(r, species, mine)
+    _warn_if_overwritten(int((human & ~said).sum()), int((verdict != OPEN).sum()))
     seasons, site_of = cut_again(history, tables)
     marks = ((machine & ~mine, OTHERS), (said, SAID))
     ends = [_ends(season, tables, marks) for season in seasons]
@@ -138,6 +141,16 @@ def _by(r: pd.DataFrame, machine: np.ndarray, classifier: str | None) -> np.ndar
         text = f"the scores are of several classifiers, {each}: if their scales differ, give classifier= one of them"
         warnings.warn(text, SurveyWarning, stacklevel=3)
     return np.ones(len(r), bool) if classifier is None else (names == classifier).to_numpy()
+
+
+def _warn_if_overwritten(alone: int, verdicts: int) -> None:
+    if alone and not verdicts:
+        text = (
+            f"no candidate has a score and a verdict of people, and {alone:,} records of the species are people's "
+            "alone: if the export keeps only the last classification of a file, the scores of what people have looked at and "
+            "the false candidates that they have corrected are lost"
+        )
+        warnings.warn(text, SurveyWarning, stacklevel=3)
 
 
 # ---- what people said ---------------------------------------------------------------------------------------------

@@ -187,6 +187,31 @@ class TestFiles:
         assert candidates.ledger.count("the effort is not known") == 1
         assert told(candidates) == [line for line in TOLD if line[0] != "m6"]
 
+    def test_an_export_that_keeps_the_last_classification(self, tmp_path):
+        """Where people have looked, the machine's row is gone."""
+        seen = {line["mediaID"] for line in ROWS if line["observationID"].startswith("h")}
+        gone = [a for a in ROWS if not (a["observationID"].startswith("m") and a["mediaID"] in seen)]
+        history = history_of(tmp_path, gone)
+        with pytest.warns(
+            survey.SurveyWarning, match="and 2 records of the species are people's alone: if the export k"
+        ):
+            candidates = survey.candidates_of(history)
+        assert told(candidates) == [
+            ("h1", "A", 3, "", "true"),
+            ("m6", "B", 7, 0.62, ""),
+            ("h8", "C", 8, "", "true"),
+            ("m9", "C", 9, "", ""),
+        ]
+
+    def test_tables_can_be_used_again(self, tmp_path):
+        """What was chosen for one history says nothing of the next one."""
+        first = history_of(tmp_path, ROWS, season_from="season", start="2024-04-02", end="2024-04-12")
+        assert first.tables.provenance["season from"] == "season"
+        assert first.tables.provenance["dates"] == "2024-04-02 to 2024-04-12"
+        again = survey.detection_history(first.tables, **HOW)
+        assert not {"season from", "dates", "site from"} & set(again.tables.provenance)
+        assert told(survey.candidates_of(again)) == TOLD
+
     def test_all_are_lost(self, tmp_path):
         rows = [line for line in ROWS if line["deploymentID"] == "d1"]
         history = history_of(tmp_path, rows, DEPLOYMENTS.replace("false", "true", 1))
