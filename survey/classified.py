@@ -147,8 +147,8 @@ def _warn_if_overwritten(alone: int, verdicts: int) -> None:
     if alone and not verdicts:
         text = (
             f"no candidate has a score and a verdict of people, and {alone:,} records of the species are people's "
-            "alone: if the export keeps only the last classification of a file, the scores of what people have looked at and "
-            "the false candidates that they have corrected are lost"
+            "alone: if the export keeps only the last classification of a file, the scores of what people have "
+            "looked at and the false candidates that they have corrected are lost"
         )
         warnings.warn(text, SurveyWarning, stacklevel=3)
 
