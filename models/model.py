@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from .fit import Fit
 from .inference.maximum_likelihood import covariance_of, maximise
 from .parameters import ParameterSet
 from .verdict import Outcome, Remark, Verdict
+
+if TYPE_CHECKING:
+    from .bayes import Draws
 
 F = TypeVar("F", bound=Fit)
 
@@ -195,6 +198,38 @@ class Model(ABC, Generic[F]):
             interval=interval,
             determined=covariance,
         )
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        seed: int = 1,
+        priors: Mapping[str, Any] | None = None,
+    ) -> Draws:
+        """Draws from the posterior distribution, by PyMC's NUTS (needs `pip install 'uncia[bayes]'`).
+
+        Parameters
+        ----------
+        draws : kept of each chain
+        tune : steps of each chain before them
+        chains : from different starting points, one after another
+        seed : the same seed gives the same draws on the same versions of the libraries
+        priors : by parameter, from `uncia.models.priors`: {"phi": Beta(2, 2), "p": {"Intercept": Normal(0, 1)}}; "N"
+            for a closed population; where none is given see `priors.defaults`, and `Draws.priors()` lists all
+
+        Returns
+        -------
+        Draws : with summary(), derive(), data, verdict
+
+        Raises
+        ------
+        SurveyError : PyMC is not installed, a prior does not fit, random effects in a formula
+        """
+        from .bayes import sample
+
+        return sample(self, draws, tune, chains, seed, priors)
 
     def draw(self, values: Mapping[str, object], variation: Mapping[str, float], seed: int) -> dict[str, dict]:
         """Values for `simulate` whose random coefficients are drawn from their distribution.
