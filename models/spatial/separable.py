@@ -5,8 +5,9 @@ An animal's Poisson counts multiply to one Gaussian (precision Σ count/σ², ce
     Σ_e count_e log(x_e h_e(m)) = peak_i − precision_i |m − c_i|²/2
 
 so animals and detectors are the same kind of object, and log_a_i = peak_i + log Σ_m mu_m exp(−Λ(m)) Gaussian_i(m).
-Binary and competing detections, and exposure that differs between animals, multiply this by local terms. Animals
-whose sum underflows are handed to the radial path, which works in logarithms.
+Binary and competing detections, and exposure that differs between animals, multiply this by local terms. Where the
+Gaussian is a probability g (half-normal g0), hazards are −log(1 − g) and every detection has a local term, log h / g
+at least. Animals whose sum underflows are handed to the radial path, which works in logarithms.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class SeparableState:
 
 
 class SeparablePath:
-    """Integrals and derivatives of one problem with Gaussian hazards."""
+    """Integrals and derivatives of one problem with Gaussian hazards or probabilities."""
 
     def __init__(self, radial: RadialPath, raster: Raster):
         self.radial, self.model, self.workers = radial, radial.model, radial.workers
