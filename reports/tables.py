@@ -131,7 +131,10 @@ def ledger(analysis: Analysis) -> pd.DataFrame | None:
     if not book.read:
         return None
     total = pd.DataFrame({"file": list(book.read), "reason": "read", "records": list(book.read.values())})
-    frame = pd.concat([total, book.table()], ignore_index=True).sort_values("file", kind="stable")
+    frame = pd.concat([total, book.table()], ignore_index=True)
+    frame["file"] = frame["file"].map(book.told_as())  # many files of one kind together
+    frame = frame.groupby(["file", "reason"], sort=False)["records"].sum().reset_index()
+    frame = frame.sort_values("file", kind="stable")
     return frame.assign(records=[f"{n:,}" for n in frame["records"]])
 
 

@@ -82,7 +82,7 @@ class Ledger:
 
     def __str__(self) -> str:
         lines = []
-        name = self._names()
+        name = self.told_as()
         table = self.table()
         table = table.groupby([table["file"].map(name), "reason"], sort=False)["records"].sum().reset_index()
         for shown, total in pd.Series(self.read).groupby(pd.Series(name), sort=False).sum().items():
@@ -92,7 +92,7 @@ class Ledger:
             lines += [f"  {n:>8,}  {why}" for why, n in here[["reason", "records"]].to_numpy()]
         return "\n".join(lines)
 
-    def _names(self) -> dict[str, str]:
+    def told_as(self) -> dict[str, str]:
         """What each file is called in print: many files of one kind are told together."""
         kinds = {file: Path(file).suffix for file in self.read}
         of_kind = Counter(kinds.values())

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from functools import cache
 from pathlib import Path
 
 import geopandas as gpd
@@ -13,10 +14,12 @@ from nbclient import NotebookClient
 from uncia.reports.analysis import analyse
 from uncia.reports.config import read_config
 from uncia.reports.study import read_study, study_of
+from uncia.reports.tables import ledger
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 HESHUN = EXAMPLES / "heshun"
-MADE = ("desert_cats", "released_animals", "leopards_ten_years")
+# Examples made again by a test, and how many bytes they may have.
+MADE = {"desert_cats": 3e5, "released_animals": 3e5, "leopards_ten_years": 3e5, "ranger_patrols": 1.5e6}
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +75,8 @@ def test_the_headline_covers_the_truth(heshun):
 def test_the_small_surveys_are_made_again(name, tmp_path):
     """Text byte for byte; maps by content."""
     runpy.run_path(str(EXAMPLES / name / "make.py"))["main"](tmp_path)
-    made = {path.name for path in tmp_path.iterdir()}
-    there = {path.name for path in (EXAMPLES / name).iterdir() if path.is_file()}
+    there = files_of(EXAMPLES / name)
+    made = set(files_of(tmp_path))
     assert made | {"make.py"} == {file for file in there if not file.endswith(".toml")}
     for file in made:
         first, second = tmp_path / file, EXAMPLES / name / file
@@ -83,9 +86,16 @@ def test_the_small_surveys_are_made_again(name, tmp_path):
             assert rioxarray.open_rasterio(first).equals(rioxarray.open_rasterio(second))
         else:
             assert first.read_bytes() == second.read_bytes(), file
-    assert sum(path.stat().st_size for path in (EXAMPLES / name).iterdir() if path.is_file()) < 3e5
+    assert sum((EXAMPLES / name / file).stat().st_size for file in there) < MADE[name]
 
 
+def files_of(folder):
+    """Paths of an example's files within its folder, without a report that somebody made of it."""
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return [file.as_posix() for file in files if not {"report", "__pycache__"} & set(file.parts)]
+
+
+@cache
 def of_form(name, form="survey.toml"):
     """The analysis of an example without its simulated goodness of fit, and its truth."""
     config = read_config(EXAMPLES / name / form)
@@ -102,6 +112,31 @@ def test_desert_cats_are_counted_by_site_and_not_by_plateau():
     assert analysis.reported == "Royle-Nichols, shrub"
     assert told["lower"] < truth["cats within 2 sigma of a camera, mean"] < told["upper"]
     assert told["unit"] == "animals per site"
+
+
+def test_the_area_that_rangers_found_occupied_covers_the_truth():
+    """Sign comes in runs: the model that knows it covers the truth, and the one that does not is too sure."""
+    analysis, truth = of_form("ranger_patrols")
+    area, occupied = truth["area occupied (km²)"], analysis.study.history.sites.index.isin(truth["occupied"])
+    assert analysis.reported == "sign in runs"
+    told = analysis.told("area occupied")
+    assert told["lower"] < area < told["upper"]
+    plain = analysis.estimates.query("model == 'segments as independent replicates' and quantity == 'area occupied'")
+    assert plain["upper"].item() < area and area == 25 * occupied.sum()
+    assert not analysis.study.history.detected[~occupied].any()  # rangers never take a fox for a leopard
+    names = {"use after an unused segment": "use of a kilometre after an unused one"}
+    names |= {"use after a used segment": "use of a kilometre after a used one"}
+    names |= {"detection": "detection of the sign of a used kilometre"}
+    for quantity, name in names.items():
+        row = analysis.told(quantity)
+        assert row["lower"] < truth[name] < row["upper"], quantity
+
+
+def test_a_table_of_many_files_tells_them_together():
+    analysis, _ = of_form("ranger_patrols")
+    told = ledger(analysis).set_index(["file", "reason"])["records"]
+    assert dict(told.loc["62 files .gpx"]) == {"read": "62", "used": "60", "moved by vehicle": "2"}
+    assert {file for file, _ in told.index} == {"62 files .gpx", "smart.csv"}
 
 
 def test_released_animals_survive_as_they_truly_do():
