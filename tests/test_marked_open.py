@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from marked_problems import assert_gradient, histories, suite
 from reference import entry
 
+from uncia.models.marked.open_derived import draw_population, present
 from uncia.models.marked.open_population import JollySeber, Pradel
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
@@ -155,6 +156,79 @@ def test_binomial_number_has_smaller_errors():
     assert a.loc[at, "se"] == pytest.approx(b.loc[at, "se"], rel=0.1)
     assert poisson.abundance_covariance().shape == (7, 7)
     assert "treat the number" in poisson.model.not_comparable(binomial.model)
+
+
+def alive_slowly(states, beta, phi, p):
+    """Probability [T] to be alive on each occasion given a history, by every first and last occasion of a life."""
+    T = len(beta)
+    weight, alive = 0.0, np.zeros(T)
+    for first in range(T):
+        for last in range(first, T):
+            life = beta[first] * math.prod(phi[first:last]) * (1.0 - phi[last] if last < T - 1 else 1.0)
+            for t in range(T):
+                there = first <= t <= last
+                life *= 1.0 if states[t] < 0 else p[t] * there if states[t] else 1.0 - p[t] * there
+            weight += life
+            alive[first : last + 1] += life
+    return alive / weight, weight
+
+
+@pytest.mark.parametrize("distribution", ["poisson", "binomial"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_animals_present_by_every_life(gaps, distribution):
+    h = data(5, gaps)
+    model = JollySeber(h, "~ sex", "~ t", b="~ t", distribution=distribution)
+    at = point(model)
+    values = model.parameters.values(at)
+    survival, p, _ = model.natural(values)
+    beta = model.entries(values).beta
+    expected, variance, certain = np.zeros((3, 5))
+    for g, states, k in zip(model.profile, h.states.tolist(), h.frequency, strict=True):
+        alive = alive_slowly(states, beta[g], survival[g], p[g])[0]
+        expected, variance = expected + k * alive, variance + k * alive * (1.0 - alive)
+        met = np.flatnonzero(np.array(states) > 0)
+        certain[met[0] : met[-1] + 1] += k
+    for g in range(len(p)):
+        nothing = [-1 if not looked else 0 for looked in model.looked]
+        alive, unseen = alive_slowly(nothing, beta[g], survival[g], p[g])
+        missed = values["N"][g] * unseen if distribution == "poisson" else values["f0"][g]
+        expected = expected + missed * alive
+        variance = variance + missed * alive * (1.0 if distribution == "poisson" else 1.0 - alive)
+    found = present(model, at)
+    np.testing.assert_array_equal(found.certain, certain)
+    np.testing.assert_allclose(found.expected, expected, rtol=1e-10)
+    np.testing.assert_allclose(found.variance, variance, rtol=1e-10)
+
+
+EIGHT = EncounterHistory(np.eye(8, dtype=int))
+
+
+@pytest.mark.parametrize("recruitment", [{"f": "~ 1"}, {"b": "~ t"}], ids=str)
+def test_intervals_of_realised_numbers_cover_them(recruitment):
+    model = JollySeber(EIGHT, **recruitment)
+    entries = {"Intercept": -0.9} | {f"t[T.{t}]": 0.0 for t in range(3, 9)}
+    values = {"phi": 0.75, "p": 0.5, "N": 120.0, **({"f": 0.3} if "f" in recruitment else {"b": entries})}
+    covered = []
+    for seed in range(12):
+        there = draw_population(model, model.coefficients_for(values), seed)[1].sum(axis=0)
+        fit = model.on(model.simulate(values, seed)).fit()
+        table = fit.abundance().query("quantity == 'abundance'")
+        covered.append((table["lower"] <= there) & (there <= table["upper"]))
+        least = present(fit.model, fit.vector)
+        assert (table["se"] ** 2 >= least.variance).all() and (table["lower"] >= least.certain).all()
+        assert (table["upper"] - table["lower"] > 1.0).all()
+    assert 0.85 <= np.mean(covered) < 1.0
+
+
+def test_numbers_are_certain_only_where_nobody_can_be_missed():
+    states = np.repeat([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]], 6, axis=0)
+    width = []
+    for p in (1.0, 0.9):
+        table = JollySeber(EncounterHistory(states), "~ 1", p, b="~ t").fit().abundance().query("scope.str.len() == 10")
+        rows = table[table["quantity"] == "abundance"]
+        width.append((rows["upper"] - rows["lower"]).to_numpy())
+        assert (rows["estimate"] >= (states.sum(axis=0) - 1e-9)).all()
+    assert (width[0] < 1e-4).all() and (width[1] > 0.5).all()
 
 
 def test_groups_have_their_own_numbers():

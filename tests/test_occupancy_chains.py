@@ -1,5 +1,7 @@
 """Dynamic occupancy and sign along trails: slow twins over all paths, gradients, limits, the reference suite."""
 
+from dataclasses import replace
+
 import numpy as np
 import oracle_occupancy as oracle
 import pandas as pd
@@ -274,3 +276,33 @@ def test_sign_survey_finds_what_made_the_data():
         assert abs(row["estimate"] - np.log(value / (1 - value))) < 3 * row["se"]
     assert Occupancy(data).fit().values["psi"][0] < 0.75
     assert fit.model.segment_use(fit.vector)["used"].between(0, 1).all()
+
+
+def trails_drawn(seed, **values):
+    h = DetectionHistory.from_wide(np.random.default_rng(0).integers(0, 2, (30, 1, 6)).astype(float))
+    return SignSurvey(h, theta_initial="~ 1").simulate(values, seed)
+
+
+def test_proportion_occupied_has_an_interval_beside_a_boundary():
+    h = trails_drawn(5, psi=0.6, theta0=0.02, theta1=0.8, p=0.6, theta_initial=0.7)
+    fit = SignSurvey(h, theta_initial="~ 1").fit()
+    assert "theta0 (estimated as 0) is at a boundary" in str(fit.verdict)
+    fixed = SignSurvey(h, theta0=0.0, theta_initial=1.0).fit()
+    there, here = (f.derive().set_index("quantity") for f in (fixed, fit))
+    columns = ["estimate", "se", "lower", "upper"]
+    expected = there.loc["proportion occupied", columns].astype(float)
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(here.loc["proportion occupied", columns].astype(float), expected, rtol=1e-3)
+    assert np.isnan(here.loc["use after an unused segment", "se"])
+
+
+def test_nothing_is_certain_because_a_parameter_is_at_its_boundary():
+    h = trails_drawn(2, psi=0.6, theta0=0.02, theta1=0.8, p=0.6, theta_initial=0.7)
+    fit = SignSurvey(h, theta_initial="~ 1").fit()
+    table = fit.derive().set_index("quantity")
+    assert "psi (estimated as 1) is at a boundary" in str(fit.verdict)
+    assert table.loc[["occupancy", "proportion occupied"], ["se", "lower", "upper"]].isna().all(axis=None)
+    further = replace(fit, vector=fit.vector + 40.0 * (np.arange(len(fit.vector)) == 0))  # psi is 1 to the last digit
+    table = further.derive().set_index("quantity")
+    assert table.loc["proportion occupied", "estimate"] == pytest.approx(1.0, abs=1e-15)
+    assert table.loc[["occupancy", "proportion occupied"], ["se", "lower", "upper"]].isna().all(axis=None)

@@ -27,11 +27,28 @@ def jacobian(fit, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
 
 
 def covariance(fit, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Covariance [m, m] of function(vector), with the coefficients that matter to it only."""
+    """Covariance [m, m] of function(vector); NaN where coefficients that the data do not determine move it.
+
+    A coefficient at a boundary that hardly moves it takes no part, see `Covariance.along`.
+    """
     J = jacobian(fit, function)
+    if fit.determined is not None:
+        return fit.covariance_of(J)
     used = np.any(J != 0.0, axis=0)
     J, V = J[:, used], fit.covariance[np.ix_(used, used)]
     return J @ V @ J.T
+
+
+def at_bound_by_estimate(fit, function: Callable[[np.ndarray], float], bounds: tuple[float, float]) -> bool:
+    """Whether coefficients that the data do not determine have carried a function to a bound, where its slope is 0.
+
+    A function that has this value at other coefficients too is there because of the data, or was fixed.
+    """
+    value = float(function(fit.vector))
+    near = 1e-12 * (bounds[1] - bounds[0])
+    if fit.determined is None or not fit.determined.directions.shape[1] or min(abs(value - b) for b in bounds) > near:
+        return False
+    return abs(float(function(np.zeros_like(fit.vector))) - value) > near
 
 
 def between(quantity, unit, scope, estimate, se, least=0.0, most=1.0, level: float = LEVEL) -> Estimate:
@@ -49,7 +66,8 @@ def between(quantity, unit, scope, estimate, se, least=0.0, most=1.0, level: flo
 
 def proportion(fit, quantity: str, scope: str, function: Callable[[np.ndarray], float]) -> Estimate:
     """A probability that is a function of the coefficients."""
-    se = float(np.sqrt(covariance(fit, function)[0, 0]))
+    nowhere = at_bound_by_estimate(fit, function, (0.0, 1.0))
+    se = np.nan if nowhere else float(np.sqrt(covariance(fit, function)[0, 0]))
     return between(quantity, "probability", scope, float(function(fit.vector)), se)
 
 
@@ -87,7 +105,9 @@ def realised(fit, quantity, unit, scope, weight: np.ndarray, posterior: Callable
     posterior : vector ↦ P(z = 1 | data) [N]
     """
     z = posterior(fit.vector)
-    of_estimates = covariance(fit, lambda v: np.array([weight @ posterior(v)]))[0, 0]
+    here = lambda v: float(weight @ posterior(v))  # noqa: E731
+    nowhere = at_bound_by_estimate(fit, here, (0.0, float(weight @ np.ones(len(weight)))))
+    of_estimates = np.nan if nowhere else covariance(fit, here)[0, 0]
     se = float(np.sqrt(np.sum(weight**2 * z * (1.0 - z)) + of_estimates))
     certain = float(np.sum(weight[z == 1.0]))
     return between(quantity, unit, scope, float(weight @ z), se, certain, float(weight.sum()))
