@@ -5,7 +5,7 @@ gradient, priors and sampler agree, the rank of what was drawn among the draws o
 parameters the log-likelihood is ranked, which notices data that are used wrongly (Modrák et al. 2023).
 
     python benchmarks/sbc_marked.py 300 > benchmarks/sbc_marked.md
-    python benchmarks/sbc_marked.py grid 0 300       the exact posterior of the same data of CJS, in place of the sampler
+    python benchmarks/sbc_marked.py grid 0 300       the exact posterior of CJS for the same data, no sampler
     python benchmarks/sbc_marked.py grid 5000 6500   and of others
 
 Needs PyMC (`pip install -e '.[bayes]'`).
