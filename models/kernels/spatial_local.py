@@ -17,17 +17,17 @@ from .spatial_tables import TILE, add_scaled, load, nearest, pack, rooms, store,
 from .spatial_terms import add_chance, add_trial, chance_slopes, fill_powers, trial_slopes
 
 # As CSR over animals. Trials: the pass, the scale x, the number of successes, and the series of the term in powers
-# 1, 2, … of the pass's Gaussian. Fields: the times it was caught on each and its exposure beyond that of the void.
-# radius [n]: of the animals' windows; most: trials of one animal; ratio [F, G]: the share of each pass's weight that
-# makes up each field (F = 0 where no animal needs fields).
+# 1, 2, … of the pass's Gaussian, which is faithful up to trial_limit. Fields: the times it was caught on each and its
+# exposure beyond that of the void. radius [n]: of the animals' windows; most: trials of one animal; ratio [F, G]: the
+# share of each pass's weight that makes up each field (F = 0 where no animal needs fields).
 Local = namedtuple(
     "Local",
-    "radius trial_start trial_pass trial_scale trial_count trial_series field_start field caught extra most ratio",
+    "radius trial_start trial_pass trial_scale trial_count trial_series trial_limit "
+    "field_start field caught extra most ratio",
     module=__name__,
 )
 
 PLAIN, SMALL, ANY = 0, 1, 2  # sizes of an exponent
-FAITHFUL = 1e-16  # of the last terms of a series, so that what follows does not matter
 
 
 @inner
@@ -59,7 +59,7 @@ def locate(start, item, t, place, passes, local, spot, top):
 
 
 @inner
-def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series, chances, across, down, power,
+def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series, limit, chances, across, down, power,
            trial_row):  # fmt: skip
     """An animal's trials [first, first + trials) on a tile as rows of two tables: (rows, any cell by cell, bound).
 
@@ -67,15 +67,14 @@ def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series,
     for a trial that must go cell by cell. The bound is of the exponent.
     """
     trial_row[0] = 0
-    n, bound, cellwise, size = trial_row[0], 0.0, False, series.shape[1]  # a literal 0 would compile all this twice
+    n, bound, cellwise = trial_row[0], 0.0, False  # a literal 0 would compile all this twice
     for j in range(trials):
         e, x, high = first + j, spot[at + j, 0], top[at + j]
         trial_row[j] = n
         if x < 0:
             continue
         bound += count[e] * ((1.0 + scale[e]) * hazard(high) if chances else scale[e] * high)
-        tail = high ** (size - 1) * (abs(series[e, size - 1]) * high + abs(series[e, size - 2]))
-        if count[e] * tail <= FAITHFUL:
+        if high <= limit[e]:
             n = fill_powers(table_x, x, table_y, spot[at + j, 1], count[e], series, e, high, n, across, down, power)
         else:
             trial_row[j], cellwise = -1 - n, True
@@ -172,14 +171,14 @@ def local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields
     """q [32, 32] = unseen[t] · Gaussian_i · exp(local terms) on rows [r0, r1), 0 on the others.
 
     animal: its row of tables[0] and tables[1]; tables: of animals (x, y) and passes (x, y); trials: (start, scale,
-    count, series); of_fields: (start, field, caught, extra); room: (exponent [32, 32], across, down [rows, 32], power
-    [rows], trial_row). Returns Σ q (nan where an exponent might overflow) and the number of rows of the trials.
+    count, series, limit); of_fields: (start, field, caught, extra); room: (exponent [32, 32], across, down [rows, 32],
+    power [rows], trial_row). Returns Σ q (nan where an exponent might overflow) and the number of rows of the trials.
     """
     exponent, across, down, power, trial_row = room
-    start, scale, count, series = trials
+    start, scale, count, series, limit = trials
     size = start[i + 1] - start[i]
-    n, cellwise, bound = _stack(start[i], size, at, spot, top, tables[2], tables[3], count, scale, series, chances,
-                                across, down, power, trial_row)  # fmt: skip
+    n, cellwise, bound = _stack(start[i], size, at, spot, top, tables[2], tables[3], count, scale, series, limit,
+                                chances, across, down, power, trial_row)  # fmt: skip
     low, high = of_fields[0][i], of_fields[0][i + 1]
     if n:
         np.dot(down[:n].T, across[:n], exponent)
@@ -203,8 +202,8 @@ def local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields
 
 @inner
 def unpacked(local):
-    """The arrays of `Local` by use: (start, scale, count, series) of trials; (start, field, caught, extra)."""
-    trials = (local.trial_start, local.trial_scale, local.trial_count, local.trial_series)
+    """The arrays of `Local` by use: (start, scale, count, series, limit) of trials; (start, field, caught, extra)."""
+    trials = (local.trial_start, local.trial_scale, local.trial_count, local.trial_series, local.trial_limit)
     return trials, (local.field_start, local.field, local.caught, local.extra)
 
 
@@ -272,7 +271,7 @@ def _pull_trials(i, share, first, at, spot, top, origin, px, py, trial_pass, tab
                  q, by_rows, scratch, r0, r1, out):  # fmt: skip
     """out [entries, 4]: share times the moments of q · dL/dlog g around each trial's pass, from entry `first` on."""
     _, across, down, power, trial_row = room
-    start, scale, count, _ = trials
+    start, scale, count = trials[0], trials[1], trials[2]
     begin, size = start[i], start[i + 1] - start[i]
     for j in range(size):
         low, high, oy = trial_row[j], trial_row[j + 1], origin[1] - py[trial_pass[begin + j]]

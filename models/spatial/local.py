@@ -12,6 +12,7 @@ from .blockwise import BlockModel
 from .encounters import SparseRows
 
 TERMS = 12  # of the power series of a trial's term
+FAITHFUL = 5e-17  # of the last terms of a series, so that what follows does not matter
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class LocalTerms:
     trial_pass: np.ndarray  # int [entries of trials]
     trial_scale: np.ndarray  # float [entries of trials]: the x of the kernel's term
     trial_series: np.ndarray  # float [entries of trials, TERMS]
+    trial_limit: np.ndarray  # float [entries of trials], the Gaussian up to which the series is faithful
     field_start: np.ndarray
     field: np.ndarray
     caught: np.ndarray
@@ -45,6 +47,7 @@ class LocalTerms:
             self.trial_scale,
             self.trials.entry,
             self.trial_series,
+            self.trial_limit,
             self.field_start,
             self.field,
             self.caught,
@@ -69,11 +72,13 @@ def local_terms(model: BlockModel) -> LocalTerms:
     needed = model.exposure.T if animal.size else np.empty((0, exposure.size))
     trials, trial_pass, scale = _trials(model, exposure)
     distinct, which = np.unique(scale, return_inverse=True)
+    series = np.array([term_series(x, model.probability) for x in distinct]).reshape(-1, TERMS)[which]
     return LocalTerms(
         trials=trials,
         trial_pass=trial_pass,
         trial_scale=scale,
-        trial_series=np.array([term_series(x, model.probability) for x in distinct]).reshape(-1, TERMS)[which],
+        trial_series=series,
+        trial_limit=_faithful(series, trials.entry),
         field_start=np.searchsorted(animal, np.arange(encounters.n + 1)),
         field=np.ascontiguousarray(field),  # one signature for the kernels
         caught=caught[animal, field],
@@ -105,6 +110,12 @@ def _trials(model: BlockModel, exposure: np.ndarray) -> tuple[SparseRows, np.nda
     scale = np.concatenate([encounters.trial_exposure[trial], np.zeros(pair.size)])[order]
     rows = SparseRows.of(owner[order], np.arange(owner.size), count, n)
     return rows, np.concatenate([trial_pass, pair % width])[order], scale
+
+
+def _faithful(series: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The argument [entries] up to which the last two terms, and so all that follow, do not matter."""
+    last = np.maximum(np.abs(series[:, -2:]) * count[:, None], 1e-300)
+    return np.min((FAITHFUL / last) ** (1.0 / np.arange(TERMS - 1, TERMS + 1)), axis=1, initial=np.inf)
 
 
 def term_series(x: float, probability: bool) -> np.ndarray:
