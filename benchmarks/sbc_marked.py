@@ -6,7 +6,7 @@ parameters the log-likelihood is ranked, which notices data that are used wrongl
 
     python benchmarks/sbc_marked.py 300 > benchmarks/sbc_marked.md
     python benchmarks/sbc_marked.py grid 0 300       the exact posterior of CJS for the same data, no sampler
-    python benchmarks/sbc_marked.py grid 5000 6500   and of others
+    python benchmarks/sbc_marked.py grid 5000 6500   and of others, as 10000 11700
 
 Needs PyMC (`pip install -e '.[bayes]'`).
 """
