@@ -5,7 +5,18 @@ from __future__ import annotations
 from .captures.study import CaptureStudy
 from .encounters.study import EncounterStudy
 from .fates.study import FateStudy
+from .live_dead.study import LiveDeadStudy
+from .pairs.study import PairStudy
+from .samples.study import SampleStudy
 from .sites.study import SiteStudy
 from .study import Study
 
-FAMILIES: tuple[type[Study], ...] = (CaptureStudy, SiteStudy, EncounterStudy, FateStudy)
+FAMILIES: tuple[type[Study], ...] = (
+    CaptureStudy,
+    SiteStudy,
+    PairStudy,
+    EncounterStudy,
+    LiveDeadStudy,
+    SampleStudy,
+    FateStudy,
+)

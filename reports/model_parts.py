@@ -46,22 +46,27 @@ def part_of(model: type[Model]) -> type[Part]:
             continue
         plain = argument.name.removesuffix("_")
         alias = plain if plain != argument.name else None
-        fields[argument.name] = (_type(argument.annotation), Field(default=argument.default, alias=alias))
+        default = ... if argument.default is Signature.empty else argument.default
+        fields[argument.name] = (_type(argument.annotation), Field(default=default, alias=alias))
     base = type("ModelPart", (Part,), {"__module__": __name__, "model_config": ConfigDict(extra=extra)})
     return create_model(model.__name__, __base__=base, **fields)
 
 
 def models_of(data: str) -> tuple[type[Model], ...]:
-    """The public models whose only argument without a default is of the class `data`."""
+    """The public models whose only data are of the class `data`."""
     public = [getattr(models, name) for name in models.__all__]
     classes = [thing for thing in public if isinstance(thing, type) and issubclass(thing, Model)]
     return tuple(model for model in classes if _data(model) == [data])
 
 
 def _data(model: type[Model]) -> list[str]:
-    """The annotations of the arguments without a default."""
-    needed = [a for name, a in signature(model.__init__).parameters.items() if name != "self"]
-    return [str(a.annotation) for a in needed if a.default is Signature.empty and a.kind is not Parameter.VAR_KEYWORD]
+    """The annotations of the data: the arguments without a default that a form cannot write."""
+    return [str(a.annotation) for a in signature(model.__init__).parameters.values() if _is_data(a)]
+
+
+def _is_data(argument: Parameter) -> bool:
+    needed = argument.default is Signature.empty and argument.kind is not Parameter.VAR_KEYWORD
+    return argument.name != "self" and needed and _type(argument.annotation) is Any
 
 
 def plain(model: type[Model]) -> Part:
@@ -70,12 +75,9 @@ def plain(model: type[Model]) -> Part:
 
 
 def arguments(model: type[Model]) -> list[Parameter]:
-    """The arguments of a model after its data, which are those without a default."""
-    return [
-        argument
-        for name, argument in signature(model.__init__).parameters.items()
-        if name != "self" and (argument.default is not Signature.empty or argument.kind is Parameter.VAR_KEYWORD)
-    ]
+    """The arguments of a model other than its data."""
+    known = signature(model.__init__).parameters.items()
+    return [argument for name, argument in known if name != "self" and not _is_data(argument)]
 
 
 def _type(annotation: object) -> Any:

@@ -167,7 +167,7 @@ def study_of(config: Form, folder: Path, form: str = "") -> Study:
     """The study of a form whose paths start in `folder`; `form` is the name of its file there."""
     from .families import FAMILIES
 
-    family = next(family for family in FAMILIES if isinstance(config, family.form))
+    family = next(family for family in FAMILIES if type(config) is family.form)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SurveyWarning)
         study = family.read(config, folder)

@@ -27,6 +27,8 @@ from .patrols import Patrols, read_patrols
 from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
+from .readers.live_dead_tables import read_live_dead
+from .readers.sample_tables import read_samples
 from .readers.secr_text import read_secr
 from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
@@ -65,9 +67,11 @@ __all__ = [
     "read_field_tables",
     "read_histories",
     "read_inp",
+    "read_live_dead",
     "read_live_dead_inp",
     "read_matrix",
     "read_patrols",
+    "read_samples",
     "read_secr",
     "read_visits",
     "read_wildlife_insights",

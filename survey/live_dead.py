@@ -145,10 +145,7 @@ class LiveDeadHistory:
         for value in reports["found"][np.isnan(code)].unique():
             bad.add("an animal is found 'dead' or 'alive'", "Use one of the two", value=value)
         bad.raise_any()
-        between = np.zeros(live.states.shape, int)
-        order = np.argsort(-code, kind="stable")  # the dead last, so that they count
-        between[row[order], column[order]] = code[order]
-        return cls(live, between, last_interval)
+        return cls(live, reports_between(live.states.shape, row, column, code), last_interval)
 
     @classmethod
     def from_strings(cls, histories: Sequence[str], frequency: Sequence[int] | None = None, **more) -> LiveDeadHistory:
@@ -174,6 +171,14 @@ class LiveDeadHistory:
     def _repr_html_(self) -> str:
         facts = {"animals": self.n_animals, "occasions": self.n_occasions, "found dead": self.n_found_dead}
         return facts_html("LiveDeadHistory", facts | {"seen alive between": self.n_resighted})
+
+
+def reports_between(shape: tuple[int, ...], row: np.ndarray, column: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """int [R, T]: codes of reports at their rows and intervals; found dead where both were reported."""
+    between = np.zeros(shape, int)
+    order = np.argsort(-code, kind="stable")  # the dead last, so that they count
+    between[row[order], column[order]] = code[order]
+    return between
 
 
 def read_live_dead_inp(

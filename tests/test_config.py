@@ -53,7 +53,7 @@ def test_the_form_that_init_writes_is_valid(kind, tmp_path):
 
 
 def test_every_example_has_a_valid_form():
-    forms = sorted((ROOT / "examples").glob("*/*.toml"))
+    forms = sorted(path for path in (ROOT / "examples").glob("*/*.toml") if path.name != "mapping.toml")
     assert forms
     for form in forms:
         read_config(form)

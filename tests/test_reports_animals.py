@@ -36,6 +36,9 @@ def analysis_of(form):
 
 STAGES = small_sites.histories(stages=2)
 PAIRS = 'states = ["young", "old"]\nmoves = [[false, true], [false, true]]\nphi = "~ state"\np = "~ 1"'
+SEXES = small_sites.histories()  # met as 1 female, 2 male, 3 not known which
+SEXES[list(range(2020, 2026))] *= np.where(SEXES["sex"] == "male", 2, 1)[:, None]
+SEXES[2022] = np.where(SEXES[2022] > 0, 3, 0)
 ASKED = {
     "ClosedCapture": ("c = '~ 1'", None),
     "LogLinear": ("heterogeneity = 'chao'", None),
@@ -44,6 +47,7 @@ ASKED = {
     "Pradel": ("", None),
     "JollySeber": ("f = '~ 1'", None),
     "Multistate": (PAIRS, STAGES),
+    "Multievent": ('states = ["female", "male"]\nphi = "~ 1"\nmoves = [[true, false], [false, true]]', SEXES),
 }
 
 

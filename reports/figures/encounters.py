@@ -97,9 +97,15 @@ def short(scope: str, wide: int = 22) -> str:
 
 def met_times(history, ax=None):
     """How many animals were met once, twice, …"""
+    met = np.repeat((history.states > 0).sum(axis=1), history.frequency)
+    return times(met, "occasions on which an animal was met", ax)
+
+
+def times(counts, label: str, ax=None):
+    """How many animals have each of `counts`, from 1."""
     ax = ax or new_axes(3.0)
-    times = np.bincount((history.states > 0).sum(axis=1), history.frequency)
-    ax.bar(np.arange(1, len(times)), times[1:], color=BLUE, width=0.85)
-    ax.set(xlabel="occasions on which an animal was met", ylabel="animals", xlim=(0.3, len(times) - 0.3))
+    animals = np.bincount(counts)
+    ax.bar(np.arange(1, len(animals)), animals[1:], color=BLUE, width=0.85)
+    ax.set(xlabel=label, ylabel="animals", xlim=(0.3, len(animals) - 0.3))
     ax.locator_params(integer=True)
     return ax
