@@ -10,6 +10,7 @@ from .counts.n_mixture import NMixture
 from .counts.open_n_mixture import OpenNMixture
 from .counts.removal import Removal
 from .detection import DETECTION_FUNCTIONS, DetectionFunction
+from .effects import covariate_effect, plot_covariate
 from .fit import Fit
 from .inference.averaging import average
 from .inference.compare import compare
@@ -89,6 +90,7 @@ __all__ = [
     "choose_rates",
     "compare",
     "contrast",
+    "covariate_effect",
     "cross_validate",
     "declining",
     "effort_needed",
@@ -99,6 +101,7 @@ __all__ = [
     "kaplan_meier",
     "m_array",
     "median_c_hat",
+    "plot_covariate",
     "plot_residuals",
     "power",
     "predict_raster",
