@@ -1,5 +1,7 @@
 """Forms of reports between occasions, of samples and of two species: they run, and what is wrong is said in words."""
 
+from pathlib import Path
+
 import jsonschema
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from uncia.reports.study import read_study
 from uncia.reports.texts import texts
 
 TEXTS = texts("en")
+PATROLS = Path(__file__).parent.parent / "examples" / "ranger_patrols"
 QUIET = "[report]\ngoodness = 0\n"
 
 
@@ -170,6 +173,31 @@ def test_a_form_of_two_species(tmp_path):
     assert 'id="F20"' in page and 'id="F21"' in page and "Visits that found foxes" in page
     assert analysis.study.findings["effort-ignored"].fix == "Give effort in the formulas of p1 and p2"
     assert all(finding.what.startswith(("cats: ", "foxes: ")) for finding in analysis.study.findings.items)
+
+
+def test_the_second_species_of_a_matrix_is_one_of_its_own(tmp_path):
+    rng = np.random.default_rng(2)
+    for name in ("cats", "foxes"):
+        found = pd.DataFrame(rng.random((40, 4)) < 0.5 * (rng.random((40, 1)) < 0.6), columns=list("abcd"))
+        found.astype(int).rename_axis("site").to_csv(tmp_path / f"{name}.csv")
+    data = '[data]\nformat = "matrix"\npath = "cats.csv"\n[second]\ncommon_name = "foxes"\npath = "foxes.csv"\n'
+    analysis = made(tmp_path, data + small_sites.models('name = "one"\nmodel = "TwoSpeciesOccupancy"') + QUIET)
+    second = survey.read_matrix(tmp_path / "foxes.csv")
+    assert analysis.study.second.equals(second) and not analysis.study.history.equals(second)
+    assert {"cats.csv", "foxes.csv"} <= {entry["path"] for entry in results_of(analysis)["inputs"]}
+
+
+def test_the_second_species_of_patrols_is_told_by_its_name(tmp_path):
+    text = (PATROLS / "survey.toml").read_text("utf-8")
+    for name in ("tracks", "smart.csv", "mapping.toml", "plateau.gpkg", "rugged.tif"):
+        text = text.replace(f'"{name}"', f'"{(PATROLS / name).as_posix()}"')
+    text = text[: text.index("[[models]]")].replace("segment_km = 1", 'period = "month"')
+    second = '[second]\nspecies = "Vulpes vulpes"\ncommon_name = "foxes"\n'
+    (tmp_path / "survey.toml").write_text(text + second + PAIR.replace("slope", "rugged") + QUIET, encoding="utf-8")
+    study = read_study(tmp_path)
+    assert study.history.detected.sum() == 30 and study.second.detected.sum() > 40
+    np.testing.assert_array_equal(study.history.effort, study.second.effort)
+    assert "rugged" in study.second.sites
 
 
 @pytest.mark.parametrize(
