@@ -12,8 +12,9 @@ at least. Animals whose sum underflows are handed to the radial path, which work
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +42,8 @@ SMALL = 3e6
 PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 4.0, 0.15, 2.5, 0.1, 1.0
 # less than this is not worth a second thread
 LITTLE = 300.0
+# Gaussians from which their tables are
+MANY = 400
 # what the other direction of a sweep does not need
 NONE, NONE_4 = np.empty(0), np.empty((0, 4))
 # √2/2 cells: from a cell's centre to its corner
@@ -217,10 +220,13 @@ class SeparablePath:
         table_x = workspace.array(name + " x", int(n_x.sum()), TILE)
         table_y = workspace.array(name + " y", int(n_y.sum()), TILE)
         g = Gaussians(x, y, precision, first_x, n_x, base_x, first_y, n_y, base_y, table_x, table_y)
-        pieces = self.workers.threads if x.size > 400 else 1
+        pieces = 2 * self.workers.threads if x.size > MANY else 1
         edges = [x.size * k // pieces for k in range(pieces + 1)]
-        self.workers.map(lambda k: fill_tables(g, weight, edges[k], edges[k + 1]), range(pieces))
-        return Lists(*self.blocks.cover(x, y, radius), g)
+        tasks: list[Callable[[], Any]] = [lambda: self.blocks.cover(x, y, radius)]
+        tasks += [lambda k=k: fill_tables(g, weight, edges[k], edges[k + 1]) for k in range(pieces)]
+        found = self.workers.map(lambda task: task(), tasks) if x.size > MANY else [task() for task in tasks]
+        start, item = found[0]
+        return Lists(start, item, g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -349,7 +355,7 @@ class SeparablePath:
         done = np.cumsum(cost)
         if done[-1] < LITTLE:
             return [(0, len(self.blocks))]
-        n = threads if done[-1] < 100 * LITTLE else 4 * threads
+        n = threads if done[-1] < 10 * LITTLE else 4 * threads  # more pieces than threads even out what was guessed
         edges = np.searchsorted(done, done[-1] * np.arange(1, n) / n)
         edges = np.unique(np.concatenate([[0], edges, [len(self.blocks)]]))
         return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
