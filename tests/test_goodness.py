@@ -141,8 +141,14 @@ def test_mallards_as_unmarked():
     assert found["chi-square, visits"] == pytest.approx(theirs["chi_square"], rel=1e-2)
 
 
+def test_histories_are_not_compared_where_nearly_every_site_has_its_own_visits():
+    together, alone = (models.Occupancy(ragged(n=40, j=5, seed=9, keep=keep)) for keep in (1.0, 0.5))
+    assert "MacKenzie-Bailey" in together.discrepancies(some_vector(together))
+    assert "MacKenzie-Bailey" not in alone.discrepancies(some_vector(alone))
+
+
 def test_two_species_together_and_each_by_itself():
-    first, second = ragged(n=40, j=5), ragged(n=40, j=5, seed=9)
+    first, second = (ragged(n=40, j=5, seed=seed, keep=1.0) for seed in (3, 9))
     model = models.TwoSpeciesOccupancy(first, second, names=("tiger", "leopard"))
     vector = some_vector(model)
     values = model.parameters.values(vector)

@@ -13,6 +13,7 @@ import pandas as pd
 from ...survey.errors import refuse
 
 MOST = 64  # different histories in a cohort up to which their numbers are compared
+COMPANY = 5  # places with the same visits from which their histories can be compared
 
 
 def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
@@ -97,12 +98,19 @@ Cohorts = list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
 
 
 def short_histories(model) -> Cohorts | None:
-    """Cohorts where whole histories can be compared: findings of 0 and 1, few different histories in a season."""
+    """Cohorts where whole histories can be compared: findings of 0 and 1, few different histories in a season.
+
+    And enough places with the same visits: where nearly every place has its own, each history is one of its kind and
+    its chi-square is the inverse of a tiny probability, which says nothing of the model.
+    """
     one_season = model.data_kind == "detections" and model.history.n_seasons == 1
     if not hasattr(model, "occupied_and_found") and not one_season:
         return None
     cohorts = _cohorts(model)
-    return cohorts if max((len(h) for _, _, h, _ in cohorts), default=0) <= MOST else None
+    if max((len(h) for _, _, h, _ in cohorts), default=0) > MOST:
+        return None
+    sizes = np.array([len(places) for _, places, _, _ in cohorts])
+    return cohorts if sizes[sizes >= COMPANY].sum() >= 0.5 * sizes.sum() else None
 
 
 def mackenzie_bailey(model, vector: np.ndarray) -> tuple[pd.DataFrame, float]:
