@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ...models import kaplan_meier
-from ...models.summary import number
+from ...models.summary import number, percent
 from ...survey.errors import SurveyError
 from .. import words
 from ..figures import fates as draw
@@ -70,7 +70,7 @@ class FateStory(Story):
         observed = kaplan_meier(self.study.animals)
         observed = observed[(observed["period"] <= self.study.horizon) & (observed["at_risk"] > 0)]
         last = observed.iloc[-1]
-        share = {name: words.percent(float(last[name])) for name in ("estimate", "lower", "upper")}
+        share = {name: percent(float(last[name])) for name in ("estimate", "lower", "upper")}
         within = texts.say(f"within_{self.study.config.data.clock}", periods=int(last["period"]), period=self._period())
         return texts.say("kaplan_meier", within=within, **share)
 

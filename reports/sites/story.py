@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from ...models.summary import number
+from ...models.summary import number, percent
 from ...survey.vector import read_region
 from .. import camera_days, words
 from ..figures import sites as draw
@@ -60,7 +60,7 @@ class SiteStory(Story):
         occupied = state["occupied"].to_numpy(float)
         if not occupied.sum() > 0:
             return ""
-        return texts.say("overlooked", share=words.percent(float(occupied[~found].sum() / occupied.sum())))
+        return texts.say("overlooked", share=percent(float(occupied[~found].sum() / occupied.sum())))
 
     def _of(self, quantity: str) -> pd.DataFrame:
         rows = self.analysis.estimates
