@@ -17,7 +17,8 @@ from .times import parse_times
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "N/A", "#N/A", "NULL", "null", "None", "none", "<NA>"})
 EXCEL_ERRORS = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
-TRUE, FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
+# 1.0 and 0.0 are what R and pandas write for 1 and 0 beside a gap
+TRUE, FALSE = frozenset({"true", "t", "yes", "y", "1", "1.0"}), frozenset({"false", "f", "no", "n", "0", "0.0"})
 
 
 class Columns:
