@@ -53,3 +53,10 @@ def test_a_name_outside_the_formula_is_told(occupancy):
         models.covariate_effect(occupancy, "psi", "v")
     with pytest.raises(SurveyError, match="this covariate is not in the formula of p"):
         models.covariate_effect(occupancy, "p", "v", at={"forest": 1.0})
+
+
+def test_a_covariate_of_visits_in_a_formula_of_sites_is_told_so():
+    with pytest.raises(
+        SurveyError, match=r"psi has one value per site, and this is a covariate of visits .*Give it by"
+    ):
+        models.Occupancy(occupancy_problems.ragged(), "~ v")

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
-from ..design import Design
+from ..design import Design, formula_variables
 from ..fit import Fit
 from ..links import LINKS
 from ..model import Model
@@ -90,9 +90,20 @@ class HistoryModel(Model):
         if symbol.name not in frames:
             frames.setdefault(symbol.rows, self.frame(symbol))
         frame = frames[symbol.rows]
+        if isinstance(formula, str):
+            self._check_level(symbol, formula, frame)
         design = Design.of(formula, frame, symbol.name) if isinstance(formula, str) else None
         fixed = None if isinstance(formula, str) else float(formula)
         return Parameter(symbol.name, LINKS[link], design, symbol.unit, symbol.meaning, fixed, len(frame))
+
+    def _check_level(self, symbol: Symbol, formula: str, frame: pd.DataFrame) -> None:
+        """A covariate that only visits have is of no use to a parameter of sites, even if it is the same all over."""
+        for name in sorted((formula_variables(formula) & set(self.history.visits)) - set(frame)):
+            raise refuse(
+                f"{symbol.name} has one value per {symbol.rows}, and this is a covariate of visits",
+                "Give it by site: the table `sites` of the readers, or history.with_table()",
+                value=name,
+            )
 
     def frame(self, symbol: Symbol) -> pd.DataFrame:
         """Covariates over the rows of a parameter."""
