@@ -41,7 +41,7 @@ def pymc():
 # ---- priors, without PyMC ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("prior", "known", "x"), KINDS, ids=str)
+@pytest.mark.parametrize(("prior", "known", "x"), KINDS, ids=[str(kind[0]) for kind in KINDS])
 def test_density_slope_and_draws(prior, known, x):
     value, slope = prior.log_density(x)
     assert value == pytest.approx(known.logpdf(x), rel=1e-12, abs=1e-12)
