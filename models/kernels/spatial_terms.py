@@ -32,6 +32,7 @@ def add_trial(count, scale, gx, gy, top, r0, r1, exponent):
 @fused
 def add_chance(count, scale, gx, gy, top, r0, r1, exponent):
     """exponent [32, 32] += count L(g), g = gy gx ≤ top in `scale` trials."""
+    short = top <= 0.6 and scale * hazard(top) <= 1.0  # hazards at most 1: polynomials will do
     for r in range(r0, r1):
         a = gy[r]
         if scale == 1.0 and top <= 0.25:
@@ -40,9 +41,9 @@ def add_chance(count, scale, gx, gy, top, r0, r1, exponent):
         elif scale == 1.0:
             for c in range(exponent.shape[1]):
                 exponent[r, c] += count * hazard(a * gx[c])
-        elif top <= 0.25 and scale <= 3.0:
+        elif short:
             for c in range(exponent.shape[1]):
-                h = hazard_low(a * gx[c])
+                h = hazard(a * gx[c])
                 exponent[r, c] += count * (h - phi_middle(h) + phi_middle(scale * h))
         else:
             for c in range(exponent.shape[1]):
@@ -65,15 +66,16 @@ def trial_slopes(scale, gx, gy, top, r0, r1, q, out):
 @fused
 def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
     """out [32, 32] = q · dL/dlog g, g = gy gx ≤ top."""
+    short = top <= 0.6 and scale * hazard(top) <= 1.0
     for r in range(r0, r1):
         a = gy[r]
         if scale == 1.0:
             for c in range(out.shape[1]):
                 out[r, c] = q[r, c] * odds(a * gx[c])
-        elif top <= 0.25 and scale <= 3.0:
+        elif short:
             for c in range(out.shape[1]):
                 g = a * gx[c]
-                h = max(hazard_low(g), 1e-300)
+                h = max(hazard(g), 1e-300)
                 out[r, c] = q[r, c] * odds(g) * (1.0 + (slope_middle(scale * h) - slope_middle(h)) / h)
         else:
             for c in range(out.shape[1]):
