@@ -6,9 +6,10 @@ variable is done in `models/bayes.py`. They are numbers and formulas only: nothi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import betaln, expit, xlog1py, xlogy
@@ -22,19 +23,19 @@ SIGMA = (0.5, 2.5)  # median and factor of a standard deviation on the link scal
 
 
 @dataclass(frozen=True)
-class Prior:
+class Prior(ABC):
     """A distribution of one number. `on` says of which: the "coefficient" or the natural-scale "value"."""
 
     on: ClassVar[str] = "coefficient"
     proper: ClassVar[bool] = True
 
-    def log_density(self, x):
+    @abstractmethod
+    def log_density(self, x) -> tuple[Any, Any]:
         """Logarithm of the density at x, and its derivative."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator) -> float:
         """One draw."""
-        raise NotImplementedError
 
 
 def _positive(prior: Prior, **numbers: float) -> None:

@@ -101,9 +101,10 @@ def _get(entry: object, key: str) -> Any:
     return entry.get(key) if isinstance(entry, dict) else getattr(entry, key, None)
 
 
-def built(model: type[Model], part: Any, *data) -> Model:
-    """The model of some data with what its part of the form says; what is left out is the model's default."""
+def built(part: Any, *data) -> Model:
+    """The model that a part of the form asks for, of some data; what the form leaves out is the model's default."""
     said = {name: value for name, value in part if name not in ("name", "model")}
     defaults = {name: field.default for name, field in type(part).model_fields.items()}
     extra = part.model_extra or {}
-    return model(*data, **{name: value for name, value in said.items() if name in extra or value != defaults[name]})
+    given = {name: value for name, value in said.items() if name in extra or value != defaults[name]}
+    return getattr(models, part.model)(*data, **given)

@@ -58,7 +58,7 @@ def test_a_model_has_the_keys_of_its_class(tmp_path):
 def test_what_is_left_out_is_the_default_of_the_model():
     occupancy = next(model for model in models_of("DetectionHistory") if model.__name__ == "Occupancy")
     history = DetectionHistory.from_wide([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
-    model = built(occupancy, part_of(occupancy).model_validate({"name": "a", "p": 0.5}), history)
+    model = built(part_of(occupancy).model_validate({"name": "a", "p": 0.5}), history)
     assert model.formulas == {"psi": "~ 1", "p": 0.5}
 
 

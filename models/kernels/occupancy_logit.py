@@ -14,41 +14,18 @@ that fill the last block have no visits.
 import math
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+
+from .compiled import fused, inner, stage, summing
+from .floats import LN2_HIGH, LN2_LOW, LOG2E, ROUND, bits_of, float_of
 
 BLOCK = 256  # sites
 NEVER = -1e6  # the logit of a visit that was not
-LOG2E = 1.4426950408889634
-LN2_HIGH = 6.93147180369123816490e-01  # ln 2 = high + low, the high part with trailing zero bits
-LN2_LOW = 1.90821492927058770002e-10
-ROUND = 6755399441055744.0  # 1.5 · 2^52: adding it rounds to a whole number, which is in the lowest bits
 LARGE = 1e90  # a product or odds above this is taken as a sum of logarithms
 ONE = 1023 << 52  # the exponent of 1.0
 MANTISSA = (1 << 52) - 1
 
 
-@intrinsic
-def bits_of(typingctx, x):
-    """The bits of a float64 as int64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(types.int64))
-
-    return types.int64(types.float64), codegen
-
-
-@intrinsic
-def float_of(typingctx, x):
-    """The float64 with these bits."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(types.float64))
-
-    return types.float64(types.int64), codegen
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def exponential(x):
     """exp(x), x clamped to ±700. Cody & Waite reduction; Chebyshev polynomial of degree 11, error 1.6e-17."""
     clamped = max(min(x, 700.0), -700.0)
@@ -66,14 +43,14 @@ def exponential(x):
     return (low + r4 * (middle + r4 * high)) * float_of((bits_of(rounded) + 1023) << 52)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@stage
 def exponentials(x, out):
     """out = exp(x)."""
     for i in range(out.size):
         out[i] = exponential(x[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def predictor(covariates, coefficients, from_, begin, out):
     """out += Σ coefficients[k + 1] covariates[k, begin:] from covariate `from_` on."""
     for k in range(from_, coefficients.size - 1):
@@ -82,7 +59,7 @@ def predictor(covariates, coefficients, from_, begin, out):
             out[i] += b * x[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def odds(base, x, y, z, b, c, d, e, product):
     """e = exp(base + b x + c y + d z); product *= 1 + e: a visit of every site of a block."""
     for i in range(e.size):
@@ -91,7 +68,7 @@ def odds(base, x, y, z, b, c, d, e, product):
         product[i] *= 1.0 + value
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def sites(a, ea, product, found, occupied, by_a):
     """Log-likelihood of a block without Σ y η, from mantissas and exponents of its factors; its derivatives."""
     total, exponent, mantissa = 0.0, 0, 1.0
@@ -107,7 +84,7 @@ def sites(a, ea, product, found, occupied, by_a):
     return total + math.log(mantissa) + exponent * (LN2_HIGH + LN2_LOW)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@inner
 def sites_apart(a, ea, e, found, occupied, by_a):
     """The same where products overflow: logarithms of every visit, e[visits, sites]."""
     total = 0.0
@@ -122,7 +99,7 @@ def sites_apart(a, ea, e, found, occupied, by_a):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def pull(covariates, weight, from_, begin, by):
     """by[k + 1] += Σ weight · covariates[k, begin:] from covariate `from_` on; by[0] += Σ weight if that is 0."""
     if from_ == 0:
@@ -137,14 +114,14 @@ def pull(covariates, weight, from_, begin, by):
         by[k + 1] += total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def detections(e, occupied, out):
     """P(occupied | data) p for a visit of every site of a block."""
     for i in range(out.size):
         out[i] = occupied[i] * (e[i] / (1.0 + e[i]))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@summing
 def pull_detections(x, y, z, e, occupied):
     """Sums of `detections`, and of them times x, y and z."""
     whole, by_x, by_y, by_z = 0.0, 0.0, 0.0, 0.0
@@ -157,7 +134,7 @@ def pull_detections(x, y, z, e, occupied):
     return whole, by_x, by_y, by_z
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@stage
 def occupancy_logit(site_covariates, visit_covariates, found, visits, first, beta, alpha, gradient, by_beta, by_alpha):
     """Log-likelihood without Σ y η; by_beta[kx + 1] its gradient, by_alpha[kz + 1] minus its gradient.
 

@@ -63,8 +63,8 @@ def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series,
            trial_row):  # fmt: skip
     """An animal's trials [first, first + trials) on a tile as rows of two tables: (rows, any cell by cell, bound).
 
-    at: where its trials begin in spot and top. trial_row [trials + 1]: where each trial's rows begin; minus one less
-    for a trial that must go cell by cell. The bound is of the exponent.
+    at: where its trials begin in spot and top. trial_row [trials + 1]: where each trial's rows begin; a trial whose
+    Gaussian is above its limit has none and goes cell by cell. The bound is of the exponent.
     """
     trial_row[0] = 0
     n, bound, cellwise = trial_row[0], 0.0, False  # a literal 0 would compile all this twice
@@ -77,16 +77,16 @@ def _stack(first, trials, at, spot, top, table_x, table_y, count, scale, series,
         if high <= limit[e]:
             n = fill_powers(table_x, x, table_y, spot[at + j, 1], count[e], series, e, high, n, across, down, power)
         else:
-            trial_row[j], cellwise = -1 - n, True
+            cellwise = True
     trial_row[trials] = n
     return n, cellwise, bound
 
 
 @inner
-def _add_cellwise(first, trials, at, spot, top, table_x, table_y, count, scale, chances, trial_row, r0, r1, exponent):
+def _add_cellwise(first, trials, at, spot, top, table_x, table_y, count, scale, limit, chances, r0, r1, exponent):
     """Adds the trials that are no short series to the exponent."""
     for j in range(trials):
-        if trial_row[j] < 0:
+        if top[at + j] > limit[first + j]:
             e, gx, gy = first + j, table_x[spot[at + j, 0]], table_y[spot[at + j, 1]]
             if chances:
                 add_chance(count[e], scale[e], gx, gy, top[at + j], r0, r1, exponent)
@@ -185,7 +185,7 @@ def local_posterior(i, animal, at, spot, top, tables, trials, chances, of_fields
     elif cellwise or high > low:
         exponent[:] = 0.0
     if cellwise:
-        _add_cellwise(start[i], size, at, spot, top, tables[2], tables[3], count, scale, chances, trial_row, r0, r1,
+        _add_cellwise(start[i], size, at, spot, top, tables[2], tables[3], count, scale, limit, chances, r0, r1,
                       exponent)  # fmt: skip
     by_fields = False
     if high > low:
@@ -271,21 +271,20 @@ def _pull_trials(i, share, first, at, spot, top, origin, px, py, trial_pass, tab
                  q, by_rows, scratch, r0, r1, out):  # fmt: skip
     """out [entries, 4]: share times the moments of q · dL/dlog g around each trial's pass, from entry `first` on."""
     _, across, down, power, trial_row = room
-    start, scale, count = trials[0], trials[1], trials[2]
+    start, scale, count, _, limit = trials
     begin, size = start[i], start[i + 1] - start[i]
     for j in range(size):
-        low, high, oy = trial_row[j], trial_row[j + 1], origin[1] - py[trial_pass[begin + j]]
-        if low >= 0:
-            for row in range(low, high if high >= 0 else -1 - high):
-                for c in range(down.shape[1]):
-                    down[n + row, c] = down[row, c] * ((oy + c) * (oy + c))
+        oy = origin[1] - py[trial_pass[begin + j]]
+        for row in range(trial_row[j], trial_row[j + 1]):
+            for c in range(down.shape[1]):
+                down[n + row, c] = down[row, c] * ((oy + c) * (oy + c))
     if n:
         np.dot(down[: 2 * n], q, by_rows[: 2 * n])
     for j in range(size):
-        low, high, k, e = trial_row[j], trial_row[j + 1], trial_pass[begin + j], first + j
+        k, e = trial_pass[begin + j], first + j
         out[e, 0], out[e, 1], out[e, 2], out[e, 3] = 0.0, 0.0, 0.0, 0.0
         ox, oy = origin[0] - px[k], origin[1] - py[k]
-        if low < 0:
+        if top[at + j] > limit[begin + j]:
             gx, gy, x = table_x[spot[at + j, 0]], table_y[spot[at + j, 1]], scale[begin + j]
             if chances:
                 chance_slopes(x, gx, gy, top[at + j], r0, r1, q, scratch)
@@ -295,7 +294,7 @@ def _pull_trials(i, share, first, at, spot, top, origin, px, py, trial_pass, tab
             for c in range(4):
                 out[e, c] *= share * count[begin + j]
             continue
-        for row in range(low, high if high >= 0 else -1 - high):
+        for row in range(trial_row[j], trial_row[j + 1]):
             _add_row_moments(share * power[row], across, by_rows, row, n, ox, out, e)
 
 

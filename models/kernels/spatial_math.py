@@ -7,16 +7,10 @@ L(g) = h − log φ(h) + log φ(x h)   a detection in x trials beyond log(x g): 
 
 import math
 
-from numba import types
-from numba.extending import intrinsic
-
 from .compiled import fused
+from .floats import LN2_HIGH, LN2_LOW, LOG2E, ROUND, bits_of, float_of
 
-LOG2E = 1.4426950408889634
 LN2 = 0.6931471805599453
-LN2_HIGH = 0.6931471803691238
-LN2_LOW = 1.9082149292705877e-10
-MAGIC = 6755399441055744.0  # 1.5 · 2^52: adding it leaves the nearest integer in the low bits
 HALF_ROOT = 0.7071067811865476
 ALMOST_ONE = 1.0 - 2.0**-53  # keeps a hazard finite when a link function rounds g0 to 1
 # B_2n/(2n)!: log φ(u) = u/2 + Σ c_n u^2n / 2n
@@ -25,31 +19,11 @@ C6, C7, C8 = -691 / 1307674368000, 1 / 74724249600, -3617 / 10670622842880000
 C9, C10 = 43867 / 5109094217170944000, -174611 / 802857662698291200000
 
 
-@intrinsic
-def _bits(typingctx, x):
-    """The bits of a float64 as int64."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(types.int64))
-
-    return types.int64(types.float64), codegen
-
-
-@intrinsic
-def _float(typingctx, x):
-    """The float64 with these bits."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(types.float64))
-
-    return types.float64(types.int64), codegen
-
-
 @fused
 def exp_parts(x):
     """(2^n, expm1(r)) with x = n log 2 + r, |r| ≤ log(2)/2, for -708 ≤ x ≤ 708: Cody & Waite's reduction."""
-    t = x * LOG2E + MAGIC
-    n = t - MAGIC
+    t = x * LOG2E + ROUND
+    n = t - ROUND
     r = (x - n * LN2_HIGH) - n * LN2_LOW
     p = 1 / 6227020800
     p = p * r + 1 / 479001600
@@ -64,7 +38,7 @@ def exp_parts(x):
     p = p * r + 1 / 6
     p = p * r + 0.5
     p = r + r * r * p
-    return _float((_bits(t) + 1023) << 52), p
+    return float_of((bits_of(t) + 1023) << 52), p
 
 
 @fused
@@ -121,9 +95,9 @@ def hazard_low(g):
 def hazard(g):
     """-log(1 - g) for 0 ≤ g ≤ 1, absolute error at rounding: the logarithm of m 2^n, 1/√2 ≤ m < √2."""
     y = max(1.0 - g, 1.0 - ALMOST_ONE)
-    bits = _bits(y / HALF_ROOT)
+    bits = bits_of(y / HALF_ROOT)
     n = float((bits >> 52) - 1023)
-    m = _float(_bits(y) - (((bits >> 52) - 1023) << 52))
+    m = float_of(bits_of(y) - (((bits >> 52) - 1023) << 52))
     s = (m - 1.0) / (m + 1.0)
     v = s * s
     p = 2 / 19 + v * (2 / 21)

@@ -86,6 +86,17 @@ def profiles(animals: pd.DataFrame, names: set[str], *keys: np.ndarray) -> tuple
     return frame, profile.ravel().astype(np.int64), [np.asarray(key)[first] for key in keys]
 
 
+def summed(parts: list, values: Mapping[str, np.ndarray], gradient: bool):
+    """Log-likelihood of a model in `blocks` and, if `gradient`, its derivatives by each array of `values`."""
+    loglik, total = 0.0, {name: np.zeros(len(v)) for name, v in values.items()}
+    for part in parts:
+        more, by = part._evaluate(values, gradient)
+        loglik += more
+        for name, derivative in (by or {}).items():
+            total[name] = total[name] + derivative
+    return loglik, total if gradient else None
+
+
 def blocks(model, by_profile: tuple[str, ...], by_row: tuple[str, ...], size: int = 2000) -> list:
     """The model cut into parts of `size` profiles, so that its arrays [G, T, …] need not exist all at once.
 

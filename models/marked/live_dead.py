@@ -16,7 +16,7 @@ from ..fit import Fit
 from ..kernels.survival_events import event_chains
 from ..parameters import ParameterSet
 from .base import MarkedModel, by_axis, used_covariates
-from .layout import blocks, build, lay_out, occasion_factors, profiles
+from .layout import blocks, build, lay_out, occasion_factors, profiles, summed
 
 TINY = 1e-300
 NAMES = ("t", "T", "age", "cohort")
@@ -170,13 +170,7 @@ class Burnham(MarkedModel[Fit]):
         return blocks(self, ("looked", "reported", "first_of"), ("event", "first", "end", "frequency"))
 
     def evaluate(self, values, gradient):
-        loglik, total = 0.0, {name: np.zeros(len(v)) for name, v in values.items()}
-        for part in self._parts:
-            more, by = part._evaluate(values, gradient)
-            loglik += more
-            for name, derivative in (by or {}).items():
-                total[name] = total[name] + derivative
-        return loglik, total if gradient else None
+        return summed(self._parts, values, gradient)
 
     def _evaluate(self, values, gradient) -> tuple[float, dict[str, np.ndarray] | None]:
         c = self.cells(values)

@@ -13,7 +13,7 @@ from ...survey.errors import refuse
 from ..derived import Estimate, z_of
 from ..kernels.survival_events import event_chains
 from .base import jacobian, scopes
-from .layout import blocks, lay_out
+from .layout import blocks, lay_out, summed
 from .multistate import TINY, Multistate
 
 
@@ -140,13 +140,7 @@ class Multievent(Multistate):
         return blocks(self, ("_matrix",), ("seen", "first", "end", "frequency"))
 
     def evaluate(self, values, gradient):
-        loglik, total = 0.0, {name: np.zeros(len(v)) for name, v in values.items()}
-        for part in self._parts:
-            more, by = part._evaluate(values, gradient)
-            loglik += more
-            for name, derivative in (by or {}).items():
-                total[name] = total[name] + derivative
-        return loglik, total if gradient else None
+        return summed(self._parts, values, gradient)
 
     def _evaluate(self, values, gradient) -> tuple[float, dict[str, np.ndarray] | None]:
         begin, move, see = self._chain(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -50,8 +50,3 @@ class EncounterForm(Form):
     models: tuple[one_of(MODELS), ...]  # type: ignore[valid-type]
     report: TestedReport = TestedReport()
     seed: int = Field(default=1, ge=0)
-
-
-def model_of(part: Any):
-    """The class of the model that a part of the form asks for."""
-    return MODELS[NAMES.index(part.model)]

@@ -22,9 +22,20 @@ from ..model_parts import built
 from ..records import read_captures, records_named
 from ..study import TEST, Study, merge_alike, simulated_goodness
 from .checks import check
-from .form import EncounterForm, model_of
+from .form import EncounterForm
 
 CONTINGENCY = ("CJS", "JollySeber", "Pradel")  # models that TEST 2 and TEST 3 are about
+
+
+def timing(data: Any) -> dict[str, Any]:
+    """What a form says of the time between occasions."""
+    return {k: v for k in ("intervals", "interval_unit") if (v := getattr(data, k)) is not None}
+
+
+def plain_text(data: Any) -> None:
+    """MARK's files have no encoding to choose."""
+    if data.encoding is not None:
+        raise refuse("an .inp file is plain text", "Leave encoding out", value=data.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +50,9 @@ class EncounterStudy(Study):
     @classmethod
     def read(cls, config: EncounterForm, folder: Path) -> EncounterStudy:
         data = config.data
-        more = {k: v for k in ("intervals", "interval_unit") if (v := getattr(data, k)) is not None}
-        path = folder / str(data.path)
+        more, path = timing(data), folder / str(data.path)
         if data.format == "inp":
-            if data.encoding is not None:
-                raise refuse("an .inp file is plain text", "Leave encoding out", value=data.encoding)
+            plain_text(data)
             return cls(config, folder, survey.read_inp(path, data.groups or (), data.covariates or (), **more))
         if data.format == "histories":
             given = data.occasions
@@ -64,7 +73,7 @@ class EncounterStudy(Study):
         return [*records_named(data), data.animals, occasions]
 
     def build(self, part: Any):
-        return built(model_of(part), part, self.history)
+        return built(part, self.history)
 
     def story(self, analysis):
         from .story import EncounterStory

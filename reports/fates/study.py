@@ -17,7 +17,7 @@ from ...survey.verify import Findings
 from ..model_parts import built
 from ..study import Study, merge_alike
 from .checks import check
-from .form import FateForm, model_of
+from .form import FateForm
 
 MOST_GROUPS = 8  # kinds of animals whose survival is told one by one
 
@@ -41,7 +41,7 @@ class FateStudy(Study):
         return [config.data.path]
 
     def build(self, part: Any):
-        return built(model_of(part), part, self.animals)
+        return built(part, self.animals)
 
     def story(self, analysis):
         from .story import FateStory

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ... import survey
-from ...survey.errors import refuse
 from ...survey.live_dead import LiveDeadHistory
 from ...survey.verify import Findings
-from ..encounters.study import EncounterStudy
+from ..encounters.study import EncounterStudy, plain_text, timing
 from ..model_parts import built
 from ..study import simulated_goodness
-from .form import LiveDeadForm, model_of
+from .form import LiveDeadForm
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +27,9 @@ class LiveDeadStudy(EncounterStudy):
     @classmethod
     def read(cls, config: Any, folder: Path) -> LiveDeadStudy:
         data = config.data
-        more = {k: v for k in ("intervals", "interval_unit") if (v := getattr(data, k)) is not None}
-        path = folder / str(data.path)
+        more, path = timing(data), folder / str(data.path)
         if data.format == "live-dead-inp":
-            if data.encoding is not None:
-                raise refuse("an .inp file is plain text", "Leave encoding out", value=data.encoding)
+            plain_text(data)
             found = survey.read_live_dead_inp(path, data.groups or (), data.covariates or (), **more)
         else:
             places = {name: folder / file for name in ("animals", "occasions") if (file := getattr(data, name))}
@@ -45,7 +42,7 @@ class LiveDeadStudy(EncounterStudy):
         return [data.path, data.reports, data.animals, data.occasions]
 
     def build(self, part: Any):
-        return built(model_of(part), part, self.reported)
+        return built(part, self.reported)
 
     def story(self, analysis):
         from .story import LiveDeadStory

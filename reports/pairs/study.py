@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...models import TwoSpeciesOccupancy
 from ...survey.checks.finding import SEVERITIES
 from ...survey.detections import DetectionHistory
 from ...survey.verify import Findings
@@ -48,7 +47,7 @@ class PairStudy(SiteStudy):
     def build(self, part: Any):
         unnamed = part.names == type(part).model_fields["names"].default
         named = part.model_copy(update={"names": self.names}) if unnamed else part
-        return built(TwoSpeciesOccupancy, named, self.history, self.second)
+        return built(named, self.history, self.second)
 
     def story(self, analysis):
         from .story import PairStory

@@ -15,7 +15,7 @@ from ...survey.samples import SampleCounts
 from ...survey.verify import Findings
 from ..model_parts import built
 from ..study import Study, simulated_goodness
-from .form import SampleForm, model_of
+from .form import SampleForm
 
 FEW = 5  # animals found again, below which estimates rest on little
 
@@ -38,7 +38,7 @@ class SampleStudy(Study):
         return [config.data.path]
 
     def build(self, part: Any):
-        return built(model_of(part), part, self.samples)
+        return built(part, self.samples)
 
     def story(self, analysis):
         from .story import SampleStory

@@ -19,7 +19,7 @@ from ..model_parts import built
 from ..records import read_tables, records_named
 from ..study import Study, simulated_goodness
 from .checks import check
-from .form import SiteForm, model_of
+from .form import SiteForm
 
 TRACK_FILES = (".gpx", ".geojson", ".json", ".shp", ".gpkg")
 
@@ -47,7 +47,7 @@ class SiteStudy(Study):
         return [*named, mask.polygon, *mask.holes, *mask.covariates.values()]
 
     def build(self, part: Any):
-        return built(model_of(part), part, self.history)
+        return built(part, self.history)
 
     def story(self, analysis):
         from .story import SiteStory
