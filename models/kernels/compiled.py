@@ -1,20 +1,30 @@
 """How kernels are compiled, and a cache that notices an edit in any of them.
 
 numba keeps compiled code until the file of the function itself changes; a kernel that calls another file's function
-would go on with the old one. Here the stamp of a cached kernel is that of all kernel files together.
+would go on with the old one. Here the stamp of a cached kernel is that of its file and of all that this file imports.
 """
 
+import re
 from pathlib import Path
 
 from numba import njit, types
 from numba.extending import intrinsic
 
-# Everything that the sources of the kernels are: names, sizes and times of change.
-_STAMP = tuple(
-    (path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(Path(__file__).parent.glob("*.py"))
-)
+_HERE = Path(__file__).parent
 # What only kernels call needs neither a cache nor a Python wrapper to compile.
 _ALONE = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def _stamp(module: str) -> tuple:
+    """Names, sizes and times of change of a kernel file and of the kernel files that it imports, and so on."""
+    found, ahead = {"compiled"}, [module]
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += re.findall(r"^from \.(\w+) import", (_HERE / f"{name}.py").read_text(encoding="utf-8"), re.M)
+    paths = [_HERE / f"{name}.py" for name in sorted(found)]
+    return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
 
 
 def stage(function):
@@ -22,7 +32,7 @@ def stage(function):
     compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
     cached = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(cached, "_source_stamp"):
-        cached._source_stamp = _STAMP
+        cached._source_stamp = _stamp(Path(function.__code__.co_filename).stem)
     return compiled
 
 
