@@ -9,7 +9,6 @@ the sum of their log-likelihoods with formulas over all of them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -25,22 +24,12 @@ from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
-from .arrange import detection_frame
-from .classes import LATENT, Classes
+from .arguments import MEANING, check_relative, classes_of, covariates_of_animals, formulas_of, one_of, paired
+from .classes import Classes
 from .fit import SpatialFit
-from .learned import LEARNED
 from .memory import check as check_memory
 from .session import Session
 from .starts import starting_values, told_apart
-
-MEANING = {
-    "D": ("log", "animals per 100 km²", "density"),
-    "lambda0": ("log", "detections per unit of effort", "expected detections at a detector on the activity centre"),
-    "g0": ("logit", "probability per unit of effort", "detection probability at a detector on the activity centre"),
-    "sigma": ("log", "m", "spatial scale of detection"),
-    "z": ("log", "", "shape of the detection function"),
-    "w": ("log", "m", "width of the detection function"),
-}
 
 
 class SCR(Model[SpatialFit]):
@@ -97,18 +86,18 @@ class SCR(Model[SpatialFit]):
         pmix: str | float | None = None,
         threads: int | None = None,
     ):
-        _one_of("detection", detection, DETECTION_FUNCTIONS)
-        _one_of("distribution", distribution, ("poisson", "binomial"))
-        _one_of("likelihood", likelihood, ("full", "conditional"))
-        _one_of("counts", counts, ("poisson", "binomial"))
+        one_of("detection", detection, DETECTION_FUNCTIONS)
+        one_of("distribution", distribution, ("poisson", "binomial"))
+        one_of("likelihood", likelihood, ("full", "conditional"))
+        one_of("counts", counts, ("poisson", "binomial"))
         self.detection = DETECTION_FUNCTIONS[detection]
         self.distribution, self.likelihood, self.counts = distribution, likelihood, counts
         self.links, self.threads = dict(links or {}), threads
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
         given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
-        self.formulas = _formulas(self.detection, D, given)
-        captures, masks = _paired(captures, mask)
-        self.classes = self._classes(classes, captures)
+        self.formulas = formulas_of(self.detection, D, given)
+        captures, masks = paired(captures, mask)
+        self.classes = classes_of(classes, captures, self._variables)
         if self.classes is not None:
             self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
         elif pmix is not None:
@@ -128,41 +117,11 @@ class SCR(Model[SpatialFit]):
         detecting = [self.formulas[name] for name in self.detection.parameters]
         return set().union(*(formula_variables(f) for f in detecting if isinstance(f, str)))
 
-    def _classes(self, classes: str | Classes | None, captures) -> Classes | None:
-        implied = sorted(self._variables & set(LATENT))
-        if classes is None and not implied:
-            return None
-        found = Classes.of(classes or implied[0], captures)
-        for name in implied:
-            if name != found.name:
-                raise refuse("a formula has latent classes that are not those of the model", "Use one", value=name)
-        if found.latent and found.name not in self._variables:
-            raise refuse(
-                "classes that nobody knows must differ in detection", f"Use {found.name} in a formula", value=found.name
-            )
-        return found
-
-    def _of_animals(self, captures) -> list[str]:
-        """Covariates of the animals in the detection formulas."""
-        own = set() if self.classes is None else {self.classes.name}
-        of_animals = {str(name) for c in captures for name in c.animals.columns} - own
-        variables, found = self._variables, sorted(self._variables & of_animals)
-        elsewhere = {name for c in captures for name in detection_frame(c, variables)} | set(LEARNED)
-        for name in sorted(variables & elsewhere & (set(found) | own)):
-            raise refuse(f"{name!r} is a covariate of animals and something else", "Rename one of them", value=name)
-        if found and self.likelihood != "conditional":
-            raise refuse(
-                f"{found[0]!r} is a covariate of animals, and of those never detected it is not known",
-                f"Use classes={found[0]!r} if it has few values, or likelihood='conditional'",
-                value=found[0],
-            )
-        return found
-
     def _arrange(self, captures, masks) -> tuple[Session, ...]:
         variables = self._variables
         composition = self.likelihood if self.likelihood == "conditional" else self.distribution
         how = {"composition": composition, "counts": self.counts, "threads": self.threads, "classes": self.classes}
-        how["of_animals"] = self._of_animals(captures)
+        how["of_animals"] = covariates_of_animals(captures, variables, self.classes, self.likelihood)
         names = [c.session for c in captures]
         return tuple(
             Session.of(c, m, self.detection, variables, **how, extra=self._of_session(names, c.session))
@@ -230,8 +189,8 @@ class SCR(Model[SpatialFit]):
 
     def _parameters(self, links: dict[str, str]) -> ParameterSet:
         for name, link in links.items():
-            _one_of("links: parameter", name, self.formulas)
-            _one_of(f"links: link of {name}", link, LINKS)
+            one_of("links: parameter", name, self.formulas)
+            one_of(f"links: link of {name}", link, LINKS)
         frames_of_cells = [self.density_frame(s.mask, s.name) for s in self.sessions]
         cells = frames_of_cells[0] if len(frames_of_cells) == 1 else pd.concat(frames_of_cells, ignore_index=True)
         frames = dict.fromkeys(self.detection.parameters, self.rows) | {"D": cells}
@@ -246,29 +205,12 @@ class SCR(Model[SpatialFit]):
         if name == "D" and self.classes is not None and isinstance(formula, str):
             self.classes.check_density(formula_variables(formula))
         if relative:
-            self._check_relative(formula, link.name, frame)
+            check_relative(formula, link.name, frame, self.session_covariates)
         design = Design.of(formula, frame, name, intercept=not relative) if isinstance(formula, str) else None
         fixed = None if design is not None else check_fixed(name, formula, link)
         if relative and design is not None and not design.terms:
             design, fixed = None, 1.0  # density cancels: it is derived as n / effective sampling area
         return Parameter(name, link, design, unit, meaning, fixed, len(frame))
-
-    def _check_relative(self, formula: object, link: str, frame: pd.DataFrame) -> None:
-        """Under the conditional likelihood D is relative: each session's level comes from its number of animals."""
-        fix = "Use likelihood='full'"
-        if not isinstance(formula, str):
-            raise refuse("D cannot be fixed under the conditional likelihood, which derives it", fix, value=formula)
-        if link != "log":
-            raise refuse("D has the log link under the conditional likelihood", fix, value=link)
-        if Design.of(formula, frame, "D").terms[:1] != ("Intercept",):
-            raise refuse("the formula of D needs its intercept under the conditional likelihood", fix, value=formula)
-        of_sessions = {"session", "Session", *map(str, getattr(self.session_covariates, "columns", ()))}
-        for name in sorted(formula_variables(formula) & of_sessions):
-            raise refuse(
-                "D cannot depend on the session under the conditional likelihood: each has its own density there",
-                fix,
-                value=name,
-            )
 
     def density_frame(self, mask: HabitatMask | None = None, session: str | None = None) -> pd.DataFrame:
         """Covariates of density over the M cells of `mask` (the session's own by default), those that D uses.
@@ -432,31 +374,6 @@ def _rebuild(captures, masks, formulas, options) -> SCR:
     return SCR(captures, masks, **formulas, **options)
 
 
-def _paired(captures, mask) -> tuple[list[CaptureHistory], list[HabitatMask]]:
-    """Captures and masks as lists of one length, with sessions that can be told apart."""
-    captures = [captures] if not isinstance(captures, Sequence) else list(captures)
-    masks = [mask] * len(captures) if not isinstance(mask, Sequence) else list(mask)
-    for given, kind in (*((c, CaptureHistory) for c in captures), *((m, HabitatMask) for m in masks)):
-        if not isinstance(given, kind):
-            what = f"SCR takes captures and then a habitat mask; a {kind.__name__} is needed"
-            raise refuse(what, "Write models.SCR(captures, mask)", value=type(given).__name__)
-    if len(masks) != len(captures):
-        raise refuse(
-            "there is not one habitat mask per session",
-            "Give one for all or one each",
-            value=(len(captures), len(masks)),
-        )
-    names = [c.session for c in captures]
-    if len(set(names)) < len(names):
-        twice = sorted({n for n in names if names.count(n) > 1})
-        raise refuse("two sessions have the same name", "Give each CaptureHistory its own session=", value=twice)
-    if not sum(c.n_animals for c in captures):
-        raise refuse(
-            "no animal was detected, so there is nothing to fit", "Check the species, the dates and the identities"
-        )
-    return captures, masks
-
-
 def _seen_classes(model: SCR) -> str | None:
     """The covariate of the animals whose proportions are part of the likelihood."""
     return None if model.classes is None or model.classes.latent else model.classes.name
@@ -469,24 +386,3 @@ def _slices(lengths: list[int]) -> list[slice]:
 
 def _joined(parts: list[Mapping[str, np.ndarray]], like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return dict(parts[0]) if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in like}
-
-
-def _one_of(what: str, value: str, allowed) -> None:
-    if value in allowed:
-        return
-    near = difflib.get_close_matches(str(value), list(allowed), n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Use one of {', '.join(map(repr, allowed))}"
-    raise refuse(f"{what} is not known", hint, value=value)
-
-
-def _formulas(detection, D, given) -> dict[str, str | float]:
-    """Formula or fixed value of each parameter of the model, D first."""
-    defaults = dict.fromkeys(detection.parameters, "~ 1")
-    for name, formula in given.items():
-        if formula is None or (name == "sigma" and formula == "~ 1"):
-            continue
-        if name not in detection.parameters:
-            has = ", ".join(detection.parameters)
-            raise refuse(f"{detection.name!r} has no parameter {name!r}", f"Its parameters are {has}", value=formula)
-        defaults[name] = formula
-    return {"D": D} | defaults
