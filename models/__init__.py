@@ -14,6 +14,7 @@ from .effects import covariate_effect, plot_covariate
 from .fit import Fit
 from .inference.averaging import average
 from .inference.compare import compare
+from .inference.nested import likelihood_ratio_test, score_test
 from .inference.power import Effect, declining, effort_needed, power
 from .inference.variance_components import variance_components
 from .marked.bilateral import BilateralCapture, flank_comparison
@@ -99,12 +100,14 @@ __all__ = [
     "identification_curve",
     "jackknife",
     "kaplan_meier",
+    "likelihood_ratio_test",
     "m_array",
     "median_c_hat",
     "plot_covariate",
     "plot_residuals",
     "power",
     "predict_raster",
+    "score_test",
     "simulate_population",
     "variance_components",
 ]

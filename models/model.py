@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from ..survey.errors import refuse
 from .fit import Fit
+from .inference.many_starts import fit_from_many
 from .inference.maximum_likelihood import covariance_of, maximise
 from .parameters import ParameterSet
 from .verdict import Outcome, Remark, Verdict
@@ -153,6 +155,8 @@ class Model(ABC, Generic[F]):
         max_iterations: int = 200,
         integration: str = "auto",
         penalty: float = 0.0,
+        starts: int = 1,
+        seed: int = 1,
     ) -> F:
         """Maximum likelihood; with random effects or smooths in a formula, of the marginal likelihood.
 
@@ -165,6 +169,8 @@ class Model(ABC, Generic[F]):
         integration : over random effects: "laplace"; "quadrature", where every group has one coefficient and is
             separate from the others; by default quadrature where it is possible and Laplace's approximation is poor
         penalty : λ of λ/2 Σ β², taken off the log-likelihood (see `penalty`); 0 is maximum likelihood
+        starts : from how many starting points to climb; with more than one the verdict names the maxima that were found
+        seed : of the starting points beyond the first
 
         Returns
         -------
@@ -177,6 +183,10 @@ class Model(ABC, Generic[F]):
         begin = self.start() if start is None else np.asarray(start, float)
         if begin.shape != (self.parameters.size,):
             raise refuse("start has the wrong length", f"Give {self.parameters.size} coefficients", value=begin.shape)
+        if starts != 1:
+            how = dict(progress=progress, interval=interval, max_iterations=max_iterations)
+            climb = partial(Model.fit, self, integration=integration, penalty=penalty, **how)
+            return fit_from_many(self, begin, starts, seed, lambda point: climb(start=point))
         if penalty != 0.0:
             from .penalty import fit_penalised
 

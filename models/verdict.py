@@ -26,6 +26,7 @@ class Outcome(Enum):
     IMPRECISE = "{detail}."
     CLUMPED = "{detail}."
     APPROXIMATE = "{detail}."
+    STARTS = "{detail}."
 
     @property
     def serious(self) -> bool:

@@ -118,6 +118,12 @@ def climbed(model: Likelihood, start: np.ndarray, max_iterations: int, report: C
     return T @ _quasi_newton(objective, gamma, max_iterations), objective.evaluations
 
 
+def information_at(model: Likelihood, vector: np.ndarray) -> np.ndarray:
+    """Minus the Hessian [p, p] at coefficients [p], in the units of `model.scaling(vector)`."""
+    T = model.scaling(vector)
+    return _Objective(model, T).information(np.linalg.solve(T, vector))
+
+
 def _stopped(objective: _Objective, gamma: np.ndarray, why: str, interrupted: bool = False) -> Optimum:
     nothing = np.full((len(gamma), len(gamma)), np.nan)
     loglik = -objective.best[0]

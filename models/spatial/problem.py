@@ -13,6 +13,7 @@ For an animal i with its activity centre in cell m, and h_g(m) the hazard of pas
     term of a BINARY event   log(expm1(x_e h_g(m)))                Bernoulli and binomial trials
     term of a MULTI event    log(x_e h_g(m)) + log φ(Λ_f(m)),      competing hazards; f is the field of the
                              φ(u) = expm1(u)/u                     one occasion on which the animal was caught
+    term of a CLUMPED event  of negative-binomial counts, see `clumped`
 
 so that every observation model is "the field that everybody shares" plus sparse terms where the animal was seen
 (Borchers & Efford 2008, eqs 2-6, rewritten with hazards). Constants that do not depend on parameters
@@ -30,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-COUNT, BINARY, MULTI = 0, 1, 2
+COUNT, BINARY, MULTI, CLUMPED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,20 @@ class Personal:
 
 
 @dataclass(frozen=True)
+class OneDetection:
+    """The ways in which an animal can be detected exactly once: Pr(once | m) = exp(−Λ0(m)) Σ_j times_j exp(term_j(m)).
+
+    A pass, kind and exposure on several occasions are one way, with their number. J is the number of ways.
+    """
+
+    passes: np.ndarray  # int [J]
+    kind: np.ndarray  # int [J]: COUNT, BINARY or MULTI
+    exposure: np.ndarray  # float [J], > 0
+    field: np.ndarray  # int [J]: the field of the occasion for MULTI, -1 otherwise
+    times: np.ndarray  # float [J]: how often
+
+
+@dataclass(frozen=True)
 class SpatialProblem:
     """One session as arrays. G passes, R parameter rows, F fields, n animals, E events, J field entries."""
 
@@ -92,6 +107,9 @@ class SpatialProblem:
     event_exposure: np.ndarray  # float [E], > 0
     event_field: np.ndarray  # int [E]: the field of the occasion for MULTI, -1 otherwise
     personal: Personal | None = None
+    once: OneDetection | None = None  # where animals that were detected once are not in the data
+
+    pass_effort: np.ndarray | None = None  # float [G], of the detector-occasion of a clumped pass; NaN for others
 
     @property
     def n_animals(self) -> int:
