@@ -28,6 +28,7 @@ class Passes(NamedTuple):
     log_scale: np.ndarray  # float [G], log lambda0 or log g0
     sigma: np.ndarray  # float [G]
     third: np.ndarray  # float [G], z or w
+    size: np.ndarray | None = None  # float [G], r of passes with clumped counts
 
 
 class Windows(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.sparse_rows import add_product, add_transposed
-from .problem import BINARY, COUNT, MULTI, Personal, SpatialProblem
+from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, SpatialProblem
 
 
 def ranges(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
@@ -153,8 +153,8 @@ def check(problem: SpatialProblem) -> None:
         raise ValueError(f"animal {empty[0]} has no detection: an animal without detections is not in the data")
     if np.any(problem.entry_exposure <= 0) or np.any(problem.event_exposure <= 0):
         raise ValueError("every exposure must be positive: leave out a detector on occasions without effort")
-    if not np.all(np.isin(problem.event_kind, (COUNT, BINARY, MULTI))):
-        raise ValueError("event_kind must be COUNT, BINARY or MULTI")
+    if not np.all(np.isin(problem.event_kind, (COUNT, BINARY, MULTI, CLUMPED))):
+        raise ValueError("event_kind must be COUNT, BINARY, MULTI or CLUMPED")
     animal = np.repeat(np.arange(n), np.diff(problem.event_start))
     multi = problem.event_kind == MULTI
     if np.any((problem.event_field[multi] < 0) | (problem.event_field[multi] >= fields)):

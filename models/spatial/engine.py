@@ -18,6 +18,7 @@ import numpy as np
 
 from ..detection import DETECTION_FUNCTIONS
 from .blockwise import BlockModel, Passes
+from .clumped import ClumpedPath
 from .curvature import Curvature
 from .encounters import Encounters, check
 from .problem import SpatialProblem
@@ -77,6 +78,8 @@ class SpatialLikelihood:
         radial = RadialPath(model, self._function, Workers(threads), tolerance)
         separable = problem.detection in GAUSSIAN and SeparablePath.serves(model)
         self._path = SeparablePath(radial, raster) if separable else radial
+        if problem.pass_effort is not None:
+            self._path = ClumpedPath(radial, problem, self._function, tolerance)
         self._size = model.blocks.cell.size
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
@@ -93,7 +96,8 @@ class SpatialLikelihood:
         """The integrals at log_mu [M] (-inf: no animals in that cell) and detection parameters rows [R, 3].
 
         rows holds natural-scale (lambda0 or g0, sigma in metres, z or w in metres); two-parameter functions ignore
-        the third column. `gradient` says that `pullback` will follow; it may in any case.
+        the third column. With clumped counts a fourth column is their size.
+        `gradient` says that `pullback` will follow; it may in any case.
         Raises ValueError for parameters outside their range.
         """
         rows = np.array(rows, float)
@@ -143,14 +147,16 @@ class SpatialLikelihood:
 
     def _passes(self, rows: np.ndarray) -> Passes:
         """Each pass's parameters, lengths in cells."""
-        if rows.shape != (self.problem.n_rows, 3):
-            raise ValueError(f"rows has shape {rows.shape}, expected ({self.problem.n_rows}, 3)")
+        clumped = self.problem.pass_effort is not None
+        if rows.shape != (self.problem.n_rows, 3 + clumped):
+            raise ValueError(f"rows has shape {rows.shape}, expected ({self.problem.n_rows}, {3 + clumped})")
         self._check_range(rows)
-        inner = rows / self._lengths
+        inner = rows[:, :3] / self._lengths
         if len(self._function.parameters) == 2:
             inner[:, 2] = 1.0
         row = self.problem.pass_row
-        return Passes(self._x, self._y, np.log(inner[row, 0]), inner[row, 1], inner[row, 2])
+        size = rows[row, 3] if clumped else None
+        return Passes(self._x, self._y, np.log(inner[row, 0]), inner[row, 1], inner[row, 2], size)
 
     def _check_range(self, rows: np.ndarray) -> None:
         for column, name in enumerate(self._function.parameters):
@@ -160,10 +166,13 @@ class SpatialLikelihood:
                 good &= value <= 1
             if not good.all():
                 raise ValueError(f"{name} = {value[~good][0]} is outside its range")
+        if not (rows[:, 3:] > 0).all():
+            raise ValueError("the size of clumped counts must be above zero")
 
     def _steepness(self, rows: np.ndarray) -> np.ndarray:
-        """[R, 3] what turns derivatives by (log scale, log σ, third in cells) into derivatives by natural rows."""
-        return np.stack([rows[:, 0], rows[:, 1], np.full(len(rows), self._lengths[2])], axis=1)
+        """[R, 3 or 4] what turns derivatives by (log scale, log σ, third in cells, size) into those by natural rows."""
+        steep = [rows[:, 0], rows[:, 1], np.full(len(rows), self._lengths[2])]
+        return np.stack(steep + [np.ones(len(rows))] * (rows.shape[1] - 3), axis=1)
 
     def _density(self, log_mu) -> np.ndarray:
         log_mu = np.ascontiguousarray(log_mu, float)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..detection import DetectionFunction
-from .blockwise import BlockModel, Passes, Windows, adjoints, integral, over_passes
+from .blockwise import Adjoints, BlockModel, Passes, Step, Windows, adjoints, integral, over_passes
 from .curvature import Curvature, total_curvature
 from .reach import Reach
 from .workers import Workers
@@ -29,6 +29,7 @@ class RadialPath:
     """Integrals and derivatives of one problem; fields over cells [M] come and go in cell order."""
 
     curvature_cost = 4.0  # gradients, measured
+    columns = 3  # of a pass that derivatives are by
 
     def __init__(self, model: BlockModel, function: DetectionFunction, workers: Workers, tolerance: float):
         self.model, self.blocks, self.workers = model, model.blocks, workers
@@ -66,15 +67,19 @@ class RadialPath:
             parts = []
             for step in self.model.steps(passes, windows, block, 1):
                 over = adjoints(self.model, step, log_mu, log_a, d_log_a, d_detected)
-                parts.append((step.low, step.high, over.log_mu, step.passes, over_passes(step, over.log_h)))
+                parts.append((step.low, step.high, over.log_mu, step.passes, self.over_passes(step, over)))
             return parts
 
-        d_log_mu, d_passes = np.empty(log_mu.size), np.zeros((passes.x.size, 3))
+        d_log_mu, d_passes = np.empty(log_mu.size), np.zeros((passes.x.size, self.columns))
         for parts in self._map(work):
             for low, high, over_mu, near, over_near in parts:
                 d_log_mu[low:high] = over_mu
                 d_passes[near] += over_near
         return self._in_cells(d_log_mu), d_passes
+
+    def over_passes(self, step: Step, over: Adjoints) -> np.ndarray:
+        """Derivatives [K, columns] by what the passes of a step have."""
+        return over_passes(step, over.log_h)
 
     def curvature(self, state: RadialState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
