@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .analysis import Analysis
-from .figures.style import drawn, look
+from .figures.style import can_write, drawn, look
 from .texts import Texts
 
 
@@ -38,7 +38,8 @@ def figures_of(analysis: Analysis, texts: Texts) -> dict[str, Figure]:
         with look():
             axes = draw()
             axes = axes if isinstance(axes, tuple) else (axes,)
-            images = tuple(_image(f"{name}{suffix}", ax) for suffix, ax in zip(_suffixes(axes), axes, strict=True))
+            named = zip(_suffixes(axes), axes, strict=True)
+            images = tuple(_image(f"{name}{suffix}", ax.figure, texts) for suffix, ax in named)
         made[name] = Figure(name, story.heading(name, texts), images, story.note(name, texts))
     return made
 
@@ -47,5 +48,12 @@ def _suffixes(axes: tuple) -> tuple[str, ...]:
     return ("",) if len(axes) == 1 else tuple("abcdefgh"[: len(axes)])
 
 
-def _image(name: str, ax) -> Image:
-    return Image(name, drawn(ax.figure, "svg"), drawn(ax.figure, "png"))
+def _image(name: str, figure, texts: Texts) -> Image:
+    """Both drawings in the language of the report.
+
+    The page's drawings (SVG) hold letters that the reader's fonts draw. The others need a font here: without one for
+    the language they have their English labels.
+    """
+    english = None if can_write(texts.fonts) else drawn(figure, "png")
+    texts.figure(figure)
+    return Image(name, drawn(figure, "svg", texts.fonts), english or drawn(figure, "png"))

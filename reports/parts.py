@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .texts import ENGLISH, languages
 
 BEST = "best by AICc"
 Formula = str | float
@@ -95,9 +97,16 @@ class Report(Part):
 
     model: str = Field(default=BEST, description="name of the model to report, or 'best by AICc'")
     interval: Literal["wald", "profile"] = "wald"
-    language: Literal["en"] = "en"
+    language: str = Field(default=ENGLISH, description="of the report; each has a file in reports/templates")
     public: bool = Field(default=False, description="leave out what would lead somebody to the animals")
     public_grid: float = Field(default=10_000.0, gt=0, description="metres to which a public report rounds places")
+
+    @field_validator("language")
+    @classmethod
+    def _there_is(cls, language: str) -> str:
+        if language not in languages():
+            raise ValueError(f"there is no report in the language {language!r}", near(language, languages()))
+        return language
 
 
 class TestedReport(Report):

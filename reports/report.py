@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -17,7 +16,7 @@ from .draw import Figure, figures_of
 from .families import FAMILIES
 from .files import whole_folder
 from .results import results_of, to_json, write_estimates
-from .tables import Table, provenance, tables_of
+from .tables import Table, provenance, table, tables_of
 from .texts import Texts, texts
 
 PAGE = ("report.html", "results.json", "estimates.csv", "figures")
@@ -45,22 +44,22 @@ def write_report(analysis: Analysis, folder: str | Path) -> Path:
     results = results_of(analysis)
     left_before = {name for family in FAMILIES for name in family.leaves}  # of a report of another kind too
     with whole_folder(folder, (*PAGE, *sorted(left_before))) as made:
-        figures = figures_of(analysis, texts(analysis.study.config.report.language))
+        told = texts(analysis.study.config.report.language)
+        figures = figures_of(analysis, told)
         (made / "figures").mkdir()
         for figure in figures.values():
             for image in figure.images:
                 (made / "figures" / f"{image.name}.svg").write_bytes(image.svg)
                 (made / "figures" / f"{image.name}.png").write_bytes(image.png)
-        (made / "report.html").write_text(page(analysis, results, figures), encoding="utf-8", newline="\n")
+        (made / "report.html").write_text(page(analysis, results, figures, told), encoding="utf-8", newline="\n")
         (made / "results.json").write_text(to_json(results), encoding="utf-8", newline="\n")
         write_estimates(analysis.estimates, made / "estimates.csv")
         analysis.story.write_files(made)
     return Path(folder) / "report.html"
 
 
-def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
+def page(analysis: Analysis, results: dict, figures: dict[str, Figure], told: Texts) -> str:
     """The text of report.html."""
-    told = texts(analysis.study.config.report.language)
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: files(f"{__package__}.templates").joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -70,9 +69,10 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
     )
     environment.filters["data_uri"] = lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
     environment.filters["numeric"] = _numeric
-    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\d) (?=%|km|m\b)", "\N{NO-BREAK SPACE}", text)
+    environment.filters["unbroken"] = told.tidy
     return environment.get_template("report.html").render(
-        language=analysis.study.config.report.language,
+        language=told.language,
+        say=told.say,
         title=analysis.study.config.survey.name,
         headline=words.headline(analysis, told),
         good=analysis.fit.verdict.good,
@@ -84,8 +84,11 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure]) -> str:
 def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, Figure]) -> list[Section]:
     """The report in reading order; what the survey has no data for is left out."""
     tables = tables_of(analysis, told)
-    tables["T14"] = Table("T14", told.heading("T14"), provenance(results).astype(str), folded=True)
+    tables["T14"] = table("T14", told.heading("T14"), provenance(results), told, folded=True)
     outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
+    if told.missing:  # last, when everything has been told
+        name, said, ids = outline[-1]
+        outline[-1] = (name, [*said, told.say("untranslated", number=len(told.missing))], ids)
     made = [
         Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))
         for name, said, ids in outline

@@ -9,6 +9,7 @@ import pandas as pd
 from ..models.summary import coefficient_table, estimate_table, number
 from .analysis import Analysis
 from .texts import Texts
+from .words import verdict
 
 FEW = 12  # rows that a table of findings names
 FOLDED = frozenset({"T10", "T11"})
@@ -23,13 +24,14 @@ class Table:
     frame: pd.DataFrame
     note: str = ""
     folded: bool = False
+    marks: tuple[str, ...] = ()  # of the rows: "error", "warning" or nothing
 
 
 def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
     """All tables that this survey has data for, by id."""
     story = analysis.story
     makers = {
-        "T8": lambda: models(analysis),
+        "T8": lambda: models(analysis, texts),
         "T9": lambda: estimates(analysis),
         "T10": lambda: other_estimates(analysis),
         "T11": lambda: coefficients(analysis),
@@ -42,10 +44,15 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
         frame = make()
         if frame is not None and len(frame):
             folded = name in story.folded | FOLDED or (name == "T15" and len(frame) > 8)
-            made[name] = Table(
-                name, story.heading(name, texts), frame.astype(str), _note(name, analysis, texts), folded
-            )
+            made[name] = table(name, story.heading(name, texts), frame, texts, _note(name, analysis, texts), folded)
     return made
+
+
+def table(id: str, title: str, frame: pd.DataFrame, texts: Texts, note: str = "", folded: bool = False) -> Table:
+    """A table in the language of the report."""
+    first = frame.iloc[:, 0].astype(str)
+    marks = tuple(first.where(first.isin(("error", "warning")), ""))
+    return Table(id, title, texts.frame(frame.astype(str)), note, folded, marks)
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
@@ -58,7 +65,7 @@ def _note(name: str, analysis: Analysis, texts: Texts) -> str:
 # ---- what was estimated -------------------------------------------------------------------------------------------
 
 
-def models(analysis: Analysis) -> pd.DataFrame:
+def models(analysis: Analysis, texts: Texts) -> pd.DataFrame:
     """T8: the models by AICc, what each estimates, and what its fit says about itself."""
     comparison = None if isinstance(analysis.comparison, str) else analysis.comparison
     names = list(analysis.fits) if comparison is None else list(comparison["model"])
@@ -70,7 +77,7 @@ def models(analysis: Analysis) -> pd.DataFrame:
         if comparison is not None:
             at = comparison.set_index("model").loc[name]
             row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
-        rows.append(row | analysis.story.model_columns(name) | {"verdict": analysis.study.worded(str(fit.verdict))})
+        rows.append(row | analysis.story.model_columns(name) | {"verdict": verdict(analysis, fit.verdict, texts)})
     return pd.DataFrame(rows)
 
 

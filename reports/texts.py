@@ -1,18 +1,45 @@
-"""The catalogue of a report's sentences, one file per language."""
+"""The catalogue of a report's texts, one file per language.
+
+A sentence that the reports write themselves has a name, the same in every file. A text that is made in English
+elsewhere (a finding, a verdict, the heading of a column, the label of an axis) is its own name: `[terms]` of a language
+says what stands for it, with numbers and names in braces. Another language is one more file in `templates/`.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+
+import pandas as pd
+
+ENGLISH = "en"
+FILE = re.compile(r"([a-z]{2,3})\.toml")
+NUMBER = r"[-−+±]?[\d.,∞–]+(?: ?%)?"
+WORDS = re.compile(r"[A-Za-z]{2}")
+SENTENCES = re.compile(r"(?<=[.;:]) (?=\S)")
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Sentences and headings of one language, filled with what is to be told."""
+    """Sentences and headings of one language, filled with what is to be told.
+
+    `missing` gathers English texts that were met and have no translation: they are told in English.
+    """
 
     catalogue: dict[str, dict[str, str]]
+    language: str = ENGLISH
+    missing: set[str] = field(default_factory=set, compare=False)
+
+    @property
+    def fonts(self) -> tuple[str, ...]:
+        """Fonts with the letters of this language, the best first; none where every machine has them."""
+        return tuple(self.catalogue["fonts"]["names"].split(", ")) if "fonts" in self.catalogue else ()
+
+    # ---- what has a name ------------------------------------------------------------------------------------------
 
     def section(self, name: str) -> str:
         return self.catalogue["sections"][name]
@@ -32,14 +59,127 @@ class Texts:
     def of_quantity(self, quantity: str, **values) -> str:
         """The sentence that tells an estimate of this quantity; a plain one where there is none of its own."""
         said = self.catalogue["quantities"]
-        return said.get(quantity, said["other"]).format(quantity=quantity, **values)
+        return said.get(quantity, said["other"]).format(quantity=self.term(quantity), **values)
 
     def say(self, name: str, **values) -> str:
         """One sentence."""
         return self.catalogue["words"][name].format(**values)
 
+    def some(self, name: str, n: int) -> str:
+        """So many of something: `name`_0, `name`_1 or `name`_n of the words."""
+        return self.say(f"{name}_{n if n < 2 else 'n'}", n=f"{n:,}")
+
+    def day(self, moment: pd.Timestamp) -> str:
+        """A local date as people write it, without depending on the machine's language.
+
+        >>> texts("en").day(pd.Timestamp("2025-03-01 12:00"))
+        '1 March 2025'
+        """
+        dates = self.catalogue["dates"]
+        month = dates["months"].split()[moment.month - 1]
+        return dates["day"].format(day=moment.day, month=month, year=moment.year)
+
+    def tidy(self, text: str) -> str:
+        """A paragraph as it is set: numbers stay with their units; no blanks after Chinese punctuation."""
+        text = re.sub(r"(?<=[。；，：、）]) ", "", text)
+        return re.sub(r"(?<=\d) (?=%|km|m\b)", "\N{NO-BREAK SPACE}", text)
+
+    # ---- what was made in English elsewhere -----------------------------------------------------------------------
+
+    def term(self, text: str) -> str:
+        """A text that was made in English, in this language; itself, and noted as missing, where there is none."""
+        found = self._found(text)
+        if found is None:
+            self.missing.add(text)
+        return text if found is None else found
+
+    def cell(self, text: str) -> str:
+        """As `term`, for what may also be a name from the data, which stays as it is."""
+        found = self._found(text)
+        return text if found is None else found
+
+    def frame(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of text in this language: its headings, the names of facts, and cells that have a translation."""
+        if self.language == ENGLISH:
+            return table
+        told = table.copy()
+        for at, name in enumerate(table.columns):
+            say: Callable[[str], str] = self.term if name == "" else self.cell
+            told.isetitem(at, [say(str(v)) for v in table.iloc[:, at]])
+        told.columns = [self.term(str(name)) for name in table.columns]
+        return told
+
+    def figure(self, drawing) -> None:
+        """Put every text of a matplotlib Figure into this language."""
+        from matplotlib.text import Text
+        from matplotlib.ticker import FixedFormatter
+
+        if self.language == ENGLISH:
+            return
+        for ax in drawing.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                shown = axis.get_major_formatter()
+                if isinstance(shown, FixedFormatter):
+                    shown.seq = [self.cell(str(label)) for label in shown.seq]
+        for text in drawing.findobj(Text):
+            text.set_text(self.term(text.get_text()))
+
+    def _found(self, text: str) -> str | None:
+        if self.language == ENGLISH or not WORDS.search(text):
+            return text
+        exact, patterns = _phrases(self.language)
+        plain = " ".join(text.split())
+        if plain in exact:
+            return exact[plain]
+        for pattern, told in patterns:
+            match = pattern.fullmatch(plain)
+            if match:
+                return told.format(**{name: self.cell(v) for name, v in match.groupdict().items()})
+        parts = SENTENCES.split(plain)
+        found = [self._found(part) for part in parts] if len(parts) > 1 else [None]
+        return None if None in found else "".join(map(str, found))
+
+
+def texts(language: str = ENGLISH) -> Texts:
+    """The catalogue of a language, with nothing missing as yet."""
+    return Texts(catalogue(language), language)
+
 
 @cache
-def texts(language: str = "en") -> Texts:
-    """The catalogue of a language."""
-    return Texts(tomllib.loads(files(f"{__package__}.templates").joinpath(f"{language}.toml").read_text("utf-8")))
+def catalogue(language: str) -> dict[str, dict[str, str]]:
+    """The file of a language."""
+    return tomllib.loads(files(f"{__package__}.templates").joinpath(f"{language}.toml").read_text("utf-8"))
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages that there are, English first."""
+    found = [FILE.fullmatch(entry.name) for entry in files(f"{__package__}.templates").iterdir()]
+    return (ENGLISH, *sorted(match[1] for match in found if match and match[1] != ENGLISH))
+
+
+@cache
+def _phrases(language: str) -> tuple[dict[str, str], tuple[tuple[re.Pattern[str], str], ...]]:
+    """The terms of a language: those without braces, and those with them as patterns, the most particular first."""
+    terms = catalogue(language).get("terms", {})
+    exact = {name: told for name, told in terms.items() if "{" not in name and "(s)" not in name}
+    others = sorted((name for name in terms if name not in exact), key=lambda name: (-_letters(name), name))
+    return exact, tuple((pattern_of(name), terms[name]) for name in others)
+
+
+def _letters(name: str) -> int:
+    return len(re.sub(r"{\w+}", "", name))
+
+
+def pattern_of(name: str) -> re.Pattern[str]:
+    """What a term with braces matches: {n}, {n1}, … a number, any other name anything, and (s) an s or nothing.
+
+    >>> bool(pattern_of("{n} animal(s) of {kind}").fullmatch("1 animal of sex 'f'"))
+    True
+    """
+    told = re.escape(name).replace(r"\(s\)", "s?")
+    return re.compile(re.sub(r"\\{(\w+)\\}", lambda m: f"(?P<{m[1]}>{_value(m[1])})", told))
+
+
+def _value(field_name: str) -> str:
+    return NUMBER if re.fullmatch(r"n\d*", field_name) else ".+?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..models import Outcome
+from ..models import Outcome, Verdict
 from ..models.summary import number, percent
 from .analysis import Analysis
 from .parts import BEST
@@ -13,7 +13,6 @@ from .precision import smallest_change
 from .texts import Texts
 
 DOUBTFUL = 0.05  # p below which model and data are said to differ
-MONTHS = "January February March April May June July August September October November December".split()
 
 
 def headline(analysis: Analysis, texts: Texts) -> str:
@@ -24,18 +23,24 @@ def headline(analysis: Analysis, texts: Texts) -> str:
 def in_short(analysis: Analysis, texts: Texts) -> list[str]:
     """The paragraphs below the headline of a report."""
     say, good = texts.say, analysis.fit.verdict.good
-    parts = [] if good else [say("serious", verdict=analysis.study.worded(str(analysis.fit.verdict)))]
+    parts = [] if good else [say("serious", verdict=verdict(analysis, analysis.fit.verdict, texts))]
     parts += [*analysis.story.in_short(texts), which_model(analysis, say)]
-    parts += [remarks(analysis)] if good else []
+    parts += [remarks(analysis, texts)] if good else []
     if analysis.study.config.report.public:
         parts.append(say("public", grid=f"{analysis.study.config.report.public_grid / 1000:g}"))
     return [part for part in parts if part]
 
 
-def remarks(analysis: Analysis) -> str:
+def remarks(analysis: Analysis, texts: Texts) -> str:
     """What the reported fit says about itself beyond having converged."""
-    said = " ".join(str(r) for r in analysis.fit.verdict.remarks if r.outcome is not Outcome.CONVERGED)
-    return analysis.study.worded(said)
+    said = tuple(r for r in analysis.fit.verdict.remarks if r.outcome is not Outcome.CONVERGED)
+    return verdict(analysis, Verdict(said), texts)
+
+
+def verdict(analysis: Analysis, said: Verdict, texts: Texts) -> str:
+    """What a fit says about itself, remark by remark."""
+    told = [texts.term(analysis.study.worded(str(remark))) for remark in said.remarks]
+    return " ".join(told)
 
 
 def change(rse: float, say) -> str:
@@ -54,19 +59,18 @@ def which_model(analysis: Analysis, say) -> str:
     return say(kind, model=f"‘{analysis.reported}’", number=number_of)
 
 
-def findings(found, say) -> str:
+def findings(found, texts: Texts) -> str:
     """How many errors and warnings the checks found."""
     errors, warnings = len(found.errors), len(found.warnings)
     if not errors and not warnings:
-        return say("findings_none")
-    count = lambda n, what: f"{n or 'no'} {what}{'s' if n != 1 else ''}"  # noqa: E731
-    return say("findings", errors=count(errors, "error"), warnings=count(warnings, "warning"))
+        return texts.say("findings_none")
+    return texts.say("findings", errors=texts.some("errors", errors), warnings=texts.some("warnings", warnings))
 
 
-def goodness(test: pd.Series, say) -> str:
+def goodness(test: pd.Series, texts: Texts) -> str:
     """What a test of the fit says."""
     kind = "goodness_bad" if test["p"] < DOUBTFUL else "goodness_good"
-    return say(kind, test=test["test"], p=number(test["p"], 2), c_hat=number(test["c_hat"], 3))
+    return texts.say(kind, test=texts.term(test["test"]), p=number(test["p"], 2), c_hat=number(test["c_hat"], 3))
 
 
 def estimates(rows: pd.DataFrame, texts: Texts, animals: str) -> str:
@@ -80,9 +84,11 @@ def estimate(row: dict, texts: Texts, animals: str) -> str:
     interval = texts.say("no_interval")
     if np.isfinite(row["lower"]) and np.isfinite(row["upper"]):
         interval = texts.say("interval", lower=told("lower"), upper=told("upper"))
-    scope = "" if row["scope"] == "all" else f"{'in ' * row['scope'].isdigit()}{row['scope']}; "
+    scope = texts.cell(row["scope"])
+    scope = texts.say("in_year", year=scope) if scope.isdigit() else scope
+    about = interval if row["scope"] == "all" else texts.say("scoped", scope=scope, interval=interval)
     per = row["unit"].removeprefix("probability") if row["unit"].startswith("probability per ") else ""
-    about = {"about": f"{scope}{interval}", "unit": row["unit"], "per": per, "animals": animals}
+    about = {"about": about, "unit": texts.cell(row["unit"]), "per": texts.cell(per), "animals": animals}
     return texts.of_quantity(row["quantity"], estimate=told("estimate"), **about)
 
 
@@ -100,12 +106,3 @@ def amount(value: float, unit: str) -> str:
 def whole(value: float) -> str:
     """A number of animals: whole above ten."""
     return f"{value:,.0f}" if np.isfinite(value) and value >= 9.5 else number(value, 2)
-
-
-def day(moment: pd.Timestamp) -> str:
-    """A local date as people write it, without depending on the machine's language.
-
-    >>> day(pd.Timestamp("2025-03-01 12:00"))
-    '1 March 2025'
-    """
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"

@@ -22,10 +22,10 @@ class CaptureStory(Story):
     on_maps: ClassVar = frozenset({"F1", "F4"})
 
     def headline(self, texts: Texts) -> str:
-        return words.headline(self.analysis, texts.say)
+        return words.headline(self.analysis, texts)
 
     def in_short(self, texts: Texts) -> list[str]:
-        return [words.data(self.analysis, texts.say), words.precision(self.analysis, texts.say)]
+        return [words.data(self.analysis, texts), words.precision(self.analysis, texts.say)]
 
     def outline(self, texts: Texts):
         study, say = self.study, texts.say
@@ -35,7 +35,7 @@ class CaptureStory(Story):
             ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
             ("animals", [], ("T6", "F14 F3", "F4 F5")),
             ("estimates", [words.detection(self.analysis, say)], ("T9", "T8", "F7", "F6")),
-            ("checks", [findings(study.findings, say), *notes], ("T15", "T16")),
+            ("checks", [findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T16")),
             ("lists", [], ("T5", "T2", "T14")),
         ]
 

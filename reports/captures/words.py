@@ -7,17 +7,18 @@ from scipy.optimize import brentq
 
 from ...models.summary import number, percent
 from ..analysis import Analysis
-from ..words import change, day, whole
+from ..texts import Texts
+from ..words import change, whole
 
 FAIR, WEAK = 0.12, 0.20  # relative standard errors from which density is told to be fair, and weak
 
 
-def headline(analysis: Analysis, say) -> str:
+def headline(analysis: Analysis, texts: Texts) -> str:
     """Density, and the number of animals in the first region (or the mask)."""
     density = analysis.told("density", scope(analysis))
     realised = analysis.told("realised abundance", scope(analysis))
     animals = analysis.study.config.survey.common_name
-    where = scope(analysis)
+    where, say = scope(analysis), texts.say
     if not analysis.study.regions:
         where = say("scope_mask", area=number(analysis.study.mask.area))
     first = say(
@@ -32,7 +33,7 @@ def headline(analysis: Analysis, say) -> str:
     return f"{first} {second}"
 
 
-def data(analysis: Analysis, say) -> str:
+def data(analysis: Analysis, texts: Texts) -> str:
     """How many animals were seen, where and when."""
     captures = analysis.study.captures
     detectors = captures.detectors
@@ -41,11 +42,13 @@ def data(analysis: Analysis, say) -> str:
         detections=f"{captures.n_detections:,}",
         stations=f"{len(detectors):,}",
         effort=number(float(np.nansum(detectors.effort))),
-        effort_unit=detectors.effort_unit,
+        effort_unit=texts.cell(detectors.effort_unit),
         spatial=f"{captures.n_spatial_recaptures:,}",
     )
     dates = analysis.study.dates
-    return say("data", first=day(dates[0]), last=day(dates[1]), **told) if dates else say("data_undated", **told)
+    if not dates:
+        return texts.say("data_undated", **told)
+    return texts.say("data", first=texts.day(dates[0]), last=texts.day(dates[1]), **told)
 
 
 def precision(analysis: Analysis, say) -> str:

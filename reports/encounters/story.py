@@ -68,14 +68,18 @@ class EncounterStory(Story):
         told = [words.estimates(self._few(quantity), texts, animals) for quantity in TOLD]
         told.append(texts.of_model(type(self.analysis.fit.model).__name__))
         tests = self.analysis.goodness
-        fits = words.goodness(tests.iloc[0], texts.say) if len(tests) else texts.say("goodness_none")
+        fits = words.goodness(tests.iloc[0], texts) if len(tests) else texts.say("goodness_none")
         drawn = list(self._drawn())
         rows = [" ".join(drawn[i : i + 2]) for i in range(0, len(drawn), 2)]
         return [
             ("met", [], ("T1", "T30", "F30 F33")),
             ("where", told, ("F31", *rows, "T9", "T8")),
             ("fit", [fits], ("T12", "T32", "T11", "T10")),
-            ("checks", [words.findings(self.study.findings, texts.say), *self.study.notes], ("T15", "T16")),
+            (
+                "checks",
+                [words.findings(self.study.findings, texts), *map(texts.term, self.study.notes)],
+                ("T15", "T16"),
+            ),
             ("lists", [], ("T31", "T14")),
         ]
 

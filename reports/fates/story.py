@@ -60,8 +60,8 @@ class FateStory(Story):
         return [
             ("watched", [], ("T1", "F40", "T40")),
             ("where", told, ("F41 F42", "T9", "T8", "T11", "T10")),
-            ("fit", [words.goodness(tests.iloc[0], texts.say)] if len(tests) else [], ("T12",)),
-            ("checks", [words.findings(self.study.findings, texts.say), *self.study.notes], ("T15",)),
+            ("fit", [words.goodness(tests.iloc[0], texts)] if len(tests) else [], ("T12",)),
+            ("checks", [words.findings(self.study.findings, texts), *map(texts.term, self.study.notes)], ("T15",)),
             ("lists", [], ("T42", "T41", "T14")),
         ]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -53,12 +55,29 @@ def new_axes(height: float = 3.6, width: float = WIDTH):
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def drawn(figure: Figure, kind: str) -> bytes:
-    """The figure as "svg" or "png", without the time of drawing."""
+def can_write(fonts: Sequence[str]) -> bool:
+    """Whether this machine has one of the fonts that a language needs in pictures; True where it needs none."""
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    return not fonts or not known.isdisjoint(fonts)
+
+
+def drawn(figure: Figure, kind: str, fonts: Sequence[str] = ()) -> bytes:
+    """The figure as "svg" or "png", without the time of drawing.
+
+    Parameters
+    ----------
+    fonts : of a language whose letters DejaVu Sans lacks: an SVG then holds the text itself, to be drawn in the first
+        of these fonts that the reader has
+    """
     buffer = io.BytesIO()
     nothing = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
-    figure.savefig(buffer, format=kind, metadata=nothing)
-    return buffer.getvalue()
+    with mpl.rc_context({"svg.fonttype": "none" if fonts else "path"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader has the font
+        figure.savefig(buffer, format=kind, metadata=nothing)
+    if not (fonts and kind == "svg"):
+        return buffer.getvalue()
+    stack = ", ".join(f"'{name}'" for name in (*fonts, "DejaVu Sans"))
+    return re.sub(r"(font: [^;\"]*?px) [^;\"]*", rf"\1 {stack}, sans-serif", buffer.getvalue().decode()).encode()
 
 
 def as_map(ax, x, y):

@@ -32,12 +32,12 @@ class SampleStory(Story):
         told = [words.estimates(self._of("abundance"), texts, animals)]
         told.append(texts.of_model(type(self.analysis.fit.model).__name__))
         tests = self.analysis.goodness
-        fits = words.goodness(tests.iloc[0], texts.say) if len(tests) else texts.say("goodness_none")
+        fits = words.goodness(tests.iloc[0], texts) if len(tests) else texts.say("goodness_none")
         return [
             ("found", [], ("T1", "F34")),
             ("where", told, ("T9", "T8")),
             ("fit", [fits], ("T12", "T11", "T10")),
-            ("checks", [words.findings(self.study.findings, texts.say), *self.study.notes], ("T15",)),
+            ("checks", [words.findings(self.study.findings, texts), *map(texts.term, self.study.notes)], ("T15",)),
             ("lists", [], ("T14",)),
         ]
 

@@ -82,7 +82,7 @@ class SiteStory(Story):
             ("found", [], ("F20 F21",)),
             ("where", told, ("T9", "T8", "F24", "F22", *_pairs(list(self._curves())))),
             ("fit", [self._fits(texts)], ("T12", "T11", "T10")),
-            ("checks", [words.findings(study.findings, texts.say), *notes], ("T15", "T16")),
+            ("checks", [words.findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T16")),
             ("lists", [], ("T21", "T14")),
         ]
 
@@ -90,7 +90,7 @@ class SiteStory(Story):
         tests = self.analysis.goodness
         if not len(tests):
             return texts.say("goodness_none")
-        return words.goodness(tests.iloc[0], texts.say)
+        return words.goodness(tests.iloc[0], texts)
 
     # ---- tables and figures -------------------------------------------------------------------------------------
 
