@@ -39,6 +39,27 @@ def read_region(region, crs=None) -> tuple[BaseGeometry, CRS | None]:
     return _polygon(_in_metres(series, target, path), "the layer", path), target or CRS(series.crs)
 
 
+def read_shapes(shapes, crs=None) -> BaseGeometry:
+    """Lines, polygons or points as one geometry in metres: what cannot be crossed, where people live.
+
+    Parameters are those of `read_region`.
+
+    Raises
+    ------
+    SurveyError : no such file, not a vector file, several layers, no CRS, nothing in it
+    """
+    target = None if crs is None else projected(crs)
+    path = Path(shapes) if isinstance(shapes, (str, Path)) else None
+    if isinstance(shapes, shapely.Geometry):
+        whole: BaseGeometry = shapes
+    else:
+        layer: Any = shapes if path is None else read_layer(path)
+        whole = _in_metres(layer.geometry, target, path)
+    if whole.is_empty:
+        raise refuse("there is nothing in the layer", "Draw the lines or polygons", file=path)
+    return whole
+
+
 def _in_metres(series, target: CRS | None, path: Path | None) -> shapely.Geometry:
     """The union of all shapes, in `target` or else in the layer's own CRS, which must then be in metres."""
     if series.crs is None:

@@ -1,0 +1,282 @@
+"""Least-cost distance: how far an animal has to go, not how far apart two points are.
+
+Movement is a graph on the mask's raster. A step between neighbouring cells u and v costs |u − v| (c_u + c_v)/2 metres,
+c = exp(Σ α z) the cost of a metre in a cell with the covariates z, and the distance from a detector to a cell is the
+least total cost of a way between them (Royle et al. 2013; Sutherland et al. 2015). Where c = 1 everywhere the distance
+is that of a straight line but for the directions that steps can have: at most 8.2 % too long with 8 neighbours, 2.7 %
+with 16 (knight's moves too). Barriers take out the steps that cross them.
+
+The length of a shortest way is a minimum over ways that are each linear in the costs; its derivative by them is that of
+the way which is shortest, exact wherever there is one such way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from ...survey.errors import refuse
+from ...survey.habitat import HabitatMask
+from ..kernels.least_cost import pull_trees, push_trees
+from .distances import Reached
+
+STEPS = {8: ((0, 1), (1, 0), (1, 1), (1, -1)), 16: ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))}
+AROUND = 1.6  # cells: a detector is joined to the cells whose centres are no farther
+AT_ONCE = 4_000_000  # lengths found at a time
+NEAREST = 1e-6  # m: a detector on the centre of a cell is not quite there
+
+
+@dataclass(frozen=True)
+class LeastCost:
+    """Least-cost distance for `models.SCR(…, distance=LeastCost(…))`.
+
+    Parameters
+    ----------
+    cost : formula over the covariates of the raster, log cost of a metre = Σ coefficient × covariate; its coefficients
+        (the resistance parameters α of Royle et al. 2013) are estimated as the parameter `cost`. It has no intercept,
+        because sigma says it: a metre costs 1 where the covariates are 0. None: a metre costs 1 everywhere, and the
+        distance is the shortest way through the raster and around the barriers
+    barriers : what no step may cross: vector file, GeoDataFrame, or shapely geometry in the mask's CRS; lines or polygons
+    neighbours : 16 (default; known error of straight lines at most 2.7 %) or 8 (8.2 %)
+    through : HabitatMask of the cells that animals can move through, with the covariates of `cost`, on the raster of
+        the habitat mask and holding all its cells; the habitat mask itself by default
+    """
+
+    cost: str | None = None
+    barriers: Any = None
+    neighbours: int = 16
+    through: HabitatMask | None = None
+
+    def __post_init__(self):
+        if self.neighbours not in STEPS:
+            raise refuse("a cell has 8 or 16 neighbours", "Give neighbours=8 or 16", value=self.neighbours)
+        if self.cost is not None and not isinstance(self.cost, str):
+            fix = "Write e.g. cost='~ ruggedness', or None for the shortest way around barriers"
+            raise refuse("the cost of least-cost distance is a formula", fix, value=type(self.cost).__name__)
+
+    def __repr__(self) -> str:
+        parts = [self.cost or "shortest way", f"{self.neighbours} neighbours"]
+        return f"LeastCost({', '.join(parts + (['barriers'] if self.barriers is not None else []))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """The graph of one session: where steps go, and where detectors stand in it."""
+
+    raster: HabitatMask  # of the N cells that can be walked through
+    node_of: np.ndarray  # int [M], node of each habitat cell
+    cell_of: np.ndarray  # int [N], habitat cell of each node or -1
+    x: np.ndarray  # float [N + K], metres: the nodes, then the K places of detectors
+    y: np.ndarray
+    u: np.ndarray  # int [steps], directed
+    v: np.ndarray
+    metres: np.ndarray  # float [steps]
+    home: np.ndarray  # int [K], node at which each place stands
+
+    @classmethod
+    def of(cls, spec: LeastCost, mask: HabitatMask, x, y, names) -> Landscape:
+        """The graph of a mask with places at x, y [K], called `names`.
+
+        Raises
+        ------
+        SurveyError : another raster, a detector far from every cell
+        """
+        raster = mask if spec.through is None else spec.through
+        cells = _nodes(raster, mask)
+        inverse = np.full(raster.size, -1)
+        inverse[cells] = np.arange(mask.size)
+        cx, cy = raster.centres()
+        u, v = _steps(raster, spec.neighbours)
+        joined, home = _joined(raster, cx, cy, np.asarray(x, float), np.asarray(y, float), names)
+        whole_x, whole_y = np.append(cx, x), np.append(cy, y)
+        from_place, to_cell = joined[:, 0] + raster.size, joined[:, 1]
+        barrier = None if spec.barriers is None else _barriers(spec.barriers, raster.crs)
+        u, v = _kept(barrier, u, v, whole_x, whole_y)
+        from_place, to_cell = _kept(barrier, from_place, to_cell, whole_x, whole_y)
+        u, v = np.concatenate([u, v, from_place]), np.concatenate([v, u, to_cell])
+        metres = np.maximum(np.hypot(whole_x[u] - whole_x[v], whole_y[u] - whole_y[v]), NEAREST)
+        return cls(raster, cells, inverse, whole_x, whole_y, u, v, metres, home)
+
+    def groups(self) -> np.ndarray:
+        """int [K]: places with the same number can be reached from each other."""
+        n = len(self.x)
+        graph = coo_array((np.ones(len(self.u)), (self.u, self.v)), shape=(n, n))
+        return connected_components(graph, directed=False)[1][self.raster.size :]
+
+    def frame(self) -> pd.DataFrame:
+        """Covariates of the N cells."""
+        names = [str(name) for name in self.raster.covariates.data_vars]
+        return pd.DataFrame({name: self.raster.covariate(name) for name in names}, index=range(self.raster.size))
+
+
+class Ways:
+    """Shortest ways from the places of a landscape at one value of the costs."""
+
+    def __init__(self, landscape: Landscape, cost: np.ndarray):
+        self.landscape, self.cost = landscape, np.ascontiguousarray(cost, float)
+        if not (np.isfinite(self.cost).all() and (self.cost > 0).all()):
+            raise ValueError("costs must be finite and above zero")
+        self._found: Trees | None = None
+
+    def within(self, limit: np.ndarray) -> Reached:
+        """All pairs within limit [K], found again only where a limit is greater than those asked for before."""
+        found = self._found
+        if found is None or (limit > found.limit).any():
+            wanted = limit if found is None else np.maximum(limit, found.limit)
+            found = self._found = _trees(self.landscape, self.cost, wanted)
+        return found
+
+    def pull(self, reached: Reached, over: np.ndarray) -> np.ndarray:
+        """Derivatives [N] by the costs from those by the distances."""
+        assert isinstance(reached, Trees)
+        out, along = np.zeros(self.landscape.raster.size), np.zeros(len(reached.node))
+        along[reached.at] = over
+        pull_trees(reached.tree, self.landscape.home, reached.node, reached.parent, reached.step, along, out)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Trees(Reached):
+    """Distances with the trees of shortest ways that they were found on, see `kernels.least_cost`."""
+
+    tree: np.ndarray  # int [K + 1], CSR of the places of the trees
+    node: np.ndarray
+    parent: np.ndarray
+    step: np.ndarray
+    at: np.ndarray  # int [E], place in the trees of each pair
+
+    def lengths(self, landscape: Landscape, cost: np.ndarray) -> np.ndarray:
+        """float [E]: metres of the same ways at other costs."""
+        out = np.empty(len(self.node))
+        push_trees(self.tree, landscape.home, self.node, self.parent, self.step, np.asarray(cost, float), out)
+        return out[self.at]
+
+
+def _trees(land: Landscape, cost: np.ndarray, limit: np.ndarray) -> Trees:
+    """Dijkstra's shortest ways from every place, up to its limit; a few places at a time."""
+    N, K, whole = land.raster.size, len(land.home), len(land.x)
+    own = np.append(cost, cost[land.home])
+    graph = coo_array((0.5 * land.metres * (own[land.u] + own[land.v]), (land.u, land.v)), shape=(whole, whole)).tocsr()
+    order = np.argsort(limit, kind="stable")
+    step, parts = max(1, AT_ONCE // whole), {}
+    for begin in range(0, K, step):
+        some = order[begin : begin + step]
+        farthest = float(limit[some].max())
+        found = dijkstra(graph, indices=some + N, limit=farthest, return_predecessors=True)
+        for row, k in enumerate(some):
+            parts[k] = _tree(land, found[0][row], found[1][row])
+    size = [len(parts[k][0]) for k in range(K)]
+    tree = np.concatenate([[0], np.cumsum(size)])
+    node, inside, length, steps = (np.concatenate([parts[k][j] for k in range(K)]) for j in range(4))
+    parent = np.where(inside >= 0, inside + np.repeat(tree[:-1], size), -1)
+    place, cell = np.repeat(np.arange(K), size), land.cell_of[node]
+    at = np.flatnonzero(cell >= 0)
+    at = at[np.lexsort((cell[at], place[at]))]
+    start = np.searchsorted(place[at], np.arange(K + 1))
+    return Trees(start, cell[at], length[at], limit.copy(), tree, node, parent, steps, at)
+
+
+def _tree(land: Landscape, length: np.ndarray, before: np.ndarray):
+    """(node, parent, length, step) of one tree, nearest first."""
+    N = land.raster.size
+    node = np.flatnonzero(np.isfinite(length[:N]))
+    node = node[np.argsort(length[node], kind="stable")]
+    inside = np.full(len(land.x), -1)
+    inside[node] = np.arange(len(node))
+    step = np.hypot(land.x[node] - land.x[before[node]], land.y[node] - land.y[before[node]])
+    return node, inside[before[node]], length[node], np.maximum(step, NEAREST)
+
+
+# ---- building the graph ------------------------------------------------------------------------------------------
+
+
+def _nodes(raster: HabitatMask, mask: HabitatMask) -> np.ndarray:
+    """int [M]: the cell of `raster` at each habitat cell."""
+    x, y = mask.centres()
+    found = raster.cell_of(x, y)
+    cx, cy = raster.centres()
+    known = found >= 0
+    off = np.hypot(cx[found] - x, cy[found] - y)[known].max(initial=0.0)
+    if raster.spacing != mask.spacing or off > 0.01 * mask.spacing or raster.crs != mask.crs:
+        raise refuse(
+            "the raster that animals move through is not that of the habitat mask",
+            "Give through= on the same raster, for example mask with habitat=True in more cells",
+            value=f"{raster.spacing:g} m, {off:g} m off",
+        )
+    if not known.all():
+        raise refuse(
+            f"{int((~known).sum()):,} cells of the habitat mask are not among those that animals can move through",
+            "Let through= hold all cells of the habitat mask",
+        )
+    return found
+
+
+def _steps(raster: HabitatMask, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each pair of neighbouring cells once."""
+    ny, nx = raster.habitat.shape
+    number = np.where(raster.habitat, np.cumsum(raster.habitat).reshape(ny, nx) - 1, -1)
+    u, v = [], []
+    for dy, dx in STEPS[neighbours]:
+        left, right = max(0, -dx), nx - max(0, dx)
+        a, b = number[: ny - dy, left:right].ravel(), number[dy:, left + dx : right + dx].ravel()
+        both = (a >= 0) & (b >= 0)
+        u.append(a[both])
+        v.append(b[both])
+    return np.concatenate(u), np.concatenate(v)
+
+
+def _joined(raster: HabitatMask, cx, cy, x, y, names) -> tuple[np.ndarray, np.ndarray]:
+    """(place, node) [J, 2] of places and the cells next to them, and the nearest node [K] of each place."""
+    tree = cKDTree(np.column_stack([cx, cy]))
+    away, home = tree.query(np.column_stack([x, y]))
+    lost = np.flatnonzero(np.asarray(away) > AROUND * raster.spacing)
+    if len(lost):
+        metres = float(np.asarray(away)[lost[0]])
+        raise refuse(
+            f"{len(lost)} detector{'s are' if len(lost) > 1 else ' is'} not near a cell that animals can move through",
+            f"Extend the raster (through=) to them; {names[lost[0]]!r} is {metres:,.0f} m from the nearest cell",
+            value=", ".join(str(names[k]) for k in lost[:5]),
+        )
+    near = tree.query_ball_point(np.column_stack([x, y]), AROUND * raster.spacing)
+    pairs = [(k, node) for k, nodes in enumerate(near) for node in sorted(nodes)]
+    return np.array(pairs, int).reshape(-1, 2), np.asarray(home, int)
+
+
+def _barriers(barriers, crs) -> list:
+    """The parts of what cannot be crossed."""
+    from ...survey.vector import read_shapes
+
+    return list(shapely.get_parts(read_shapes(barriers, crs)))
+
+
+def _kept(barrier: list | None, u, v, x, y) -> tuple[np.ndarray, np.ndarray]:
+    """The steps that no barrier crosses or touches."""
+    if not barrier or not len(u):
+        return u, v
+    lines = shapely.linestrings(np.stack([np.column_stack([x[u], y[u]]), np.column_stack([x[v], y[v]])], axis=1))
+    crossed = np.zeros(len(u), bool)
+    crossed[np.unique(shapely.STRtree(lines).query(barrier, predicate="intersects")[1])] = True
+    return u[~crossed], v[~crossed]
+
+
+def seen_across(landscape: Landscape, place_of_detector: np.ndarray, captures) -> Mapping[str, tuple[str, str]]:
+    """Animals detected at two places without a way between them, with two such detectors."""
+    group = landscape.groups()[place_of_detector[captures.detector_index]]
+    found: dict[str, tuple[str, str]] = {}
+    first: dict[int, int] = {}
+    names = list(captures.animals.index)
+    for row, (animal, of) in enumerate(zip(captures.animal_index, group, strict=True)):
+        before = first.setdefault(int(animal), row)
+        if group[before] != of:
+            ids = captures.detectors.id
+            pair = (str(ids[captures.detector_index[before]]), str(ids[captures.detector_index[row]]))
+            found.setdefault(str(names[animal]), pair)
+    return found

@@ -1,0 +1,204 @@
+"""Which distance a model measures detection by: straight lines, given numbers, or least-cost ways, by session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array, issparse
+
+from ...survey.captures import CaptureHistory
+from ...survey.errors import refuse
+from ...survey.habitat import HabitatMask
+from .distances import Distances, Fixed, OnOtherCells, Reached
+from .least_cost import Landscape, LeastCost, Ways, seen_across
+from .problem import SpatialProblem
+
+COST = "cost"  # the parameter of least-cost distance
+
+
+def by_session(distance: Any, names: Sequence[str]) -> list:
+    """What was given for each session: one for all, a list or a mapping by the sessions' names."""
+    if isinstance(distance, Mapping):
+        lost = [name for name in names if name not in {str(k) for k in distance}]
+        if lost:
+            raise refuse("distance lacks a session", "Give distances for every session", value=", ".join(lost))
+        return [{str(k): v for k, v in distance.items()}[name] for name in names]
+    if isinstance(distance, (list, tuple)):
+        if len(distance) != len(names):
+            raise refuse("there is not one distance per session", "Give one for all or one each", value=len(distance))
+        return list(distance)
+    if len(names) > 1 and not (distance is None or callable(distance) or isinstance(distance, LeastCost)):
+        raise refuse("distances are given once for several sessions", "Give a list, one per session", value=len(names))
+    return [distance] * len(names)
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """The distances of one session. Places are the K distinct positions of detectors."""
+
+    spec: Any  # as the user gave it
+    mask: HabitatMask
+    place: np.ndarray  # int [G], of each pass
+    x: np.ndarray  # float [K], metres
+    y: np.ndarray
+    fixed: Fixed | None  # distances that do not depend on parameters
+    landscape: Landscape | None
+    _last: dict = field(default_factory=dict, repr=False)  # the ways at the costs asked for last
+
+    @classmethod
+    def of(cls, spec: Any, captures: CaptureHistory, mask: HabitatMask, problem: SpatialProblem) -> Metric:
+        """The distances that `spec` says.
+
+        Raises
+        ------
+        SurveyError : numbers that are no distances, or of other detectors or cells; an animal detected on both sides of
+            a barrier; a detector off the raster
+        """
+        at, place = np.unique(np.stack([problem.pass_x, problem.pass_y]), axis=1, return_inverse=True)
+        place, (x, y) = place.reshape(-1), at
+        detector = _detector_at(captures, x, y)
+        ids = captures.detectors.id
+        names = [ids[k] if k >= 0 else f"({x[j]:,.0f}, {y[j]:,.0f})" for j, k in enumerate(detector)]
+        if isinstance(spec, LeastCost):
+            land = Landscape.of(spec, mask, x, y, names)
+            found = cls(spec, mask, place, x, y, None, land)
+            found._check_sides(captures)
+            if spec.cost is None:
+                return cls(spec, mask, place, x, y, Fixed(_all_ways(land)), land)
+            return found
+        if callable(spec):
+            return cls(spec, mask, place, x, y, Fixed(_from_function(spec, x, y, mask, names)), None)
+        return cls(spec, mask, place, x, y, Fixed(_from_matrix(spec, captures, mask, detector)), None)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the distances depend on parameters."""
+        return self.fixed is None
+
+    def frame(self) -> pd.DataFrame:
+        """Covariates of the cost of each cell, one row per cell; no rows where there is nothing to estimate."""
+        return self.landscape.frame() if self.estimated and self.landscape is not None else pd.DataFrame()
+
+    def at(self, values: Mapping[str, np.ndarray]) -> Distances:
+        """The distances at natural-scale values."""
+        if self.fixed is not None:
+            return self.fixed
+        assert self.landscape is not None
+        cost = np.asarray(values[COST], float)
+        known = self._last.get("ways")
+        if known is None or not np.array_equal(known.cost, cost):
+            known = self._last["ways"] = Ways(self.landscape, cost)
+        return known
+
+    def on(self, mask: HabitatMask, values: Mapping[str, np.ndarray]) -> Distances:
+        """The distances to the cells of another mask: those of the cell of the session's own mask around each."""
+        if mask is self.mask:
+            return self.at(values)
+        return OnOtherCells(self.at(values), self.mask.cell_of(*mask.centres()))
+
+    def between(self, values, x, y, at_x, at_y) -> np.ndarray:
+        """[n, K'] metres from the cells around x, y [n] to detectors at at_x, at_y [K'], infinite out of reach."""
+        where = pd.MultiIndex.from_arrays([self.x, self.y]).get_indexer(pd.MultiIndex.from_arrays([at_x, at_y]))
+        reached = self.at(values).within(np.full(len(self.x), np.inf))
+        cell, out = self.mask.cell_of(x, y), np.full((len(np.atleast_1d(x)), len(where)), np.inf)
+        for j, k in enumerate(where):
+            if k >= 0:
+                row = reached.rows(np.array([k]), self.mask.size)[0]
+                out[:, j] = np.where(cell >= 0, row[cell], np.inf)
+        return out
+
+    def _check_sides(self, captures: CaptureHistory) -> None:
+        assert self.landscape is not None
+        at = pd.MultiIndex.from_arrays([self.x, self.y])
+        detectors = captures.detectors
+        place = at.get_indexer(pd.MultiIndex.from_arrays([detectors.x, detectors.y]))
+        across = seen_across(self.landscape, place, captures)
+        if across:
+            name, (one, other) = next(iter(across.items()))
+            raise refuse(
+                f"{len(across)} animal{'s were' if len(across) > 1 else ' was'} detected at places that no way joins: "
+                f"{name!r} at {one!r} and at {other!r}",
+                "Check the barriers, or leave a gap where animals cross; through= lets animals walk outside the mask",
+                value=", ".join(across),
+            )
+
+
+def _detector_at(captures: CaptureHistory, x, y) -> np.ndarray:
+    """int [K]: the first detector at each place, -1 where there is none."""
+    detectors = captures.detectors
+    at = pd.MultiIndex.from_arrays([detectors.x, detectors.y])
+    first = pd.Series(np.arange(len(at)), index=at)
+    first = first[~at.duplicated()]
+    place = first.index.get_indexer(pd.MultiIndex.from_arrays([x, y]))
+    return np.where(place >= 0, first.to_numpy()[place], -1)
+
+
+def _all_ways(land: Landscape) -> Reached:
+    """Shortest ways where a metre costs one everywhere."""
+    return Ways(land, np.ones(land.raster.size)).within(np.full(len(land.home), np.inf))
+
+
+def _from_function(function: Callable, x, y, mask: HabitatMask, names) -> Reached:
+    """Distances from a function of (x, y, cells x [M], cells y [M]), place by place."""
+    cx, cy = mask.centres()
+    rows = []
+    for k, (a, b) in enumerate(zip(x, y, strict=True)):
+        row = np.asarray(function(float(a), float(b), cx, cy), float)
+        if row.shape != (mask.size,):
+            fix = f"Return one distance in metres for each of the {mask.size} cells, infinite where there is no way"
+            raise refuse("the distance function gives something else than distances", fix, value=row.shape)
+        rows.append(_checked(row, f"from detector {names[k]!r}"))
+    return _of_rows(rows, mask.size)
+
+
+def _from_matrix(given: Any, captures: CaptureHistory, mask: HabitatMask, detector: np.ndarray) -> Reached:
+    """Distances from a matrix, detectors × habitat cells: dense (infinite: no way) or sparse (not stored: no way)."""
+    shape = (len(captures.detectors), mask.size)
+    if issparse(given):
+        matrix = coo_array(given)
+    else:
+        try:
+            dense = np.asarray(given, float)
+        except (TypeError, ValueError):
+            fix = "Give models.LeastCost(…), a function, or a matrix of metres"
+            raise refuse("this is no distance that is known", fix, value=type(given).__name__) from None
+        matrix = dense
+    if matrix.shape != shape:
+        fix = f"Give {shape[0]} detectors × {shape[1]:,} habitat cells, in the order of detectors.id and mask.centres()"
+        raise refuse("the distances are of other detectors or cells", fix, value=matrix.shape)
+    if (detector < 0).any():
+        fix = "Use a function or models.LeastCost, which know distances from everywhere"
+        raise refuse("a matrix of distances needs detectors that are points", fix)
+    place_of = np.full(shape[0], -1)
+    place_of[detector] = np.arange(len(detector))
+    if isinstance(matrix, np.ndarray):
+        return _of_rows(
+            [
+                _checked(row, f"from detector {captures.detectors.id[k]!r}")
+                for k, row in zip(detector, matrix[detector], strict=True)
+            ],
+            mask.size,
+        )
+    row, cell = matrix.coords
+    metres = _checked(matrix.data, "in the matrix")
+    kept = (place_of[row] >= 0) & np.isfinite(metres)
+    return Reached.of(place_of[row[kept]], cell[kept], metres[kept], len(detector))
+
+
+def _checked(metres: np.ndarray, where: str) -> np.ndarray:
+    wrong = np.flatnonzero(~(metres >= 0))
+    if len(wrong):
+        what = f"{len(wrong)} of the distances {where} are negative or missing"
+        raise refuse(what, "Give metres, infinite where there is no way", value=float(metres[wrong[0]]))
+    return metres
+
+
+def _of_rows(rows: list[np.ndarray], cells: int) -> Reached:
+    place = np.repeat(np.arange(len(rows)), [np.count_nonzero(np.isfinite(row)) for row in rows])
+    cell = np.concatenate([np.flatnonzero(np.isfinite(row)) for row in rows])
+    metres = np.concatenate([row[np.isfinite(row)] for row in rows])
+    return Reached.of(place, cell, metres, len(rows))
