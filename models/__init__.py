@@ -47,6 +47,7 @@ from .occupancy.single_season import Occupancy
 from .occupancy.time_to_detection import TimeToDetection
 from .occupancy.two_species import TwoSpeciesOccupancy
 from .penalty import choose_penalty
+from .spatial.closure import closure_test
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
@@ -89,6 +90,7 @@ __all__ = [
     "average",
     "choose_penalty",
     "choose_rates",
+    "closure_test",
     "compare",
     "contrast",
     "covariate_effect",

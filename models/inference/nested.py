@@ -31,9 +31,7 @@ class NestedTest:
     p_value: float
     smaller: str
     larger: str
-    coefficients: (
-        pd.DataFrame
-    )  # what the larger model has more: parameter, term, for a score test score and step
+    coefficients: pd.DataFrame  # what the larger model has more: parameter, term, for a score test score and step
     note: str = ""
 
     def __str__(self) -> str:
