@@ -34,6 +34,7 @@ from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .samples import SampleCounts
 from .tables import SurveyTables
+from .together import Together, together
 from .verify import Findings, verify
 from .writers.camtrap_dp import write_camtrap_dp
 from .writers.secr_text import write_secr
@@ -56,6 +57,7 @@ __all__ = [
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
+    "Together",
     "assemble",
     "candidates_of",
     "detection_history",
@@ -81,6 +83,7 @@ __all__ = [
     "tables_from_wildlife_insights",
     "to_degrees",
     "to_metres",
+    "together",
     "verify",
     "with_candidates",
     "write_camtrap_dp",

@@ -7,7 +7,7 @@ import oracle
 import pytest
 import reference
 
-from uncia.models.spatial.arrange import arrange
+from uncia.models.spatial.methods import arrange_methods
 from uncia.models.spatial.engine import SpatialLikelihood
 
 COUNTS = "counts (folder counts/), Poisson, hazard halfnormal, "
@@ -33,7 +33,7 @@ LINKS = {"g0": lambda x: 1 / (1 + np.exp(-x)), "lambda0": np.exp, "sigma": np.ex
 def test_log_likelihood_at_fixed_parameters(name, model, detection, effort):
     captures, mask = reference.scr_data(name, effort)
     entry = next(e for e in reference.expected(name.split("/")[0]) if e["model"] == model)
-    arranged = arrange(captures, mask, detection, set())
+    arranged, _ = arrange_methods(captures, mask, detection, set(), "poisson")
     likelihood = SpatialLikelihood(arranged.problem, threads=1)
     for point in entry["fixed_parameter_loglik"]:
         values = dict(point["values"])

@@ -58,9 +58,10 @@ class Functional:
 def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray) -> np.ndarray:
     """Coefficient gradient [p] from derivatives by the detection rows of one part [its rows, 3] and by pmix."""
     whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
-    mine = fit.model.values_of(whole, session)  # views
-    for j, name in enumerate(fit.model.detection.parameters):
-        mine[name][part.rows] = d_rows[:, j]
+    mine, every = fit.model.values_of(whole, session), np.zeros((len(session.rows), 3))  # views
+    every[part.rows] = d_rows
+    for name, by in session.by_detection(fit.model.values_of(fit.values, session), every).items():
+        mine[name][:] = by
     if session.classes is not None:
         mine["pmix"][:] = d_pmix
     return fit.model.parameters.pull(fit.vector, whole)

@@ -10,6 +10,7 @@ import pandas as pd
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.together import methods_of
 from ..design import Design, formula_variables
 from .arrange import detection_frame
 from .classes import LATENT, Classes
@@ -92,7 +93,8 @@ def covariates_of_animals(captures, variables: set[str], classes: Classes | None
     own = set() if classes is None else {classes.name}
     of_animals = {str(name) for c in captures for name in c.animals.columns} - own
     found = sorted(variables & of_animals)
-    elsewhere = {name for c in captures for name in detection_frame(c, variables)} | set(LEARNED)
+    every = [one for c in captures for one in methods_of(c).values()]
+    elsewhere = {name for one in every for name in detection_frame(one, variables)} | {"method", *LEARNED}
     for name in sorted(variables & elsewhere & (set(found) | own)):
         raise refuse(f"{name!r} is a covariate of animals and something else", "Rename one of them", value=name)
     if found and likelihood != "conditional":

@@ -22,6 +22,28 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from .learned import LEARNED, Learned
 from .problem import BINARY, COUNT, MULTI, Personal, Raster, SpatialProblem
+from .rows import POINT
+
+
+@dataclass(frozen=True, eq=False)
+class Roll:
+    """The animals of a session, which may have been detected in other ways too."""
+
+    n: int  # animals
+    animal: np.ndarray  # int: whose each detection is
+    last: np.ndarray  # int [n], the occasion from 1 after which an animal is not exposed
+
+    @classmethod
+    def of(cls, captures: CaptureHistory) -> Roll:
+        """Those of one history."""
+        return cls(captures.n_animals, captures.animal_index, last_occasions(captures))
+
+
+def last_occasions(captures: CaptureHistory) -> np.ndarray:
+    """int [n]: the occasion after which each animal is not exposed: that of its removal, or the last of all."""
+    last, gone = np.full(captures.n_animals, captures.n_occasions), captures.detections["removed"].to_numpy(bool)
+    last[captures.animal_index[gone]] = captures.detections["occasion"].to_numpy()[gone]
+    return last
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +57,8 @@ class Arranged:
     )  # int [S, K]: the distinct set of covariates, learned responses aside, at each occasion and detector
     covariates: pd.DataFrame  # one row per code
     learned: Learned
-    constant: float  # terms that depend on the data alone
+    scale: np.ndarray  # int [R]: what the scale of each row is, see `rows`
+    constant: float  # terms that depend on the data alone, but for how many histories are identical
 
 
 def raster_of(mask: HabitatMask) -> Raster:
@@ -44,9 +67,14 @@ def raster_of(mask: HabitatMask) -> Raster:
 
 
 def arrange(
-    captures: CaptureHistory, mask: HabitatMask, detection: str, variables: set[str], counts: str = "poisson"
+    captures: CaptureHistory,
+    mask: HabitatMask,
+    detection: str,
+    variables: set[str],
+    counts: str = "poisson",
+    roll: Roll | None = None,
 ) -> Arranged:
-    """The arrays of one session.
+    """The arrays of one session, or of one of its methods.
 
     Parameters
     ----------
@@ -54,6 +82,7 @@ def arrange(
     detection : name of the detection function
     variables : names of the covariates that the detection formulas use
     counts : "poisson" or "binomial" (size = effort) for count detectors
+    roll : the animals of the session; those of `captures` by default
 
     Raises
     ------
@@ -62,8 +91,9 @@ def arrange(
     detectors = captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)  # [S, K]
     code, covariates = _distinct(captures, variables)
-    learned = Learned.of(captures, variables)
-    grid = _Grid(captures, effort, code, learned, _event_kind(detectors.kind, counts))
+    roll = roll or Roll.of(captures)
+    learned = Learned.of(captures, variables, roll.n, roll.animal)
+    grid = _Grid(captures, roll, effort, code, learned, _event_kind(detectors.kind, counts))
     fields, entries = grid.fields(), grid.entries()
     deviations = grid.deviations()
     rows = np.unique(np.concatenate([entries["row"], deviations["naive"], deviations["row"]]))
@@ -86,7 +116,7 @@ def arrange(
     )
     frame = covariates.iloc[rows // learned.states].reset_index(drop=True)
     frame = pd.concat([frame, learned.frame(rows % learned.states)], axis=1)
-    return Arranged(problem, frame, code, covariates, learned, constant - _log_multiplicities(captures))
+    return Arranged(problem, frame, code, covariates, learned, np.full(len(rows), POINT), constant)
 
 
 def subset(problem: SpatialProblem, animals: np.ndarray) -> SpatialProblem:
@@ -210,15 +240,11 @@ class _Grid:
     alike share a field that holds one of them, and animals count how often they were exposed to it.
     """
 
-    def __init__(self, captures: CaptureHistory, effort: np.ndarray, code: np.ndarray, learned: Learned, kind: int):
-        self.captures, self.effort, self.learned, self.kind = captures, effort, learned, kind
+    def __init__(self, captures: CaptureHistory, roll: Roll, effort: np.ndarray, code, learned: Learned, kind: int):
+        self.captures, self.roll, self.effort, self.learned, self.kind = captures, roll, effort, learned, kind
         self.row = code * learned.states + learned.detector  # [S, K], of animals that have learned nothing
         S = len(effort)
-        frame = captures.detections
-        self.last = np.full(captures.n_animals, S)  # the occasion from 1 after which an animal is not exposed
-        gone = np.flatnonzero(frame["removed"])
-        self.last[captures.animal_index[gone]] = frame["occasion"].to_numpy()[gone]
-        self.summed = kind != MULTI and not len(gone) and not learned.of_animals
+        self.summed = kind != MULTI and not (roll.last < S).any() and not learned.of_animals
         self.classes, self.first = np.zeros(S, np.int64), np.arange(S)
         if not self.summed:
             alike = np.hstack([effort, np.where(effort > 0, self.row, -1)])
@@ -227,12 +253,12 @@ class _Grid:
 
     def fields(self) -> _Fields:
         """The fields with the exposure of the void and of each animal."""
-        n, S = self.captures.n_animals, len(self.effort)
+        n, S = self.roll.n, len(self.effort)
         if self.summed:
             return _Fields(np.zeros(1, np.int64), np.ones(1), np.ones((n, 1)))
         void = self.classes * self.learned.states
         key = void + self.learned.animal  # [n, S]
-        alive = np.arange(S) < self.last[:, None]
+        alive = np.arange(S) < self.roll.last[:, None]
         found = np.unique(np.concatenate([void, key[alive]]))
         weight = np.zeros((n, len(found)))
         np.add.at(weight, (np.nonzero(alive)[0], np.searchsorted(found, key[alive])), 1.0)
@@ -255,7 +281,7 @@ class _Grid:
         """Where single animals have learned of single detectors: `row` instead of the field's row, `naive`."""
         place = self.learned.place
         i, s, k = (place[name].to_numpy() for name in ("animal", "occasion", "detector"))
-        kept = (self.effort[s, k] > 0) & (s < self.last[i])
+        kept = (self.effort[s, k] > 0) & (s < self.roll.last[i])
         i, s, k, bits = i[kept], s[kept], k[kept], place["bits"].to_numpy()[kept]
         naive = self.row[s, k] | self.learned.animal[i, s]
         columns = {"animal": i, "occasion": s, "detector": k, "naive": naive, "row": naive | bits}
@@ -295,7 +321,7 @@ def _personal(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, alone: pd.
     then = alone.merge(whole, on=["animal", "occasion"]).sort_values("event", kind="stable")
     event = alone["event"].to_numpy()
     return Personal(
-        start=np.searchsorted(own["animal"], np.arange(grid.captures.n_animals + 1)),
+        start=np.searchsorted(own["animal"], np.arange(grid.roll.n + 1)),
         passes=own["pass"].to_numpy(),
         exposure=own["exposure"].to_numpy(),
         event=event,
@@ -312,7 +338,7 @@ def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str)
     """The animals' detections as CSR events, those in a field of their own, and the factorial constants."""
     captures, kind, learned = grid.captures, grid.kind, grid.learned
     frame = captures.detections
-    i, s, k = captures.animal_index, frame["occasion"].to_numpy() - 1, captures.detector_index
+    i, s, k = grid.roll.animal, frame["occasion"].to_numpy() - 1, captures.detector_index
     count = frame["count"].to_numpy(float)
     exposure, constant = grid.effort[s, k], 0.0
     if captures.detectors.kind == "count" and kind == COUNT:
@@ -332,7 +358,7 @@ def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str)
         table.loc[alone, "alone"] = s[alone]
     alike = ["animal", "pass", "exposure", "field", "alone"]
     table = table.groupby(alike, sort=True)["count"].sum().reset_index()
-    start = np.searchsorted(table["animal"], np.arange(captures.n_animals + 1))
+    start = np.searchsorted(table["animal"], np.arange(grid.roll.n + 1))
     alone = table.loc[table["alone"] >= 0, ["animal", "alone"]].rename(columns={"alone": "occasion"})
     return (
         {
@@ -356,11 +382,3 @@ def _check_sizes(captures, effort, size, count) -> None:
             "Use counts='poisson', or give the number of trials as effort",
             value=None if whole else float(effort[effort != np.rint(effort)][0]),
         )
-
-
-def _log_multiplicities(captures: CaptureHistory) -> float:
-    """Σ log(multiplicity!) over identical histories, the multinomial constant of the field's programs."""
-    frame = captures.detections
-    text = frame["occasion"].astype(str) + "@" + frame["detector"] + "x" + frame["count"].astype(str)
-    histories = text.groupby(captures.animal_index).agg("|".join)
-    return float(gammaln(histories.value_counts().to_numpy() + 1.0).sum())

@@ -18,7 +18,8 @@ def remarks(fit) -> tuple[Remark, ...]:
     """Remarks beyond convergence; nothing but the data is needed for the first two."""
     sessions = fit.model.sessions
     found = [*_recaptures(sum(s.captures.n_spatial_recaptures for s in sessions)), *_animals(fit.model.sample_size)]
-    found += [remark for session in sessions for remark in _single_catch(session.captures)]
+    methods = [method for session in sessions for method in session.methods]
+    found += [remark for method in methods for remark in _single_catch(method.captures)]
     if fit.method != "given values":
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session)]

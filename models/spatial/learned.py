@@ -42,12 +42,15 @@ class Learned:
         return "b" in self.names or "B" in self.names
 
     @classmethod
-    def of(cls, captures: CaptureHistory, variables: set[str]) -> Learned:
-        """The states of those learned responses that are among `variables`."""
+    def of(cls, captures: CaptureHistory, variables: set[str], n: int, i: np.ndarray) -> Learned:
+        """The states of those learned responses that are among `variables`.
+
+        n : animals of the session
+        i : int, whose of them each detection of `captures` is
+        """
         names = tuple(name for name in LEARNED if name in variables)
         bit = {name: 1 << j for j, name in enumerate(names)}
-        n, S, K = captures.n_animals, captures.n_occasions, len(captures.detectors)
-        i, k = captures.animal_index, captures.detector_index
+        S, K, k = captures.n_occasions, len(captures.detectors), captures.detector_index
         s = captures.detections["occasion"].to_numpy() - 1
         animal = _along(i, s, n, S, bit.get("b", 0), bit.get("B", 0))
         detector = _along(k, s, K, S, bit.get("k", 0), bit.get("K", 0)).T

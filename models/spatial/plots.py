@@ -39,12 +39,17 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
 
 
 def _groups(session) -> list[tuple[str, np.ndarray]]:
-    """The naive rows of each class of animals, with its name."""
+    """The naive rows of each method and class of animals, with its name."""
     naive = (session.rows[list(session.arranged.learned.names)] == 0).all(axis=1).to_numpy()
-    if session.classes is None:
-        return [("", np.flatnonzero(naive))]
-    own = session.rows[session.classes.name].astype(str).to_numpy()
-    return [(session.classes.describe(c), np.flatnonzero(naive & (own == c))) for c in session.classes.labels]
+    groups = [("", naive)]
+    if len(session.methods) > 1:
+        by = session.rows["method"].astype(str).to_numpy()
+        groups = [(m.name, naive & (by == m.name)) for m in session.methods]
+    if session.classes is not None:
+        own, classes = session.rows[session.classes.name].astype(str).to_numpy(), session.classes
+        words = {c: classes.describe(c) for c in classes.labels}
+        groups = [(", ".join(filter(None, (m, words[c]))), rows & (own == c)) for m, rows in groups for c in words]
+    return [(label, np.flatnonzero(rows)) for label, rows in groups]
 
 
 def _one_curve(ax, fit, d, curve, label: str, color: str) -> None:

@@ -28,8 +28,9 @@ from .arguments import MEANING, check_relative, classes_of, covariates_of_animal
 from .classes import Classes
 from .fit import SpatialFit
 from .memory import check as check_memory
+from .methods import method_names
 from .session import Session
-from .starts import starting_values, told_apart
+from .starts import methods_apart, starting_values, told_apart
 
 
 class SCR(Model[SpatialFit]):
@@ -169,6 +170,8 @@ class SCR(Model[SpatialFit]):
         whole = whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
         if "session" in whole:  # with the levels in the order given, as for D
             whole = whole.assign(session=pd.Categorical(whole["session"], [s.name for s in self.sessions]))
+        if "method" in whole and any(len(s.methods) > 1 for s in self.sessions):
+            whole = whole.assign(method=pd.Categorical(whole["method"], method_names(self.sessions)))
         if self.classes is not None:
             name = self.classes.name
             whole = whole.assign(**{name: pd.Categorical(whole[name], self.classes.labels)})
@@ -274,7 +277,7 @@ class SCR(Model[SpatialFit]):
 
     def start(self) -> np.ndarray:
         fixed = {p.name: p.fixed for p in self.parameters if p.fixed is not None}
-        return told_apart(self, self.parameters.start(starting_values(self, fixed)))
+        return told_apart(self, methods_apart(self, self.parameters.start(starting_values(self, fixed))))
 
     @property
     def sample_size(self) -> int:
@@ -345,6 +348,12 @@ class SCR(Model[SpatialFit]):
     def on(self, captures) -> SCR:
         """The same model of other captures."""
         return self._with(captures=captures)
+
+    def with_formulas(self, **formulas: str | float) -> SCR:
+        """The same model with other formulas, or fixed values, of the parameters named."""
+        for name in formulas:
+            one_of("parameter", name, (*self.detection.parameters, "D", "pmix"))
+        return self._with(formulas=self.formulas | formulas)
 
     def with_full_likelihood(self, D: str | None = None) -> SCR:
         """The same model under the full likelihood, Poisson N, with another formula for D if given."""

@@ -21,11 +21,13 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.units import density_to_animals_per_cell
 from ..detection import DetectionFunction
-from .arrange import Arranged, arrange, raster_of, subset
+from .arrange import Arranged, raster_of, subset
 from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .engine import SpatialLikelihood
+from .methods import Method, arrange_methods
 from .problem import SpatialProblem
+from .rows import EngineRows
 
 COMPOSE = {"poisson": poisson, "binomial": binomial, "conditional": conditional}
 
@@ -69,6 +71,7 @@ class Session:
     parts: tuple[Part, ...]
     rows: pd.DataFrame  # covariates of the R distinct rows of detection parameters, part after part
     arranged: Arranged  # of one part, its problem with all animals
+    methods: tuple[Method, ...]  # one, if there are not several
     classes: Classes | None
     strata: pd.DataFrame  # covariates of the animals in the detection formulas, one row per stratum
     extra: Mapping[str, object]  # covariates of the session
@@ -84,7 +87,7 @@ class Session:
         of_animals : names of the covariates of animals in the detection formulas
         """
         check_data(captures, mask)
-        arranged = arrange(captures, mask, detection.name, variables, counts)
+        arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
         stratum, strata = _strata(captures, of_animals)
         member = np.zeros(captures.n_animals, int) if classes is None else classes.member(captures)
         labels = (None,) if classes is None else classes.labels
@@ -103,7 +106,7 @@ class Session:
         if len(strata) > 1:
             constant += float(gammaln(n.sum() + 1.0) - gammaln(n + 1.0).sum())
         whole = pd.concat(rows or [arranged.rows.iloc[:0].assign(**extra)], ignore_index=True)
-        made = (tuple(parts), whole, arranged, classes, strata, extra, constant)
+        made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant)
         return cls(captures.session, captures, mask, detection, composition, *made)
 
     @property
@@ -132,14 +135,19 @@ class Session:
         log_mu *= density_to_animals_per_cell(1.0, cell_area or self.mask.cell_area)
         with np.errstate(divide="ignore"):
             np.log(log_mu, out=log_mu)  # in place: a mask may have ten million cells
-        return log_mu, self.detection_rows(values)
+        return log_mu, self.detection_rows(values).value
 
-    def detection_rows(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """rows [R, 3]: the detection parameters, 1 for a third that the detection function does not have."""
+    def detection_rows(self, values: Mapping[str, np.ndarray]) -> EngineRows:
+        """rows [R, 3]: what the engine takes, 1 for a third that the detection function does not have."""
         rows = np.ones((len(self.rows), 3))
         for j, name in enumerate(self.detection.parameters):
             rows[:, j] = values[name]
-        return rows
+        return EngineRows.of(self.detection, np.resize(self.arranged.scale, len(rows)), rows)
+
+    def by_detection(self, values: Mapping[str, np.ndarray], d_rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Derivatives by the values of each detection parameter from those by the engine's rows [R, 3]."""
+        back = self.detection_rows(values).back(d_rows)
+        return {name: back[:, j] for j, name in enumerate(self.detection.parameters)}
 
     def proportions(self, values: Mapping[str, np.ndarray]) -> Proportions:
         """Of the classes; of one class where there are none."""
@@ -178,7 +186,7 @@ class Session:
         return Mixed(proportions, log_a, share, detected, composed)
 
     def _adjoints(self, values, log_mu, ats, mixed: Mixed):
-        """Derivatives by the values, and by log_mu with everything that depends on it."""
+        """Derivatives by the values, by log_mu with everything that depends on it, and by the engine's rows."""
         D, share = values["D"], mixed.proportions
         d_log_mu = np.empty(0)
         d_rows, d_share = np.zeros((len(self.rows), 3)), np.zeros(len(share.value))
@@ -193,10 +201,10 @@ class Session:
         if by_total != 0.0:
             d_log_mu += np.exp(log_mu) * by_total
         adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(d_log_mu), where=D > 0)}
-        adjoints |= {name: d_rows[:, j] for j, name in enumerate(self.detection.parameters)}
+        adjoints |= self.by_detection(values, d_rows)
         if self.classes is not None:
             adjoints["pmix"] = d_share @ share.first
-        return adjoints, d_log_mu
+        return adjoints, d_log_mu, d_rows
 
     def curvature(self, values, along: Mapping[str, np.ndarray]):
         """Second derivatives [P, P] along straight directions of the values, and the adjoints.
@@ -206,14 +214,17 @@ class Session:
         log_mu, rows = self.kernel_input(values)
         ats = [part.engine.evaluate(log_mu, rows[part.rows]) for part in self.parts]
         mixed = self._mixed(ats, values)
-        adjoints, d_log_mu = self._adjoints(values, log_mu, ats, mixed)
+        adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed)
         mu, size = np.exp(log_mu), along["D"].shape[1]
         D = np.where(values["D"] > 0, values["D"], np.inf)[:, None]
         along_mu = along["D"] / D  # of log D
-        along_rows = np.zeros((*rows.shape, size))
+        along_values = np.zeros((*rows.shape, size))
         for j, name in enumerate(self.detection.parameters):
-            along_rows[:, j] = along[name]
+            along_values[:, j] = along[name]
+        engine_rows = self.detection_rows(values)
+        along_rows = engine_rows.along(along_values)
         second = -along_mu.T @ (d_log_mu[:, None] * along_mu)  # log D bends as D moves straight
+        second = second + engine_rows.bent(d_rows, along_values)
         mean, detected = np.zeros((len(mixed.log_a), size)), np.zeros((len(self.strata), size))
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             g, c, share = part.stratum, part.of_class, mixed.proportions.value[part.of_class]
@@ -251,7 +262,7 @@ class Session:
 
     def detection_probability(self, values, mask: HabitatMask | None = None) -> np.ndarray:
         """p.(x) [M] of an animal of unknown class."""
-        rows, share = self.detection_rows(values), self.proportions(values).value
+        rows, share = self.detection_rows(values).value, self.proportions(values).value
         engines = [(p, p.engine) for p in self.parts if p.stratum == 0] if mask is None else self.engines_on(mask)
         return np.sum([share[p.of_class] * e.detection_probability(rows[p.rows]) for p, e in engines], axis=0)
 

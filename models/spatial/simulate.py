@@ -10,6 +10,7 @@ import pandas as pd
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
 
 CHUNK = 2_000_000  # hazards drawn at a time
@@ -57,28 +58,37 @@ def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: p
 
 def _simulate(model, session, vector, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
     at = _population(session.mask, values["D"], rng, model.distribution) if centres is None else centres
-    detectors = session.captures.detectors
-    effort = np.where(detectors.used, detectors.effort, 0.0)
-    table, of_class = detection_table(model, session, vector), _classes(model, session, values, at, rng)
+    of_class = _classes(model, session, values, at, rng)
+    frames = [_detections(model, session, m, vector, at, of_class, rng) for m in session.methods]
+    seen = np.unique(np.concatenate([frame["animal"] for frame in frames])).astype(int)
+    width = max(3, len(str(len(seen))))
+    names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
+    animals = _covariates(model, session, of_class[seen], list(names.values()), rng)
+    found = {}
+    for m, frame in zip(session.methods, frames, strict=True):
+        frame["animal"] = frame["animal"].map(names)
+        d, occasions = m.captures.detectors, m.captures.occasions
+        frame["detector"] = np.asarray(d.id, object)[frame["detector"].to_numpy(int)]
+        found[m.name] = CaptureHistory(frame, d, animals=animals, occasions=occasions, session=session.name)
+    return together(found) if isinstance(session.captures, Together) else found[""]
+
+
+def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.ndarray, rng) -> pd.DataFrame:
+    """Detections by one method of the animals at `at`: the position of the animal, occasion, position of detector."""
+    detectors = method.captures.detectors
+    effort, table = np.where(detectors.used, detectors.effort, 0.0), detection_table(model, session, method, vector)
     found = []
     step = max(1, CHUNK // max(1, effort.size))
-    common = {"k", "K"} & set(session.arranged.learned.names) or detectors.kind == "single"
+    common = {"k", "K"} & set(method.arranged.learned.names) or detectors.kind == "single"
     if common:  # what detectors have become, or hold, is common to all animals
         step = max(1, len(at))
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
         distance = np.hypot(part["x"].to_numpy()[:, None] - detectors.x, part["y"].to_numpy()[:, None] - detectors.y)
-        drawn = _draw(rng, model, session, distance, effort, table, of_class[begin : begin + step])
+        drawn = _draw(rng, model, method, distance, effort, table, of_class[begin : begin + step])
         animal, s, k, count = drawn
         found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
-    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
-    seen = np.unique(frame["animal"])
-    width = max(3, len(str(len(seen))))
-    names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
-    frame["animal"] = frame["animal"].map(names)
-    frame["detector"] = np.asarray(detectors.id, object)[frame["detector"].to_numpy(int)]
-    animals = _covariates(model, session, of_class[seen.astype(int)], list(names.values()), rng)
-    return CaptureHistory(frame, detectors, animals=animals, occasions=session.captures.occasions, session=session.name)
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
 
 
 def _classes(model, session, values, at: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
@@ -105,12 +115,12 @@ def _covariates(model, session, of_class: np.ndarray, names: list[str], rng: np.
     return pd.DataFrame({model.classes.name: label}, index=names)
 
 
-def detection_table(model, session, vector: np.ndarray) -> np.ndarray:
+def detection_table(model, session, method, vector: np.ndarray) -> np.ndarray:
     """[classes, codes, states, 3]: detection parameters of every class, set of covariates and learned state.
 
     The data need not hold all of them: an animal of a simulation may learn what none has learned.
     """
-    arranged, labels = session.arranged, (None,) if model.classes is None else model.classes.labels
+    arranged, labels = method.arranged, (None,) if model.classes is None else model.classes.labels
     W, codes = arranged.learned.states, len(arranged.covariates)
     frame = arranged.covariates.iloc[np.repeat(np.arange(codes), W)].reset_index(drop=True)
     frame = pd.concat([frame, arranged.learned.frame(np.tile(np.arange(W), codes))], axis=1)
@@ -147,9 +157,9 @@ class _States:
             state[row, detector if name not in ("b", "B") else np.zeros_like(detector)] = True
 
 
-def _draw(rng, model, session, distance, effort, table, of_class):
+def _draw(rng, model, method, distance, effort, table, of_class):
     """Detections (animal, occasion, detector, count) of animals at `distance` [n, K] from the detectors."""
-    shape, kind, arranged = model.detection, session.captures.detectors.kind, session.arranged
+    shape, kind, arranged = model.detection, method.captures.detectors.kind, method.arranged
     n, (S, K) = len(distance), effort.shape
     states = _States(arranged.learned.names, n, K)
     whose = of_class[:, None] if len(table) > 1 else np.zeros((1, 1), int)

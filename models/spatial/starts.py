@@ -26,14 +26,36 @@ def starting_values(model, fixed: Mapping[str, float]) -> dict[str, float]:
     sigma, third = shape_start(detection, 1.25 * float(np.median([_spread(s.captures) for s in parts])))
     values = {"sigma": sigma} | dict.fromkeys(detection.parameters[2:], third) | dict(fixed)
     shape = [values[name] for name in detection.parameters[1:]]
-    intercept = float(np.median([_intercept(s.captures, detection, *shape) for s in parts]))
-    intercept = float(np.clip(intercept, 1e-6, 20.0))
-    values.setdefault(detection.scale, intercept if detection.hazard else -np.expm1(-min(intercept, 2.0)))
+    if detection.scale not in values:
+        values[detection.scale] = intercept_start(model, {m.name for s in parts for m in s.methods}, shape)
     if model.classes is not None:
         values.setdefault("pmix", model.classes.start([s.captures for s in model.sessions]))
     if "D" not in values:
         values["D"] = 1.0 if model.likelihood == "conditional" else _density(model, values)
     return values
+
+
+def intercept_start(model, methods: set[str], shape) -> float:
+    """Natural-scale start of lambda0 or g0 of some methods; that of all methods if they detected nothing."""
+    every = [m for s in model.sessions for m in s.methods if m.captures.n_animals]
+    some = [m for m in every if m.name in methods] or every
+    found = float(np.clip(np.median([_intercept(m.captures, model.detection, *shape) for m in some]), 1e-6, 20.0))
+    return found if model.detection.hazard else float(-np.expm1(-min(found, 2.0)))
+
+
+def methods_apart(model, vector: np.ndarray) -> np.ndarray:
+    """Starting coefficients with the intercept of each method where its own detections put it."""
+    p = model.parameters[model.detection.scale]
+    if p.design is None or "method" not in p.design.variables or len(p.design.names) != len(p.terms):
+        return vector
+    values, rows = model.parameters.values(vector), model.rows
+    shape = [float(np.median(values[name])) for name in model.detection.parameters[1:]]
+    names = rows["method"].astype(str)
+    start = {name: intercept_start(model, {name}, shape) for name in names.unique()}
+    eta = p.link.forward(names.map(start).to_numpy(float))
+    moved = vector.copy()
+    moved[model.parameters.slice_of(p.name)] = np.linalg.lstsq(p.design.fixed, eta, rcond=None)[0]
+    return moved
 
 
 def told_apart(model, vector: np.ndarray) -> np.ndarray:
