@@ -48,6 +48,8 @@ from .occupancy.time_to_detection import TimeToDetection
 from .occupancy.two_species import TwoSpeciesOccupancy
 from .penalty import choose_penalty
 from .spatial.closure import closure_test
+from .spatial.expected_counts import expected_counts
+from .spatial.least_cost import LeastCost
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .verdict import Outcome, Verdict
@@ -69,6 +71,7 @@ __all__ = [
     "Fit",
     "JollySeber",
     "KnownFate",
+    "LeastCost",
     "LogLinear",
     "MisidentifiedCapture",
     "MultiMethodOccupancy",
@@ -97,6 +100,7 @@ __all__ = [
     "cross_validate",
     "declining",
     "effort_needed",
+    "expected_counts",
     "flank_comparison",
     "goodness_of_fit",
     "identification_curve",

@@ -44,7 +44,7 @@ class LeastCost:
         (the resistance parameters α of Royle et al. 2013) are estimated as the parameter `cost`. It has no intercept,
         because sigma says it: a metre costs 1 where the covariates are 0. None: a metre costs 1 everywhere, and the
         distance is the shortest way through the raster and around the barriers
-    barriers : what no step may cross: vector file, GeoDataFrame, or shapely geometry in the mask's CRS; lines or polygons
+    barriers : what no step may cross: vector file, GeoDataFrame or geometry in the mask's CRS; lines or polygons
     neighbours : 16 (default; known error of straight lines at most 2.7 %) or 8 (8.2 %)
     through : HabitatMask of the cells that animals can move through, with the covariates of `cost`, on the raster of
         the habitat mask and holding all its cells; the habitat mask itself by default
