@@ -14,14 +14,22 @@ history of an animal that was detected in the way j and never else, so that ∫ 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from ...survey.captures import CaptureHistory
+from ...survey.errors import refuse
+from ...survey.together import Together, together
+from .arrange import Arranged
 from .curvature import Curvature
 from .engine import Evaluation, SpatialLikelihood
-from .problem import OneDetection, SpatialProblem
+from .methods import Method
+from .methods import _fields as fields_together
+from .problem import BINARY, COUNT, MULTI, OneDetection, SpatialProblem
 
 
 def likelihood_of(problem: SpatialProblem, threads: int | None = None) -> SpatialLikelihood:
@@ -91,16 +99,89 @@ def _with_pseudo_animals(problem: SpatialProblem, once: OneDetection) -> Spatial
     )
 
 
-def ways_of_one(effort: np.ndarray, row: np.ndarray, kind: int, counted: bool) -> dict[str, np.ndarray]:
-    """Detector, row, exposure and times of the ways to be detected once by COUNT and BINARY detectors.
+# ---- the data ------------------------------------------------------------------------------------------------------
 
-    effort, row : [S, K] effort and parameter row of each occasion and detector
-    counted : whether the effort is a number of trials of one unit each (binomial counts)
+
+def detected_often(captures: Sequence[CaptureHistory], at_least: int) -> tuple[list[CaptureHistory], pd.DataFrame]:
+    """The histories of animals with so many detections, and the animals left out: session, animal, detections, reason.
+
+    Raises
+    ------
+    SurveyError : at_least is neither 1 nor 2, an animal was removed, or no animal was detected twice
     """
-    s, k = np.nonzero(effort > 0)
-    x = effort[s, k]
-    alike = kind == 0 or counted  # Σ x h, and the trials of all occasions, add up
-    exposure = np.ones(len(s)) if alike else x
-    key, way = np.unique(np.stack([k, row[s, k], exposure]), axis=1, return_inverse=True)
+    if at_least not in (1, 2) or isinstance(at_least, bool):
+        raise refuse("at_least is 1 (all animals detected) or 2", "Use at_least=2", value=at_least)
+    kept, out = [], []
+    for c in captures:
+        times = np.bincount(c.animal_index, c.detections["count"], c.n_animals)
+        names = c.animals.index[times < at_least]
+        kept.append(_without(c, set(names)) if len(names) else c)
+        out += [(c.session, name, int(times[times < at_least][j]), REASON) for j, name in enumerate(names)]
+        if at_least > 1 and c.detections["removed"].any():
+            what = "an animal that was removed could not be detected again: two detections cannot be asked of it"
+            raise refuse(what, "Use at_least=1", value=c.detections.loc[c.detections["removed"], "animal"].iloc[0])
+    if not sum(c.n_animals for c in kept) and sum(c.n_animals for c in captures):
+        raise refuse("no animal was detected twice", "Use at_least=1", value=0)
+    return kept, pd.DataFrame(out, columns=["session", "animal", "detections", "reason"])
+
+
+REASON = "detected once, left out by at_least=2"
+
+
+def _without(captures: CaptureHistory, names: set[str]) -> CaptureHistory:
+    """The histories of all other animals."""
+    if isinstance(captures, Together):
+        return together({m: _without(c, names) for m, c in captures.methods.items()}, captures.session)
+    keep = ~captures.detections["animal"].isin(names)
+    return replace(captures, detections=captures.detections[keep].reset_index(drop=True))
+
+
+def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arranged:
+    """The arrays of a session whose animals were detected at least twice by all its methods together.
+
+    Raises
+    ------
+    SurveyError : learned responses; a kind of detection for which one detection has no formula here
+    """
+    problems = [m.arranged.problem for m in methods]
+    field = fields_together(problems)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
+    at_pass = np.cumsum([0] + [len(p.pass_x) for p in problems])
+    parts = [_ways(m, counts) for m in methods]
+    if sum(len(w.passes) for w in parts) and arranged.problem.personal is None:
+        once = OneDetection(
+            passes=np.concatenate([w.passes + b for w, b in zip(parts, at_pass, strict=False)]),
+            kind=np.concatenate([w.kind for w in parts]),
+            exposure=np.concatenate([w.exposure for w in parts]),
+            field=np.concatenate([np.where(w.field < 0, -1, f[w.field]) for w, f in zip(parts, field, strict=True)]),
+            times=np.concatenate([w.times for w in parts]),
+        )
+        return replace(arranged, problem=replace(arranged.problem, once=once))
+    raise AssertionError("a session without effort, or with what animals have learned")
+
+
+def _ways(method: Method, counts: str) -> OneDetection:
+    """How an animal can be detected exactly once by one method."""
+    captures, problem, learned = method.captures, method.arranged.problem, method.arranged.learned
+    kind = captures.detectors.kind
+    if learned.names:
+        what = "a model given two detections has no learned responses here: the first detection would change the second"
+        raise refuse(what, "Leave them out of the formulas, or use at_least=1", value=", ".join(learned.names))
+    if kind not in ("count", "proximity", "multi", "single") or counts not in ("poisson", "binomial"):
+        raise refuse("at_least=2 is not known for this kind of detection", "Use at_least=1", value=f"{kind}, {counts}")
+    if kind in ("multi", "single"):
+        x, f = problem.entry_exposure, problem.entry_field
+        return _one(problem.entry_pass, MULTI, x, f, problem.void_weight[f])
+    s, k = np.nonzero(captures.detectors.used & (captures.detectors.effort > 0))
+    x = captures.detectors.effort[s, k]
+    pairs = np.stack([k, method.arranged.code[s, k]])
+    passes = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)  # in the order of `arrange`
+    assert passes.max(initial=-1) + 1 == len(problem.pass_x)
+    alike = kind == "count"  # Σ x h, and the single trials of all occasions, add up
+    key, way = np.unique(np.stack([passes, np.ones(len(x)) if alike else x]), axis=1, return_inverse=True)
     times = np.bincount(way.reshape(-1), x if alike else None, minlength=key.shape[1])
-    return {"detector": key[0].astype(int), "row": key[1].astype(int), "exposure": key[2], "times": times.astype(float)}
+    code = COUNT if alike and counts == "poisson" else BINARY
+    return _one(key[0].astype(int), code, key[1], np.full(key.shape[1], -1), times)
+
+
+def _one(passes, kind: int, exposure, field, times) -> OneDetection:
+    return OneDetection(np.asarray(passes, int), np.full(len(passes), kind), exposure, field, np.asarray(times, float))

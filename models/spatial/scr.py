@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,11 @@ from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
 from .arguments import MEANING, check_relative, classes_of, covariates_of_animals, formulas_of, one_of, paired
 from .classes import Classes
+from .detected_twice import detected_often
 from .fit import SpatialFit
 from .memory import check as check_memory
 from .methods import method_names
+from .metric import COST, by_session, cost_formula, differenced
 from .session import Session
 from .starts import methods_apart, starting_values, told_apart
 
@@ -57,6 +60,12 @@ class SCR(Model[SpatialFit]):
         three classes that nobody knows (finite mixture; implied where a formula uses them)
     pmix : formula over the covariates of sessions, of the proportion of the second class (logit); with three classes
         or more, of the number in each class relative to the first (log), `classes` by name being in the formula
+    at_least : 2 leaves out animals detected once, some of which may be known ones that were not recognised, and takes
+        the likelihood given two detections (Kodi et al. 2024); `left_out` names them. See `fit.sensitivity_to_ghosts`
+    distance : straight lines by default; `models.LeastCost(…)`, ways around barriers or of least cost, whose resistance
+        coefficients are then the parameter `cost`; a matrix of metres, detectors × habitat cells, dense (infinite where
+        there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
+        sessions a list, or a mapping by session
     threads : threads of the likelihood, by default as many as the work deserves
 
     Raises
@@ -85,6 +94,8 @@ class SCR(Model[SpatialFit]):
         session_covariates: pd.DataFrame | None = None,
         classes: str | Classes | None = None,
         pmix: str | float | None = None,
+        at_least: int = 1,
+        distance: Any = None,
         threads: int | None = None,
     ):
         one_of("detection", detection, DETECTION_FUNCTIONS)
@@ -97,7 +108,11 @@ class SCR(Model[SpatialFit]):
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
         given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
         self.formulas = formulas_of(self.detection, D, given)
-        captures, masks = paired(captures, mask)
+        self.given, masks = paired(captures, mask)  # all animals, also those that at_least leaves out
+        self.at_least = at_least
+        captures, self.left_out = detected_often(self.given, at_least)
+        self.distance = distance
+        self.formulas |= cost_formula(by_session(distance, [c.session for c in captures]))
         self.classes = classes_of(classes, captures, self._variables)
         if self.classes is not None:
             self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
@@ -111,6 +126,7 @@ class SCR(Model[SpatialFit]):
         self._rows = _slices([len(s.rows) for s in self.sessions])
         others = 0 if self.classes is None else len(self.classes.labels) - 1
         self._others = _slices([others] * len(self.sessions))
+        self._costs = _slices([0 if s.metric is None else len(s.metric.frame()) for s in self.sessions])
 
     @property
     def _variables(self) -> set[str]:
@@ -122,11 +138,12 @@ class SCR(Model[SpatialFit]):
         variables = self._variables
         composition = self.likelihood if self.likelihood == "conditional" else self.distribution
         how = {"composition": composition, "counts": self.counts, "threads": self.threads, "classes": self.classes}
+        how["at_least"] = self.at_least
         how["of_animals"] = covariates_of_animals(captures, variables, self.classes, self.likelihood)
         names = [c.session for c in captures]
         return tuple(
-            Session.of(c, m, self.detection, variables, **how, extra=self._of_session(names, c.session))
-            for c, m in zip(captures, masks, strict=True)
+            Session.of(c, m, self.detection, variables, **how, extra=self._of_session(names, c.session), distance=d)
+            for c, m, d in zip(captures, masks, by_session(self.distance, names), strict=True)
         )
 
     def _of_session(self, names: list[str], name: str) -> dict:
@@ -199,6 +216,8 @@ class SCR(Model[SpatialFit]):
         frames = dict.fromkeys(self.detection.parameters, self.rows) | {"D": cells}
         if self.classes is not None:
             frames["pmix"] = self.class_rows
+        if COST in self.formulas:
+            frames[COST] = pd.concat([s.metric.frame() for s in self.sessions if s.metric], ignore_index=True)
         return ParameterSet([self._parameter(name, frames[name]) for name in self.formulas])
 
     def _parameter(self, name: str, frame: pd.DataFrame) -> Parameter:
@@ -209,7 +228,8 @@ class SCR(Model[SpatialFit]):
             self.classes.check_density(formula_variables(formula))
         if relative:
             check_relative(formula, link.name, frame, self.session_covariates)
-        design = Design.of(formula, frame, name, intercept=not relative) if isinstance(formula, str) else None
+        intercept = not relative and name != COST  # sigma says what a metre is worth
+        design = Design.of(formula, frame, name, intercept=intercept) if isinstance(formula, str) else None
         fixed = None if design is not None else check_fixed(name, formula, link)
         if relative and design is not None and not design.terms:
             design, fixed = None, 1.0  # density cancels: it is derived as n / effective sampling area
@@ -255,7 +275,7 @@ class SCR(Model[SpatialFit]):
     def values_of(self, values: Mapping[str, np.ndarray], session: Session) -> dict[str, np.ndarray]:
         """The part of the natural-scale arrays that belongs to one session."""
         j = self.sessions.index(session)
-        where = {"D": self._cells[j], "pmix": self._others[j]}
+        where = {"D": self._cells[j], "pmix": self._others[j], COST: self._costs[j]}
         return {name: v[where.get(name, self._rows[j])] for name, v in values.items()}
 
     def evaluate(self, values, gradient):
@@ -272,6 +292,8 @@ class SCR(Model[SpatialFit]):
 
         Differences cost two gradients a coefficient; what the curvature costs depends on the engine's path.
         """
+        if COST in self.formulas:
+            return differenced(self, vector)
         dearest = max(part.engine.curvature_cost for s in self.sessions for part in s.parts)
         return None if 2 * self.parameters.size < dearest else super().hessian(vector)
 
@@ -287,6 +309,8 @@ class SCR(Model[SpatialFit]):
     def not_comparable(self, other) -> str:
         if not isinstance(other, SCR):
             return "they are different kinds of model"
+        if self.at_least != other.at_least:
+            return "one is given at least two detections of each animal and the other is not"
         pairs = list(zip(self.sessions, other.sessions, strict=False))
         if len(self.sessions) != len(other.sessions) or not all(a.captures.equals(b.captures) for a, b in pairs):
             return "they are of different captures"
@@ -315,6 +339,12 @@ class SCR(Model[SpatialFit]):
     def data_lines(self) -> list[str]:
         """Each session's captures and mask."""
         return [line for s in self.sessions for line in (repr(s.captures), repr(s.mask))]
+
+    def discrepancies(self, vector):
+        """See `Model.discrepancies`; by animal and detector, animal, and detector (`spatial.goodness`)."""
+        from .goodness import discrepancies
+
+        return discrepancies(self, vector)
 
     def remarks(self, fit):
         from .checks import remarks
@@ -362,25 +392,27 @@ class SCR(Model[SpatialFit]):
 
     def _with(self, captures=None, formulas=None, **changes) -> SCR:
         masks = [s.mask for s in self.sessions]
-        data = [s.captures for s in self.sessions] if captures is None else captures
+        data = self.given if captures is None else captures
         return _rebuild(data, masks, formulas or self.formulas, self._options() | changes)
 
     def _options(self) -> dict:
-        names = ("distribution", "likelihood", "counts", "links", "session_covariates", "classes", "threads")
-        return {"detection": self.detection.name} | {name: getattr(self, name) for name in names}
+        names = ("distribution", "likelihood", "counts", "links", "session_covariates", "classes", "at_least")
+        return {"detection": self.detection.name} | {
+            name: getattr(self, name) for name in (*names, "distance", "threads")
+        }
 
     def __reduce__(self):
         """A model travels between processes as what it was made from."""
-        data, masks = [s.captures for s in self.sessions], [s.mask for s in self.sessions]
-        return _rebuild, (data, masks, self.formulas, self._options())
+        return _rebuild, (self.given, [s.mask for s in self.sessions], self.formulas, self._options())
 
     def __repr__(self) -> str:
         formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
-        return f"SCR({formulas}; {self.detection.name}, {self.likelihood} likelihood, {self.distribution} N)"
+        twice = ", at least 2 detections" if self.at_least > 1 else ""
+        return f"SCR({formulas}; {self.detection.name}, {self.likelihood} likelihood, {self.distribution} N{twice})"
 
 
 def _rebuild(captures, masks, formulas, options) -> SCR:
-    return SCR(captures, masks, **formulas, **options)
+    return SCR(captures, masks, **{name: f for name, f in formulas.items() if name != COST}, **options)
 
 
 def _seen_classes(model: SCR) -> str | None:

@@ -24,8 +24,11 @@ from ..detection import DetectionFunction
 from .arrange import Arranged, raster_of, subset
 from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
+from .detected_twice import likelihood_of, with_once
 from .engine import SpatialLikelihood
+from .given_distance import GivenDistanceLikelihood, pulled
 from .methods import Method, arrange_methods
+from .metric import COST, Metric
 from .problem import SpatialProblem
 from .rows import EngineRows
 
@@ -76,18 +79,37 @@ class Session:
     strata: pd.DataFrame  # covariates of the animals in the detection formulas, one row per stratum
     extra: Mapping[str, object]  # covariates of the session
     constant: float  # of the log-likelihood
+    metric: Metric | None = None  # distances that are not straight lines
 
     @classmethod
     def of(
-        cls, captures, mask, detection, variables, *, composition, counts, threads, extra, classes=None, of_animals=()
+        cls,
+        captures,
+        mask,
+        detection,
+        variables,
+        *,
+        composition,
+        counts,
+        threads,
+        extra,
+        classes=None,
+        of_animals=(),
+        at_least=1,
+        distance=None,
     ) -> Session:
         """Arrange the data; `extra` are covariates of the session for detection formulas (name: value).
 
         classes : of animals, or None
         of_animals : names of the covariates of animals in the detection formulas
+        distance : None for straight lines, or what `Metric.of` takes
+        at_least : 2 where `captures` has only the animals detected at least twice
         """
         check_data(captures, mask)
         arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
+        if at_least > 1:
+            arranged = with_once(arranged, methods, counts)
+        metric = None if distance is None else Metric.of(distance, captures, mask, arranged.problem)
         stratum, strata = _strata(captures, of_animals)
         member = np.zeros(captures.n_animals, int) if classes is None else classes.member(captures)
         labels = (None,) if classes is None else classes.labels
@@ -96,7 +118,7 @@ class Session:
             animals = np.flatnonzero((stratum == g) & ((member == c) | (member < 0)))
             problem = subset(arranged.problem, animals)
             where = slice(j * size, (j + 1) * size)
-            parts.append(Part(g, c, animals, problem, SpatialLikelihood(problem, threads), where))
+            parts.append(Part(g, c, animals, problem, _engine(problem, metric, threads), where))
             more = dict(strata.iloc[g]) | extra
             if classes is not None:
                 more[classes.name] = classes.column(labels[c], size)
@@ -106,7 +128,7 @@ class Session:
         if len(strata) > 1:
             constant += float(gammaln(n.sum() + 1.0) - gammaln(n + 1.0).sum())
         whole = pd.concat(rows or [arranged.rows.iloc[:0].assign(**extra)], ignore_index=True)
-        made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant)
+        made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant, metric)
         return cls(captures.session, captures, mask, detection, composition, *made)
 
     @property
@@ -124,6 +146,13 @@ class Session:
         if len(self.parts) != 1:
             raise AttributeError("this session has an engine for every class or stratum: see its parts")
         return self.parts[0]
+
+    def engine_of(self, part: Part, values: Mapping[str, np.ndarray]) -> SpatialLikelihood:
+        """The engine of a part, at the distances that belong to the values."""
+        engine = part.engine
+        return (
+            engine.at(self.metric.at(values)) if isinstance(engine, GivenDistanceLikelihood) and self.metric else engine
+        )
 
     # ---- natural-scale arrays -------------------------------------------------------------------------------
 
@@ -158,7 +187,7 @@ class Session:
     def evaluate(self, values, gradient: bool):
         """Log-likelihood, and its derivatives with respect to each array of `values`."""
         log_mu, rows = self.kernel_input(values)
-        ats = [part.engine.evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
+        ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
         mixed = self._mixed(ats, values)
         return mixed.loglik, self._adjoints(values, log_mu, ats, mixed)[0] if gradient else None
 
@@ -188,11 +217,13 @@ class Session:
     def _adjoints(self, values, log_mu, ats, mixed: Mixed):
         """Derivatives by the values, by log_mu with everything that depends on it, and by the engine's rows."""
         D, share = values["D"], mixed.proportions
-        d_log_mu = np.empty(0)
+        d_log_mu, d_cost = np.empty(0), 0.0
         d_rows, d_share = np.zeros((len(self.rows), 3)), np.zeros(len(share.value))
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             c, by_detected = part.of_class, mixed.composed[part.stratum].by_detected
-            over_mu, over_rows = part.engine.pullback(at, mine, by_detected * share.value[c])
+            engine = self.engine_of(part, values)
+            over_mu, over_rows, over_cost = pulled(engine, at, mine, by_detected * share.value[c])
+            d_cost = d_cost + over_cost
             d_log_mu = d_log_mu + over_mu if d_log_mu.size else over_mu
             d_rows[part.rows] += over_rows
             if self.classes is not None:
@@ -204,6 +235,8 @@ class Session:
         adjoints |= self.by_detection(values, d_rows)
         if self.classes is not None:
             adjoints["pmix"] = d_share @ share.first
+        if COST in values:
+            adjoints[COST] = d_cost
         return adjoints, d_log_mu, d_rows
 
     def curvature(self, values, along: Mapping[str, np.ndarray]):
@@ -212,7 +245,7 @@ class Session:
         along : for each parameter [its rows, P], how its values move per unit of each of the P directions
         """
         log_mu, rows = self.kernel_input(values)
-        ats = [part.engine.evaluate(log_mu, rows[part.rows]) for part in self.parts]
+        ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows]) for part in self.parts]
         mixed = self._mixed(ats, values)
         adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed)
         mu, size = np.exp(log_mu), along["D"].shape[1]
@@ -229,7 +262,9 @@ class Session:
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             g, c, share = part.stratum, part.of_class, mixed.proportions.value[part.of_class]
             by_detected = mixed.composed[g].by_detected
-            found = part.engine.curvature(at, mine, by_detected * share, along_mu, along_rows[part.rows])
+            found = self.engine_of(part, values).curvature(
+                at, mine, by_detected * share, along_mu, along_rows[part.rows]
+            )
             moved, bent = self._along_share(mixed.proportions, c, along, size)
             cross = np.outer(moved, found.detected)
             second += found.second + by_detected * (cross + cross.T + at.detected * bent)
@@ -256,14 +291,19 @@ class Session:
 
     # ---- views ----------------------------------------------------------------------------------------------
 
-    def engines_on(self, mask: HabitatMask, stratum: int = 0) -> list[tuple[Part, SpatialLikelihood]]:
-        """The detectors' side of the likelihood on another mask, class by class: p.(x), E(n) and their gradients."""
-        return [(p, _without_animals(p.problem, mask)) for p in self.parts if p.stratum == stratum]
+    def engines_on(self, mask: HabitatMask, values, stratum: int = 0) -> list[tuple[Part, SpatialLikelihood]]:
+        """The detectors' side of the likelihood on another mask, class by class: p.(x), E(n) and their gradients.
+
+        Where distances are no straight lines, cells have those of the session's own cell around them, and cells outside
+        its mask are out of reach.
+        """
+        return [(p, _without_animals(p.problem, mask, self.metric, values)) for p in self.parts if p.stratum == stratum]
 
     def detection_probability(self, values, mask: HabitatMask | None = None) -> np.ndarray:
         """p.(x) [M] of an animal of unknown class."""
         rows, share = self.detection_rows(values).value, self.proportions(values).value
-        engines = [(p, p.engine) for p in self.parts if p.stratum == 0] if mask is None else self.engines_on(mask)
+        engines = [(p, self.engine_of(p, values)) for p in self.parts if p.stratum == 0]
+        engines = engines if mask is None else self.engines_on(mask, values)
         return np.sum([share[p.of_class] * e.detection_probability(rows[p.rows]) for p, e in engines], axis=0)
 
     def activity_centres(self, values) -> Callable[[int], np.ndarray]:
@@ -272,7 +312,7 @@ class Session:
         shares = None if self.classes is None else self.class_shares(values)
 
         def surface(animal: int) -> np.ndarray:
-            parts = self._centres(animal, log_mu, rows)
+            parts = self._centres(animal, log_mu, rows, values)
             if shares is None or len(parts) == 1:
                 return parts[0][1]
             return np.sum([shares[animal, c] * one for c, one in parts], axis=0)
@@ -284,23 +324,24 @@ class Session:
         log_mu, rows = self.kernel_input(values)
         shares = self.class_shares(values)
         for animal in range(len(shares)):
-            for c, surface in self._centres(animal, log_mu, rows):
+            for c, surface in self._centres(animal, log_mu, rows, values):
                 shares[animal, c] *= float(surface @ inside)
         return shares
 
-    def _centres(self, animal: int, log_mu: np.ndarray, rows: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    def _centres(self, animal: int, log_mu: np.ndarray, rows: np.ndarray, values) -> list[tuple[int, np.ndarray]]:
         """(class, posterior of the activity centre [M] if the animal is of it) for the classes it may be of."""
         found = []
         for p in self.parts:
             at = np.searchsorted(p.animals, animal)
             if at < len(p.animals) and p.animals[at] == animal:
-                found.append((p.of_class, p.engine.activity_centre(int(at), log_mu, rows[p.rows])))
+                engine = self.engine_of(p, values)
+                found.append((p.of_class, engine.activity_centre(int(at), log_mu, rows[p.rows])))
         return found
 
     def class_shares(self, values) -> np.ndarray:
         """[n, C]: probability that each animal is of each class, given its history."""
         log_mu, rows = self.kernel_input(values)
-        ats = [part.engine.evaluate(log_mu, rows[part.rows], False) for part in self.parts]
+        ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows], False) for part in self.parts]
         mixed = self._mixed(ats, values)
         shares = np.zeros((self.captures.n_animals, len(mixed.proportions.value)))
         for part, mine in zip(self.parts, mixed.share, strict=True):
@@ -308,8 +349,16 @@ class Session:
         return shares
 
 
-def _without_animals(problem: SpatialProblem, mask: HabitatMask) -> SpatialLikelihood:
-    return SpatialLikelihood(replace(subset(problem, np.empty(0, np.int64)), raster=raster_of(mask), personal=None))
+def _engine(problem: SpatialProblem, metric: Metric | None, threads: int | None) -> SpatialLikelihood:
+    if metric is None:
+        return likelihood_of(problem, threads)
+    return GivenDistanceLikelihood(problem, metric.place, threads)
+
+
+def _without_animals(problem: SpatialProblem, mask: HabitatMask, metric: Metric | None, values) -> SpatialLikelihood:
+    nobody = replace(subset(problem, np.empty(0, np.int64)), raster=raster_of(mask), personal=None)
+    engine = _engine(nobody, metric, None)
+    return engine.at(metric.on(mask, values)) if isinstance(engine, GivenDistanceLikelihood) and metric else engine
 
 
 def _strata(captures: CaptureHistory, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,0 +1,170 @@
+"""Animals detected once left out: the likelihood given two detections, its sensitivity table and the diagnosis."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import oracle_scr
+import pandas as pd
+import pytest
+from scipy.special import gammaln, logsumexp
+from scr_problems import detectors, differences_of_gradient, differences_of_loglik, small, surveyed
+
+from uncia import models, survey
+from uncia.survey.errors import SurveyError
+
+HAZARD = {"detection": "hazard half-normal"}
+AT = {"D": 900.0, "lambda0": 0.25, "sigma": 280.0}
+
+
+def probability_of_one(captures, mask, parameters, detection, more=None) -> np.ndarray:
+    """Pr(detected exactly once | cell) [M]: the histories with one detection, one by one."""
+    d, total = captures.detectors, np.zeros(mask.size)
+    for s in range(captures.n_occasions):
+        for k in range(len(d)):
+            if d.used[s, k]:
+                seen = {(s, k): 1}
+                args = (captures, mask, detection, parameters, seen, captures.n_occasions, more or {})
+                total += np.exp(oracle_scr.log_history(*args))
+    return total
+
+
+def slow_loglik(captures, mask, D, parameters, likelihood, classes=None, distribution="poisson"):
+    """The log-likelihood given two detections, animal by animal and history by history."""
+    classes, detection = classes or {"": 1.0}, HAZARD["detection"]
+    mu, S = D * mask.cell_area / 100.0, captures.n_occasions
+    histories = [h for h in oracle_scr.histories(captures) if sum(h.values()) > 1]
+    kinds = [captures.animals.iloc[i] for i, h in enumerate(oracle_scr.histories(captures)) if sum(h.values()) > 1]
+    n, total, detected = len(histories), 0.0, 0.0
+    for seen, own in zip(histories, kinds, strict=True):
+        known = own["sex"] if classes.keys() != {""} else None
+        terms = []
+        for c in [known] if isinstance(known, str) else list(classes):
+            log_f = oracle_scr.log_history(captures, mask, detection, parameters, seen, S, {"sex": c})
+            terms.append(np.log(classes[c]) + logsumexp(log_f) + np.log(mu))
+        total += logsumexp(terms)
+    for c, share in classes.items():
+        void = oracle_scr.log_history(captures, mask, detection, parameters, {}, S, {"sex": c})
+        once = probability_of_one(captures, mask, parameters, detection, {"sex": c})
+        detected += share * mu * np.sum(1.0 - np.exp(void) - once)
+    alike = pd.Series([str(sorted(seen.items())) for seen in histories]).value_counts()
+    total -= gammaln(alike + 1.0).sum()
+    if likelihood == "conditional":
+        return total - n * np.log(detected) + gammaln(n + 1.0)
+    if distribution == "binomial":
+        N = mu * mask.size
+        return total + gammaln(N + 1) - gammaln(N - n + 1) + (N - n) * np.log(1 - detected / N) - n * np.log(N)
+    return total - detected
+
+
+@pytest.mark.parametrize("kind", ["multi", "proximity", "count"])
+@pytest.mark.parametrize("likelihood", ["full", "conditional"])
+def test_against_every_history_with_one_detection(kind, likelihood):
+    captures, mask = small(kind)
+    model = models.SCR(captures, mask, at_least=2, likelihood=likelihood, **HAZARD)
+    given = {name: v for name, v in AT.items() if name != "D" or likelihood == "full"}
+    there = slow_loglik(captures, mask, 900.0, lambda row: (0.25, 280.0), likelihood)
+    assert model.at(**given).loglik == pytest.approx(there, abs=1e-9)
+    assert len(model.left_out) == captures.n_animals - model.sample_size > 0
+    p = model.session().detection_probability(model.parameters.values(model.parameters.vector_from(given)))
+    void = oracle_scr.log_history(captures, mask, HAZARD["detection"], lambda row: (0.25, 280.0), {}, 4, {})
+    once = probability_of_one(captures, mask, lambda row: (0.25, 280.0), HAZARD["detection"])
+    assert p == pytest.approx(1.0 - np.exp(void) - once, abs=1e-10)
+
+
+def test_covariates_classes_and_binomial_numbers():
+    captures, mask = small("multi")
+
+    def by_time(row):
+        return np.exp(-1.4 + 0.1 * row["T"] + 0.5 * (row["sex"] == "male")), 280.0
+
+    options = {"classes": "sex", "lambda0": "~ T + sex", "distribution": "binomial"}
+    model = models.SCR(captures, mask, at_least=2, **options, **HAZARD)
+    at = {"D": 900.0, "lambda0": {"Intercept": -1.4, "T": 0.1, "sex[T.male]": 0.5}, "sigma": 280.0, "pmix": 0.4}
+    shares = {"female": 0.6, "male": 0.4}
+    there = slow_loglik(captures, mask, 900.0, by_time, "full", shares, "binomial")
+    assert model.at(**at).loglik == pytest.approx(there, abs=1e-9)
+
+
+def test_binomial_counts():
+    captures, mask = small("count")
+    d = captures.detectors
+    whole = survey.Detectors(list(d.id), d.x, d.y, np.where(d.effort > 0, 5.0, 0.0), "count")
+    again = survey.CaptureHistory(captures.detections, whole, animals=captures.animals)
+    model = models.SCR(again, mask, at_least=2, counts="binomial", **HAZARD)
+    at = model.at(D=900.0, lambda0=0.05, sigma=280.0)
+    x, y = mask.centres()
+    h = 0.05 * np.exp(-0.5 * ((x[:, None] - d.x) ** 2 + (y[:, None] - d.y) ** 2) / 280.0**2)  # a trial
+    trials = whole.effort.sum(axis=0)
+    void = np.exp(-(h * trials).sum(axis=1))
+    p = 1.0 - void * (1.0 + (trials * np.expm1(h)).sum(axis=1))
+    assert at.detection_probability().to_numpy()[mask.habitat] == pytest.approx(p, abs=1e-10)
+
+
+@pytest.mark.parametrize("options", [{}, {"likelihood": "conditional"}, {"distribution": "binomial"}])
+@pytest.mark.parametrize("kind", ["multi", "proximity", "count"])
+def test_gradient_and_curvature(kind, options):
+    captures, mask = small(kind)
+    model = models.SCR(captures, mask, at_least=2, lambda0="~ T", classes="sex", **options, **HAZARD)
+    vector = model.start() + 0.1
+    gradient = model.loglik_and_gradient(vector)[1]
+    assert gradient == pytest.approx(differences_of_loglik(model, vector), abs=2e-5)
+    exact = super(models.SCR, model).hessian(vector)
+    assert exact == pytest.approx(differences_of_gradient(model, vector), abs=2e-4)
+
+
+def test_two_methods_count_together():
+    captures, mask = small("count")
+    cameras = detectors("proximity")
+    seen = pd.DataFrame({"animal": ["A001", "A002", "Z1"], "occasion": [2, 2, 3], "detector": ["C05", "C02", "C06"]})
+    both = survey.together({"scat": captures, "camera": survey.CaptureHistory(seen, cameras)})
+    model = models.SCR(both, mask, lambda0="~ method", at_least=2, **HAZARD)
+    assert "Z1" in set(model.left_out["animal"])
+    x, y = mask.centres()
+    d = captures.detectors
+    shape = np.exp(-0.5 * ((x[:, None] - d.x) ** 2 + (y[:, None] - d.y) ** 2) / 280.0**2)
+    scat, camera = 0.25 * shape[:, None] * d.effort, 0.4 * shape[:, None] * cameras.effort
+    S = scat.sum(axis=(1, 2)) + np.expm1(camera).sum(axis=(1, 2))
+    p = 1.0 - np.exp(-(scat + camera).sum(axis=(1, 2))) * (1.0 + S)
+    lambda0 = {"Intercept": np.log(0.25), "method[T.camera]": np.log(0.4 / 0.25)}
+    at = model.at(D=900.0, lambda0=lambda0, sigma=280.0)
+    assert at.detection_probability().to_numpy()[mask.habitat] == pytest.approx(p, abs=1e-10)
+
+
+def test_sessions_add_up_and_pickles():
+    parts = [small("proximity"), small("proximity", seed=7)]
+    captures = [survey.CaptureHistory(c.detections, c.detectors, session=str(j)) for j, (c, _) in enumerate(parts)]
+    mask = parts[0][1]
+    alone = sum(models.SCR(c, mask, at_least=2, **HAZARD).at(**AT).loglik for c in captures)
+    model = models.SCR(captures, mask, at_least=2, **HAZARD)
+    assert model.at(**AT).loglik == pytest.approx(alone, abs=1e-9)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.at(**AT).loglik == pytest.approx(alone, abs=1e-9)
+    assert again.left_out.equals(model.left_out)
+    assert set(model.left_out["session"]) == {"0", "1"}
+
+
+def test_conditional_and_full_say_the_same():
+    model = surveyed("count", at_least=2)
+    full, conditional = model.fit(), surveyed("count", at_least=2, likelihood="conditional").fit()
+    a, b = full.derive(), conditional.derive()
+    assert a["estimate"].to_numpy() == pytest.approx(b["estimate"].to_numpy(), rel=1e-5)
+    assert a["se"].to_numpy() == pytest.approx(b["se"].to_numpy(), rel=1e-3)
+
+
+def test_what_cannot_be_asked_twice():
+    captures, mask = small("proximity")
+    with pytest.raises(SurveyError, match="has no learned responses here"):
+        models.SCR(captures, mask, lambda0="~ bk", at_least=2, **HAZARD)
+    with pytest.raises(SurveyError, match="at_least is 1"):
+        models.SCR(captures, mask, at_least=3, **HAZARD)
+    gone, mask = small("multi", removed=True)
+    with pytest.raises(SurveyError, match="an animal that was removed could not be detected again"):
+        models.SCR(gone, mask, at_least=2, **HAZARD)
+    once = captures.detections.drop_duplicates("animal").assign(count=1)
+    with pytest.raises(SurveyError, match="no animal was detected twice"):
+        models.SCR(survey.CaptureHistory(once, captures.detectors), mask, at_least=2, **HAZARD)
+    one, two = (models.SCR(captures, mask, at_least=k, **HAZARD).at(**AT) for k in (1, 2))
+    with pytest.raises(SurveyError, match="given at least two detections of each animal and the other is not"):
+        models.compare([one, two])
