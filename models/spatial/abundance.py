@@ -17,6 +17,8 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..derived import Estimate, log_normal, log_normal_above, table, z_of
 from ..inference.profile import profile_intervals
+from .given_distance import pulled
+from .metric import COST
 
 PER_100_KM2 = "animals per 100 km²"
 EMPTY = np.empty(0)
@@ -55,13 +57,15 @@ class Functional:
         return Functional(self.value * factor, self.gradient * factor)
 
 
-def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray) -> np.ndarray:
+def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray, d_cost=0.0) -> np.ndarray:
     """Coefficient gradient [p] from derivatives by the detection rows of one part [its rows, 3] and by pmix."""
     whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
     mine, every = fit.model.values_of(whole, session), np.zeros((len(session.rows), 3))  # views
     every[part.rows] = d_rows
     for name, by in session.by_detection(fit.model.values_of(fit.values, session), every).items():
         mine[name][:] = by
+    if COST in mine:
+        mine[COST][:] = d_cost
     if session.classes is not None:
         mine["pmix"][:] = d_pmix
     return fit.model.parameters.pull(fit.vector, whole)
@@ -75,12 +79,13 @@ def sampling_area(fit, session, stratum: int = 0, of_class: int | None = None) -
     values = fit.model.values_of(fit.values, session)
     log_mu, rows = session.kernel_input(dict(values, D=np.full(session.mask.size, 100.0)))
     share, area = session.proportions(values), Functional(0.0, np.zeros(len(fit.vector)))
-    for part, engine in session.engines_on(session.mask, stratum):
+    for part, engine in session.engines_on(session.mask, values, stratum):
         if of_class in (None, part.of_class):
             at = engine.evaluate(log_mu, rows[part.rows])
-            d_rows = engine.pullback(at, EMPTY, 1.0)[1]
+            _, d_rows, d_cost = pulled(engine, at, EMPTY, 1.0)
             weight, by_pmix = (1.0, 0.0) if of_class is not None else (share.value[part.of_class], at.detected)
-            gradient = _gradient(fit, session, part, weight * d_rows, by_pmix * share.first[part.of_class])
+            by_pmix = by_pmix * share.first[part.of_class]
+            gradient = _gradient(fit, session, part, weight * d_rows, by_pmix, weight * d_cost)
             area = area + Functional(float(weight * at.detected), gradient)
     return area
 
@@ -100,12 +105,12 @@ def by_class(fit, session, mask: HabitatMask, stratum: int = 0) -> list[tuple[Fu
     log_mu, rows = session.kernel_input(dict(values, D=D), mask.cell_area)
     mu, share = np.exp(log_mu), session.proportions(values)
     total = float(mu.sum())
-    for part, engine in session.engines_on(mask, stratum):
+    for part, engine in session.engines_on(mask, values, stratum):
         c, weight = part.of_class, share.value[part.of_class]
         at = engine.evaluate(log_mu, rows[part.rows])
-        d_log_mu, d_rows = engine.pullback(at, EMPTY, 1.0)
+        d_log_mu, d_rows, d_cost = pulled(engine, at, EMPTY, 1.0)
         d_expected = _gradient(fit, session, part, 0.0 * d_rows, total * share.first[c])
-        d_seen = _gradient(fit, session, part, weight * d_rows, at.detected * share.first[c])
+        d_seen = _gradient(fit, session, part, weight * d_rows, at.detected * share.first[c], weight * d_cost)
         if design is not None:
             where = model.parameters.slice_of("D")
             d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)

@@ -23,6 +23,7 @@ MEANING = {
     "sigma": ("log", "m", "spatial scale of detection"),
     "z": ("log", "", "shape of the detection function"),
     "w": ("log", "m", "width of the detection function"),
+    "cost": ("log", "", "cost of a metre, relative to one where the covariates are 0"),
 }
 
 

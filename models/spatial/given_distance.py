@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...survey.errors import refuse
 from ..kernels.spatial_blocks import log_hazard
 from .blockwise import BlockModel, Passes, Step, Windows, adjoints, integral, over_passes
 from .curvature import total_curvature
@@ -335,6 +336,14 @@ def _csr(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.searchsorted(row, np.arange(len(mask) + 1)), column
 
 
+def pulled(engine: SpatialLikelihood, at: Evaluation, d_log_a, d_detected) -> tuple:
+    """`pullback` of any engine, and the derivatives by the cost of every cell, 0 where there is none."""
+    if not isinstance(engine, GivenDistanceLikelihood):
+        return *engine.pullback(at, d_log_a, d_detected), 0.0
+    over_mu, over_rows, over_cost = engine.pullback_all(at, d_log_a, d_detected)
+    return over_mu, over_rows, over_cost if over_cost.size else 0.0
+
+
 class GivenDistanceLikelihood(SpatialLikelihood):
     """`SpatialLikelihood` at given distances: `at(distances)` first, then as usual.
 
@@ -344,6 +353,11 @@ class GivenDistanceLikelihood(SpatialLikelihood):
     def __init__(
         self, problem: SpatialProblem, place, threads: int | None = None, tolerance: float = 1e-12, distances=None
     ):
+        if problem.pass_effort is not None or problem.once is not None:
+            raise refuse(
+                "negative-binomial counts and histories of two detections or more need straight-line distances",
+                "Leave distance= out, or use Poisson counts of all animals",
+            )
         super().__init__(problem, threads, tolerance)
         radial = getattr(self._path, "radial", self._path)
         self._place = np.asarray(place, np.int64)

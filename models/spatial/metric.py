@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from .least_cost import Landscape, LeastCost, Ways, seen_across
 from .problem import SpatialProblem
 
 COST = "cost"  # the parameter of least-cost distance
+STEP = 0.01  # of differences, in units in which coefficients are alike
 
 
 def by_session(distance: Any, names: Sequence[str]) -> list:
@@ -36,6 +37,30 @@ def by_session(distance: Any, names: Sequence[str]) -> list:
     return [distance] * len(names)
 
 
+def cost_formula(distances: Sequence) -> dict[str, str]:
+    """{"cost": formula} where sessions have least-cost distance with coefficients, which is the same for all."""
+    found = [d.cost if isinstance(d, LeastCost) else None for d in distances]
+    if len(set(found)) > 1:
+        fix = "Give all sessions LeastCost with one formula; its coefficients are shared"
+        raise refuse("sessions differ in the formula of the cost", fix, value=found)
+    return {COST: found[0]} if found and found[0] is not None else {}
+
+
+def differenced(model, vector: np.ndarray) -> np.ndarray:
+    """Hessian [p, p] by central differences of the exact gradient, with steps that are not small.
+
+    A shortest way changes its course as costs change, by jumps of the gradient too small to see one by one; all of them
+    together are part of the curvature. So steps are a hundredth of a unit of the log cost (or of a logarithm or logit).
+    """
+    T = model.scaling(vector)
+    moves = STEP * T
+    columns = [
+        model.loglik_and_gradient(vector + move)[1] - model.loglik_and_gradient(vector - move)[1] for move in moves.T
+    ]
+    H = np.linalg.solve(T.T, np.array(columns)) / (2.0 * STEP)
+    return 0.5 * (H + H.T)
+
+
 @dataclass(frozen=True, eq=False)
 class Metric:
     """The distances of one session. Places are the K distinct positions of detectors."""
@@ -45,7 +70,7 @@ class Metric:
     place: np.ndarray  # int [G], of each pass
     x: np.ndarray  # float [K], metres
     y: np.ndarray
-    fixed: Fixed | None  # distances that do not depend on parameters
+    fixed: Distances | None  # those that do not depend on parameters
     landscape: Landscape | None
     _last: dict = field(default_factory=dict, repr=False)  # the ways at the costs asked for last
 
@@ -67,9 +92,7 @@ class Metric:
             land = Landscape.of(spec, mask, x, y, names)
             found = cls(spec, mask, place, x, y, None, land)
             found._check_sides(captures)
-            if spec.cost is None:
-                return cls(spec, mask, place, x, y, Fixed(_all_ways(land)), land)
-            return found
+            return found if spec.cost else replace(found, fixed=Ways(land, np.ones(land.raster.size)))
         if callable(spec):
             return cls(spec, mask, place, x, y, Fixed(_from_function(spec, x, y, mask, names)), None)
         return cls(spec, mask, place, x, y, Fixed(_from_matrix(spec, captures, mask, detector)), None)
@@ -94,16 +117,20 @@ class Metric:
             known = self._last["ways"] = Ways(self.landscape, cost)
         return known
 
+    def at_start(self) -> Distances:
+        """The distances where a metre costs one everywhere."""
+        return self.at({} if self.landscape is None else {COST: np.ones(self.landscape.raster.size)})
+
     def on(self, mask: HabitatMask, values: Mapping[str, np.ndarray]) -> Distances:
         """The distances to the cells of another mask: those of the cell of the session's own mask around each."""
         if mask is self.mask:
             return self.at(values)
         return OnOtherCells(self.at(values), self.mask.cell_of(*mask.centres()))
 
-    def between(self, values, x, y, at_x, at_y) -> np.ndarray:
-        """[n, K'] metres from the cells around x, y [n] to detectors at at_x, at_y [K'], infinite out of reach."""
+    def between(self, values, x, y, at_x, at_y, limit: float = np.inf) -> np.ndarray:
+        """[n, K'] metres from the cells around x, y [n] to detectors at at_x, at_y [K'], infinite beyond `limit`."""
         where = pd.MultiIndex.from_arrays([self.x, self.y]).get_indexer(pd.MultiIndex.from_arrays([at_x, at_y]))
-        reached = self.at(values).within(np.full(len(self.x), np.inf))
+        reached = self.at(values).within(np.full(len(self.x), limit))
         cell, out = self.mask.cell_of(x, y), np.full((len(np.atleast_1d(x)), len(where)), np.inf)
         for j, k in enumerate(where):
             if k >= 0:
@@ -135,11 +162,6 @@ def _detector_at(captures: CaptureHistory, x, y) -> np.ndarray:
     first = first[~at.duplicated()]
     place = first.index.get_indexer(pd.MultiIndex.from_arrays([x, y]))
     return np.where(place >= 0, first.to_numpy()[place], -1)
-
-
-def _all_ways(land: Landscape) -> Reached:
-    """Shortest ways where a metre costs one everywhere."""
-    return Ways(land, np.ones(land.raster.size)).within(np.full(len(land.home), np.inf))
 
 
 def _from_function(function: Callable, x, y, mask: HabitatMask, names) -> Reached:

@@ -31,6 +31,7 @@ from .methods import Method, arrange_methods
 from .metric import COST, Metric
 from .problem import SpatialProblem
 from .rows import EngineRows
+from .telemetry import Collared, with_fixes
 
 COMPOSE = {"poisson": poisson, "binomial": binomial, "conditional": conditional}
 
@@ -80,6 +81,7 @@ class Session:
     extra: Mapping[str, object]  # covariates of the session
     constant: float  # of the log-likelihood
     metric: Metric | None = None  # distances that are not straight lines
+    collared: Collared | None = None  # animals known from fixes alone
 
     @classmethod
     def of(
@@ -107,6 +109,7 @@ class Session:
         """
         check_data(captures, mask)
         arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
+        arranged = with_fixes(arranged, captures)
         if at_least > 1:
             arranged = with_once(arranged, methods, counts)
         metric = None if distance is None else Metric.of(distance, captures, mask, arranged.problem)
@@ -128,7 +131,8 @@ class Session:
         if len(strata) > 1:
             constant += float(gammaln(n.sum() + 1.0) - gammaln(n + 1.0).sum())
         whole = pd.concat(rows or [arranged.rows.iloc[:0].assign(**extra)], ignore_index=True)
-        made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant, metric)
+        collared = Collared.of(captures, arranged.problem, classes, size, strata, threads)
+        made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant, metric, collared)
         return cls(captures.session, captures, mask, detection, composition, *made)
 
     @property
@@ -147,12 +151,11 @@ class Session:
             raise AttributeError("this session has an engine for every class or stratum: see its parts")
         return self.parts[0]
 
-    def engine_of(self, part: Part, values: Mapping[str, np.ndarray]) -> SpatialLikelihood:
-        """The engine of a part, at the distances that belong to the values."""
-        engine = part.engine
-        return (
-            engine.at(self.metric.at(values)) if isinstance(engine, GivenDistanceLikelihood) and self.metric else engine
-        )
+    def engine_of(self, part: Part, values: Mapping[str, np.ndarray] | None) -> SpatialLikelihood:
+        """The engine of a part, at the distances of these values; of None: where a metre costs one everywhere."""
+        if self.metric is None or not isinstance(part.engine, GivenDistanceLikelihood):
+            return part.engine
+        return part.engine.at(self.metric.at_start() if values is None else self.metric.at(values))
 
     # ---- natural-scale arrays -------------------------------------------------------------------------------
 
@@ -189,7 +192,10 @@ class Session:
         log_mu, rows = self.kernel_input(values)
         ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
         mixed = self._mixed(ats, values)
-        return mixed.loglik, self._adjoints(values, log_mu, ats, mixed)[0] if gradient else None
+        loglik = mixed.loglik
+        if self.collared is not None:
+            loglik += self.collared.evaluate(rows, mixed.proportions).loglik
+        return loglik, self._adjoints(values, log_mu, ats, mixed)[0] if gradient else None
 
     def _mixed(self, ats: Sequence, values) -> Mixed:
         proportions = self.proportions(values)
@@ -228,6 +234,9 @@ class Session:
             d_rows[part.rows] += over_rows
             if self.classes is not None:
                 d_share[c] += mine.sum() / max(share.value[c], 1e-300) + by_detected * at.detected
+        if self.collared is not None:
+            found = self.collared.evaluate(self.detection_rows(values).value, share)
+            self.collared.pullback(found, share, d_rows, d_share)
         by_total = sum(c.by_total for c in mixed.composed)
         if by_total != 0.0:
             d_log_mu += np.exp(log_mu) * by_total
@@ -275,6 +284,11 @@ class Session:
                 second += mine.sum() * (bent / max(share, 1e-300) - np.outer(moved, moved) / max(share, 1e-300) ** 2)
                 mean[part.animals] += score * mine[:, None]
         second -= mean.T @ mean
+        if self.collared is not None:
+            moves = [self._along_share(mixed.proportions, c, along, size) for c in range(len(self.collared.row))]
+            moved, bent = (np.array(part) for part in zip(*moves, strict=True))
+            found = self.collared.evaluate(rows, mixed.proportions)
+            second += self.collared.curvature(found, along_rows, moved, bent, mixed.proportions)
         d_total = mu @ along_mu
         for g, whole in enumerate(mixed.composed):
             detected2, both, total2 = whole.second

@@ -12,8 +12,10 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
+from .shapes import SHAPES
 
 CHUNK = 2_000_000  # hazards drawn at a time
+NOTHING = 35.0  # minus the logarithm of a hazard, relative to its peak, that is none
 COLUMNS = ["animal", "occasion", "detector", "count"]
 
 
@@ -84,11 +86,22 @@ def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.n
         step = max(1, len(at))
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
-        distance = np.hypot(part["x"].to_numpy()[:, None] - detectors.x, part["y"].to_numpy()[:, None] - detectors.y)
+        distance = _distances(model, session, vector, part, detectors, table)
         drawn = _draw(rng, model, method, distance, effort, table, of_class[begin : begin + step])
         animal, s, k, count = drawn
         found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
+
+
+def _distances(model, session, vector, at: pd.DataFrame, detectors, table: np.ndarray) -> np.ndarray:
+    """[n, K] metres of animals from detectors; where distances are no straight lines those of the animals' cells."""
+    x, y = at["x"].to_numpy(), at["y"].to_numpy()
+    if session.metric is None:
+        return np.hypot(x[:, None] - detectors.x, y[:, None] - detectors.y)
+    values = model.values_of(model.parameters.values(vector), session)
+    shape, sigma, third = SHAPES[model.detection.name], table[..., 1].ravel(), table[..., 2].ravel()
+    reach = float(shape.reach(np.full(sigma.shape, NOTHING), sigma, third).max())
+    return session.metric.between(values, x, y, detectors.x, detectors.y, reach)
 
 
 def _classes(model, session, values, at: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:

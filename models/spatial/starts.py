@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..detection import DetectionFunction
+from .metric import COST
 
 MOST_ANIMALS = 300  # centroids of this many animals are plenty for a start
 
@@ -28,6 +29,7 @@ def starting_values(model, fixed: Mapping[str, float]) -> dict[str, float]:
     shape = [values[name] for name in detection.parameters[1:]]
     if detection.scale not in values:
         values[detection.scale] = intercept_start(model, {m.name for s in parts for m in s.methods}, shape)
+    values[COST] = 1.0
     if model.classes is not None:
         values.setdefault("pmix", model.classes.start([s.captures for s in model.sessions]))
     if "D" not in values:
@@ -88,7 +90,8 @@ def _density(model, values) -> float:
     for s in model.sessions:
         if s.parts:
             rows = np.tile(row, (s.parts[0].problem.n_rows, 1))
-            esa += float(s.parts[0].engine.detection_probability(rows).sum()) * s.mask.cell_area
+            engine = s.engine_of(s.parts[0], None)
+            esa += float(engine.detection_probability(rows).sum()) * s.mask.cell_area
         area += s.mask.area
     n = model.sample_size
     return 100.0 * max(n / max(esa, 1e-12), 1.2 * n / area)
