@@ -34,6 +34,7 @@ from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .samples import SampleCounts
 from .tables import SurveyTables
+from .telemetry import Telemetry, read_telemetry
 from .together import Together, together
 from .verify import Findings, verify
 from .writers.camtrap_dp import write_camtrap_dp
@@ -57,6 +58,7 @@ __all__ = [
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
+    "Telemetry",
     "Together",
     "assemble",
     "candidates_of",
@@ -75,6 +77,7 @@ __all__ = [
     "read_patrols",
     "read_samples",
     "read_secr",
+    "read_telemetry",
     "read_visits",
     "read_wildlife_insights",
     "suggest_utm",

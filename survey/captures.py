@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
+import shapely
 import xarray as xr
 
-from .detectors import Detectors
+from .detectors import ONCE, Detectors
 from .display import facts_html
 from .errors import Problems, refuse
 from .frozen import fixed, settle
@@ -18,6 +19,10 @@ from .ledger import Ledger
 
 if TYPE_CHECKING:
     from .tables import SurveyTables
+    from .telemetry import Telemetry
+
+
+OFF = 1.0  # m that a place may lie outside what was searched, for rounded coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,7 @@ class CaptureHistory:
     detections : DataFrame with one row per animal, occasion and detector, columns
         `animal` (name), `occasion` (1..S), `detector` (name), `count` (>= 1; default 1) and optionally `removed`
         (True: the animal did not return to the population after this detection). Repeated rows are summed.
+        Where areas or lines were searched, `x` and `y` [m] are the place of each detection.
         `file` and `row` say where a detection was read; they are used in messages and not kept.
     detectors : Detectors
     animals : DataFrame indexed by animal name with covariates such as `sex` (any columns), optional; an animal that
@@ -37,6 +43,7 @@ class CaptureHistory:
     session : name of the survey
     ledger : where each record of the source went
     tables : the tables that these histories were made from, for reports
+    telemetry : fixes of collared animals, detected or not, see `with_telemetry`
 
     Raises
     ------
@@ -51,11 +58,13 @@ class CaptureHistory:
     session: str = "1"
     ledger: Ledger = field(default_factory=Ledger)
     tables: SurveyTables | None = None
+    telemetry: Telemetry | None = None
+    _keeps_places: ClassVar[bool] = False
     _animal: np.ndarray = field(init=False, repr=False)
     _detector: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self):
-        frame, source = _tidy(self.detections)
+        frame, source = _tidy(self.detections, self._located)
         names = pd.Index(sorted(frame["animal"].unique(), key=natural_order), dtype=object)
         animal = names.get_indexer(pd.Index(frame["animal"], dtype=object))
         detector = pd.Index(self.detectors.id, dtype=object).get_indexer(pd.Index(frame["detector"], dtype=object))
@@ -74,6 +83,7 @@ class CaptureHistory:
         settle(self, animals=animals.reindex(names))
         self._check_effort(bad, places)
         self._check_kind(bad, places)
+        self._check_places(bad, places)
         self._check_removals(bad, places)
         bad.raise_any()
 
@@ -104,21 +114,22 @@ class CaptureHistory:
     def _check_kind(self, bad: Problems, places: list[dict]) -> None:
         """No more detections than the kind of detector allows."""
         frame, kind = self.detections, self.detectors.kind
-        if kind in ("proximity", "multi", "single"):
+        more = kind.removeprefix("exclusive ") if self.detectors.located else "count"
+        if kind == "proximity" or kind in ONCE:
             count = frame["count"]
             for i in np.flatnonzero(count > 1):
                 bad.add(
                     f"{self._words(i, f' {count[i]} times')}, and a {kind} detector holds one",
-                    'Use kind="count", or reduce them to one',
+                    f'Use kind="{more}", or reduce them to one',
                     **places[i],
                 )
-        if kind in ("multi", "single"):
+        if kind in ONCE:
+            traps = f"another trap too: {kind}-catch traps hold an animal for the occasion"
+            why = f"another place too: in an {kind} it is detected once" if self.detectors.located else traps
+            use = more if self.detectors.located else "proximity"
             for i in np.flatnonzero(frame.duplicated(["animal", "occasion"])):
-                bad.add(
-                    f"{self._words(i)}, and in another trap too: {kind}-catch traps hold an animal for the occasion",
-                    'Use kind="proximity", or keep one capture per occasion',
-                    **places[i],
-                )
+                fix = f'Use kind="{use}", or keep one capture per occasion'
+                bad.add(f"{self._words(i)}, and in {why}", fix, **places[i])
 
         if kind == "single":
             for i in np.flatnonzero(frame.duplicated(["detector", "occasion"])):
@@ -127,6 +138,17 @@ class CaptureHistory:
                     'Use kind="multi" if the trap can hold several, or correct the detector',
                     **places[i],
                 )
+
+    def _check_places(self, bad: Problems, places: list[dict]) -> None:
+        """Detections lie where was searched."""
+        if not self.detectors.located or self.detections.empty:
+            return
+        x, y = self.places
+        away = shapely.distance(shapely.points(x, y), np.asarray(self.detectors.shapes, object)[self._detector])
+        for i in np.flatnonzero(~(away <= OFF)):
+            where = "has no place" if np.isnan(away[i]) else f"lies {away[i]:,.0f} m outside it"
+            fix = "Correct x and y, move the detection to the nearest place that was searched, or leave it out"
+            bad.add(f"{self._words(i)}, but {where}", fix, value=(float(x[i]), float(y[i])), **places[i])
 
     def _check_removals(self, bad: Problems, places: list[dict]) -> None:
         """Nothing after the end."""
@@ -201,7 +223,7 @@ class CaptureHistory:
         """float [n, 2]: mean position of each animal's detections, metres."""
         weight = self.detections["count"].to_numpy(float)
         total = np.bincount(self._animal, weight, self.n_animals)
-        sums = [np.bincount(self._animal, weight * z[self._detector], self.n_animals) for z in self._axes]
+        sums = [np.bincount(self._animal, weight * z, self.n_animals) for z in self.places]
         return np.column_stack(sums) / total[:, None]
 
     def pooled_sd(self) -> float:
@@ -210,13 +232,26 @@ class CaptureHistory:
         Calhoun & Casby (1958): sqrt(sum of squares in x and y / 2(sum of n_i - 1)). NaN without any movement.
         """
         weight, centre = self.detections["count"].to_numpy(float), self.centroids()[self._animal]
-        squares = sum(np.sum(weight * (z[self._detector] - c) ** 2) for z, c in zip(self._axes, centre.T, strict=True))
+        squares = sum(np.sum(weight * (z - c) ** 2) for z, c in zip(self.places, centre.T, strict=True))
         freedom = 2.0 * self.n_recaptures
         return float(np.sqrt(squares / freedom)) if freedom > 0 and squares > 0 else float("nan")
 
     @property
-    def _axes(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.detectors.x, self.detectors.y
+    def _located(self) -> bool:
+        return self.detectors.located or (self._keeps_places and "x" in self.detections)
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of each detection, metres: its own place where lines or areas were searched, else its detector's."""
+        d = self.detectors
+        x, y = d.x[self._detector], d.y[self._detector]
+        if "x" not in self.detections:
+            return x, y
+        own_x, own_y = (self.detections[name].to_numpy(float) for name in ("x", "y"))
+        if d.located:
+            return own_x, own_y
+        known = np.isfinite(own_x)
+        return np.where(known, own_x, x), np.where(known, own_y, y)
 
     def with_animals(self, covariates: pd.DataFrame) -> CaptureHistory:
         """The same histories with more covariates of the animals, e.g. from a table of the individuals' sex and age.
@@ -244,6 +279,10 @@ class CaptureHistory:
             raise refuse("an animal has two rows of covariates", "Keep one", value=name)
         return replace(self, animals=self.animals.join(table))
 
+    def with_telemetry(self, telemetry: Telemetry | None) -> CaptureHistory:
+        """The same histories with the fixes of collared animals; an animal that was detected has one name in both."""
+        return replace(self, telemetry=telemetry)
+
     def equals(self, other: object) -> bool:
         """The same histories at the same detectors, with the same covariates and dates (where they came from aside)."""
         return (
@@ -253,6 +292,7 @@ class CaptureHistory:
             and self.detectors.equals(other.detectors)
             and self.animals.equals(other.animals)
             and self.occasions.equals(other.occasions)
+            and _same_fixes(self.telemetry, other.telemetry)
         )
 
     def __repr__(self) -> str:
@@ -277,15 +317,24 @@ class CaptureHistory:
         )
 
 
+def _same_fixes(a: Telemetry | None, b: Telemetry | None) -> bool:
+    none = (a is None or not len(a)), (b is None or not len(b))
+    return all(none) if any(none) else bool(a is not None and b is not None and a.equals(b))
+
+
 def natural_order(name: str) -> tuple:
     """Sort key that puts 'cat 2' before 'cat 10'."""
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name))
 
 
-def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Typed columns in a fixed order, repeated rows summed; and where (file, row) the last of each sum was read."""
-    missing = {"animal", "occasion", "detector"} - set(detections.columns)
-    if missing and len(detections.columns):
+def _tidy(detections: pd.DataFrame, located: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Typed columns in a fixed order, repeated rows summed; and where (file, row) the last of each sum was read.
+
+    located : detections have places, and only those of the same place are summed
+    """
+    own = ["x", "y"] if located else []
+    missing = {"animal", "occasion", "detector", *own} - set(detections.columns)
+    if missing and len(detections.columns) and not (detections.empty and missing <= {"x", "y"}):
         fix = f"Add {', '.join(sorted(missing))}"
         raise refuse("the detections lack columns", fix, value=list(detections.columns))
     bad = Problems()
@@ -304,9 +353,17 @@ def _tidy(detections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         what = f"detection {i + 1} has a count below one"
         bad.add(what, "Leave out what was not detected", value=frame["count"][i], **places[i])
     bad.raise_any()
-    by = [frame[name] for name in ("animal", "occasion", "detector")]
-    summed = frame.groupby(by, sort=False).agg(count=("count", "sum"), removed=("removed", "any")).reset_index()
-    return summed, source.groupby(by, sort=False).last() if len(source.columns) else pd.DataFrame(index=summed.index)
+    for name in own:
+        frame[name] = pd.to_numeric(detections.get(name, pd.Series(dtype=float)), errors="coerce").to_numpy(float)
+    by = [frame[name] for name in ("animal", "occasion", "detector", *own)]
+    groups = frame.drop(columns=own).groupby(by, sort=False, dropna=False)
+    summed = groups.agg(count=("count", "sum"), removed=("removed", "any")).reset_index()
+    if own:
+        summed = summed[["animal", "occasion", "detector", "count", "removed", *own]]
+    where = (
+        source.groupby(by, sort=False, dropna=False).last() if len(source.columns) else pd.DataFrame(index=summed.index)
+    )
+    return summed, where
 
 
 def _names(table: pd.DataFrame, column: str, bad: Problems, places: list[dict]) -> np.ndarray:

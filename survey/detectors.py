@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from pyproj import CRS
 from scipy.spatial import cKDTree
 
@@ -22,7 +23,13 @@ KINDS = {
     "proximity": "at most one detection of each animal per occasion, any number of animals",
     "multi": "a trap that holds any number of animals; an animal is caught in at most one trap per occasion",
     "single": "a trap that holds one animal; an animal is caught in at most one trap per occasion",
+    "area": "an area that is searched; any number of detections, each at its place",
+    "exclusive area": "an area that is searched; at most one detection of an animal per occasion, at its place",
+    "transect": "a line that is searched; any number of detections, each at its place on the line",
+    "exclusive transect": "a line that is searched; at most one detection of an animal per occasion, at its place",
 }
+AREAS, LINES = ("area", "exclusive area"), ("transect", "exclusive transect")
+ONCE = ("multi", "single", "exclusive area", "exclusive transect")  # an animal is detected once per occasion
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +42,15 @@ class Detectors:
     x, y : float [K], metres in `crs`
     effort : float [S, K]; 0 = the detector did not exist on that occasion, NaN = its effort is not known (the
         same for every likelihood: nothing was learned there). Unit in `effort_unit`.
-    kind : "count", "proximity", "multi" or "single"
+    kind : "count", "proximity", "multi" or "single"; "area", "exclusive area", "transect" and "exclusive transect" for
+        searches, see `survey.searched_areas` and `survey.transects`
     crs : projected coordinate reference system (anything pyproj understands); None for local metres, e.g. a
         simulated or a classic data set whose projection was never recorded
     covariates : DataFrame of K rows, optional: in the order of `id`, or indexed by these names in any order
     varying : covariates that change between occasions, optional: name -> values [S, K]; an array with its columns in
         the order of `id`, or a DataFrame with the names of the detectors as columns, in any order. Missing values are
         allowed where a detector was not used.
+    shapes : K shapely polygons or lines in metres of `crs`, what was searched; none for detectors at points
 
     Raises
     ------
@@ -58,6 +67,7 @@ class Detectors:
     effort_unit: str = "camera days"
     covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
     varying: Mapping[str, Any] = field(default_factory=dict)
+    shapes: tuple[Any, ...] = ()
 
     def __post_init__(self):
         settle(
@@ -66,10 +76,12 @@ class Detectors:
             x=fixed(self.x, float),
             y=fixed(self.y, float),
             effort=fixed(np.atleast_2d(self.effort), float),
+            shapes=tuple(self.shapes),
             crs=None if self.crs is None else projected(self.crs, "the CRS of the detectors"),
         )
         bad = Problems()
         self._check_names_and_places(bad)
+        self._check_shapes(bad)
         bad.raise_any()
         self._check_effort(bad)
         settle(self, covariates=_covariates(self.covariates, self.id, bad))
@@ -98,6 +110,23 @@ class Detectors:
                 f"their UTM zone is {suggest_utm(self.x, self.y)}",
                 value=(round(float(self.x[0]), 4), round(float(self.y[0]), 4)),
             )
+
+    def _check_shapes(self, bad: Problems) -> None:
+        """Polygons for areas, lines for transects, nothing for points."""
+        wanted = {**dict.fromkeys(AREAS, (3, 6)), **dict.fromkeys(LINES, (1, 5))}.get(self.kind)
+        if wanted is None:
+            if self.shapes:
+                bad.add("detectors at points have no shapes", f"Use kind={AREAS[0]!r} or {LINES[0]!r}", value=self.kind)
+            return
+        if len(self.shapes) != len(self.id):
+            what = f"detectors of kind {self.kind!r} need one shape each"
+            bad.add(what, "Use survey.searched_areas or survey.transects", value=len(self.shapes))
+            return
+        for name, shape in zip(self.id, self.shapes, strict=True):
+            size = shapely.area(shape) if self.kind in AREAS else shapely.length(shape)
+            if shapely.get_type_id(shape) not in wanted or not size > 0 or not shapely.is_valid(shape):
+                fix = f"Give a valid {'polygon with an area' if self.kind in AREAS else 'line with a length'}"
+                bad.add(f"{self.kind} {name!r} has no usable shape", fix, value=getattr(shape, "geom_type", shape))
 
     def _check_effort(self, bad: Problems) -> None:
         if self.effort.ndim != 2 or self.effort.shape[1] != len(self.id) or self.effort.shape[0] == 0:
@@ -156,6 +185,27 @@ class Detectors:
         return np.column_stack([self.x, self.y])
 
     @property
+    def located(self) -> bool:
+        """Whether detections have places of their own, on a line or in an area."""
+        return self.kind in (*AREAS, *LINES)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Least x and y, largest x and y of what was searched, metres."""
+        if self.shapes:
+            west, south, east, north = (float(v) for v in shapely.total_bounds(np.asarray(self.shapes, object)))
+            return west, south, east, north
+        return float(self.x.min()), float(self.y.min()), float(self.x.max()), float(self.y.max())
+
+    def away(self, x, y) -> np.ndarray:
+        """float [n]: metres from places to the nearest detector; 0 within a searched area."""
+        if not self.shapes:
+            return np.asarray(cKDTree(self.positions).query(np.column_stack([x, y]))[0])
+        tree = shapely.STRtree(list(self.shapes))
+        (_, _), distance = tree.query_nearest(shapely.points(x, y), return_distance=True, all_matches=False)
+        return distance
+
+    @property
     def spacing(self) -> float:
         """Mean distance from a detector to its nearest neighbour, metres (NaN for one detector)."""
         return float(self.neighbour_distances().mean())
@@ -181,6 +231,8 @@ class Detectors:
             and (self.id, self.kind, self.crs, self.effort_unit) == (other.id, other.kind, other.crs, other.effort_unit)
             and all(same(getattr(self, name), getattr(other, name)) for name in ("x", "y", "effort"))
             and self.covariates.equals(other.covariates)
+            and len(self.shapes) == len(other.shapes)
+            and all(shapely.equals_exact(a, b) for a, b in zip(self.shapes, other.shapes, strict=True))
             and self.varying.keys() == other.varying.keys()
             and all(pd.DataFrame(v).equals(pd.DataFrame(other.varying[name])) for name, v in self.varying.items())
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from .detectors import Detectors
 from .display import facts_html
 from .errors import Problems, refuse
 from .ledger import Ledger
+from .telemetry import Telemetry
+
+COLUMNS = ("animal", "occasion", "detector", "count", "removed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,7 @@ class Together(CaptureHistory):
     """
 
     methods: Mapping[str, CaptureHistory] = field(default_factory=dict)
+    _keeps_places: ClassVar[bool] = True
 
     @property
     def loses(self) -> bool:
@@ -67,7 +72,9 @@ def methods_of(captures: CaptureHistory) -> Mapping[str, CaptureHistory]:
     return captures.methods if isinstance(captures, Together) else {"": captures}
 
 
-def together(methods: Mapping[str, CaptureHistory], session: str | None = None) -> Together:
+def together(
+    methods: Mapping[str, CaptureHistory], session: str | None = None, *, telemetry: Telemetry | None = None
+) -> Together:
     """One session whose evidence comes from several methods; an animal has one name in all of them.
 
     Parameters
@@ -75,6 +82,7 @@ def together(methods: Mapping[str, CaptureHistory], session: str | None = None) 
     methods : {name: CaptureHistory}, such as {"camera": …, "scat": …}; each with its own kind of detectors, occasions
         and effort. In formulas of a model `method` is the factor of these names in this order.
     session : name of the session; that of the methods if it is the same
+    telemetry : fixes of collared animals, see `CaptureHistory.with_telemetry`
 
     Notes
     -----
@@ -99,6 +107,8 @@ def together(methods: Mapping[str, CaptureHistory], session: str | None = None) 
         raise refuse("the methods are of different sessions", "Say session=, if they are of one", value=found)
     same = all(c.occasions.equals(parts[0].occasions) for c in parts) and len({c.n_occasions for c in parts}) == 1
     frames = [c.detections.assign(detector=f"{m}: " + c.detections["detector"]) for m, c in named.items()]
+    if any("x" in frame for frame in frames):
+        frames = [frame.reindex(columns=[*COLUMNS, "x", "y"]) for frame in frames]
     whole = Together(
         detections=pd.concat(frames, ignore_index=True),
         detectors=_all_detectors(named),
@@ -106,6 +116,7 @@ def together(methods: Mapping[str, CaptureHistory], session: str | None = None) 
         occasions=parts[0].occasions if same else pd.DataFrame(),
         session=parts[0].session if session is None else session,
         ledger=_all_ledgers(named),
+        telemetry=telemetry,
         methods=named,
     )
     occasions = {m: c.n_occasions for m, c in named.items()}

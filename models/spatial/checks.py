@@ -7,6 +7,7 @@ from scipy.spatial import cKDTree
 
 from ...survey.habitat import HabitatMask
 from ..verdict import Outcome, Remark
+from .ghosts import ghost_remarks
 
 FEW_ANIMALS, FEW_RECAPTURES = 10, 10
 BUFFER_BIAS = 0.01  # relative bias of D that a buffer may cause
@@ -17,17 +18,22 @@ IMPRECISE = 0.30  # relative standard error
 def remarks(fit) -> tuple[Remark, ...]:
     """Remarks beyond convergence; nothing but the data is needed for the first two."""
     sessions = fit.model.sessions
-    found = [*_recaptures(sum(s.captures.n_spatial_recaptures for s in sessions)), *_animals(fit.model.sample_size)]
+    fixes = sum(len(s.captures.telemetry) for s in sessions if s.captures.telemetry is not None)
+    recaptures = sum(s.captures.n_spatial_recaptures for s in sessions)
+    found = [*_recaptures(recaptures, fixes), *_animals(fit.model.sample_size)]
     methods = [method for session in sessions for method in session.methods]
     found += [remark for method in methods for remark in _single_catch(method.captures)]
     if fit.method != "given values":
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session)]
         found += _precision(fit)
+    found += ghost_remarks(fit)
     return tuple(dict.fromkeys(found))
 
 
-def _recaptures(r: int):
+def _recaptures(r: int, fixes: int):
+    if fixes >= FEW_RECAPTURES:
+        return  # sigma is known from collars
     if r == 0:
         yield Remark(Outcome.NO_RECAPTURES)
     elif r < FEW_RECAPTURES:

@@ -20,6 +20,7 @@ import pandas as pd
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.telemetry import Telemetry
 from ..design import Design, formula_variables
 from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
@@ -34,6 +35,7 @@ from .methods import method_names
 from .metric import COST, by_session, cost_formula, differenced
 from .session import Session
 from .starts import methods_apart, starting_values, told_apart
+from .telemetry import attached, check_telemetry, telemetry_line
 
 
 class SCR(Model[SpatialFit]):
@@ -66,6 +68,8 @@ class SCR(Model[SpatialFit]):
         coefficients are then the parameter `cost`; a matrix of metres, detectors × habitat cells, dense (infinite where
         there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
         sessions a list, or a mapping by session
+    telemetry : fixes of collared animals (`survey.Telemetry`), if the captures do not have them yet; they need a
+        detection function that is a hazard, and straight distances. See `spatial.telemetry`
     threads : threads of the likelihood, by default as many as the work deserves
 
     Raises
@@ -96,6 +100,7 @@ class SCR(Model[SpatialFit]):
         pmix: str | float | None = None,
         at_least: int = 1,
         distance: Any = None,
+        telemetry: Telemetry | None = None,
         threads: int | None = None,
     ):
         one_of("detection", detection, DETECTION_FUNCTIONS)
@@ -108,7 +113,8 @@ class SCR(Model[SpatialFit]):
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
         given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
         self.formulas = formulas_of(self.detection, D, given)
-        self.given, masks = paired(captures, mask)  # all animals, also those that at_least leaves out
+        captures, masks = paired(captures, mask)
+        self.given = attached(captures, telemetry)  # all animals, also those that at_least leaves out
         self.at_least = at_least
         captures, self.left_out = detected_often(self.given, at_least)
         self.distance = distance
@@ -118,6 +124,7 @@ class SCR(Model[SpatialFit]):
             self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
         elif pmix is not None:
             raise refuse("pmix is the proportion of a class, and there are no classes", "Give classes=", value=pmix)
+        check_telemetry(self, captures)
         terms = 1 + len(formula_variables(D)) if isinstance(D, str) else 0
         self.memory = check_memory(captures, masks, terms)  # GB, about
         self.sessions = self._arrange(captures, masks)
@@ -337,8 +344,10 @@ class SCR(Model[SpatialFit]):
         return predict(fit, name, newdata, session)
 
     def data_lines(self) -> list[str]:
-        """Each session's captures and mask."""
-        return [line for s in self.sessions for line in (repr(s.captures), repr(s.mask))]
+        """Each session's captures and mask, and its collared animals."""
+        with_collars = [(s, s.captures.telemetry) for s in self.sessions if s.captures.telemetry is not None]
+        lines = [line for s in self.sessions for line in (repr(s.captures), repr(s.mask))]
+        return lines + [telemetry_line(s, t) for s, t in with_collars if len(t)]
 
     def discrepancies(self, vector):
         """See `Model.discrepancies`; by animal and detector, animal, and detector (`spatial.goodness`)."""
@@ -384,6 +393,10 @@ class SCR(Model[SpatialFit]):
         for name in formulas:
             one_of("parameter", name, (*self.detection.parameters, "D", "pmix"))
         return self._with(formulas=self.formulas | formulas)
+
+    def given_at_least(self, at_least: int) -> SCR:
+        """The same model of the animals with at least so many detections, or of all of them."""
+        return self._with(at_least=at_least)
 
     def with_full_likelihood(self, D: str | None = None) -> SCR:
         """The same model under the full likelihood, Poisson N, with another formula for D if given."""

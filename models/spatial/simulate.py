@@ -13,6 +13,7 @@ from ...survey.habitat import HabitatMask
 from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
 from .shapes import SHAPES
+from .telemetry import simulate_like
 
 CHUNK = 2_000_000  # hazards drawn at a time
 NOTHING = 35.0  # minus the logarithm of a hazard, relative to its peak, that is none
@@ -72,7 +73,8 @@ def _simulate(model, session, vector, values, rng: np.random.Generator, centres:
         d, occasions = m.captures.detectors, m.captures.occasions
         frame["detector"] = np.asarray(d.id, object)[frame["detector"].to_numpy(int)]
         found[m.name] = CaptureHistory(frame, d, animals=animals, occasions=occasions, session=session.name)
-    return together(found) if isinstance(session.captures, Together) else found[""]
+    whole = together(found) if isinstance(session.captures, Together) else found[""]
+    return whole.with_telemetry(simulate_like(session, values, at, names, of_class, rng))
 
 
 def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.ndarray, rng) -> pd.DataFrame:
