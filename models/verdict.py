@@ -27,6 +27,7 @@ class Outcome(Enum):
     CLUMPED = "{detail}."
     APPROXIMATE = "{detail}."
     STARTS = "{detail}."
+    GHOSTS = "{detail}."
 
     @property
     def serious(self) -> bool:

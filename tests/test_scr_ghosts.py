@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import oracle_scr
@@ -12,6 +13,8 @@ from scipy.special import gammaln, logsumexp
 from scr_problems import detectors, differences_of_gradient, differences_of_loglik, small, surveyed
 
 from uncia import models, survey
+from uncia.models.spatial.ghosts import expected_once
+from uncia.models.verdict import Outcome
 from uncia.survey.errors import SurveyError
 
 HAZARD = {"detection": "hazard half-normal"}
@@ -168,3 +171,88 @@ def test_what_cannot_be_asked_twice():
     one, two = (models.SCR(captures, mask, at_least=k, **HAZARD).at(**AT) for k in (1, 2))
     with pytest.raises(SurveyError, match="given at least two detections of each animal and the other is not"):
         models.compare([one, two])
+
+
+# ---- the diagnosis and the table -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["multi", "proximity", "count"])
+def test_expected_number_detected_once_and_its_gradient(kind):
+    captures, mask = small(kind)
+    model = models.SCR(captures, mask, D="~ x", lambda0="~ sex", classes="sex", **HAZARD)
+    vector = model.start() + 0.1
+    fit = replace(model.at(**model.parameters.given(vector)), covariance=np.zeros((len(vector),) * 2))
+    found = expected_once(fit, model.session())
+    values = model.parameters.values(vector)
+    male = float(values["pmix"][0])
+    lambda0 = fit.predict("lambda0").set_index("sex")["estimate"]
+    slow = 0.0
+    for sex, share in (("female", 1.0 - male), ("male", male)):
+        once = probability_of_one(
+            captures, mask, lambda row, s=sex: (lambda0[s], values["sigma"][0]), model.detection.name
+        )
+        slow += share * float(values["D"] @ once) * mask.cell_area / 100.0
+    assert found.value == pytest.approx(slow, rel=1e-10)
+    value = lambda v: expected_once(replace(fit, vector=v), model.session()).value  # noqa: E731
+    slopes = [(value(vector + h) - value(vector - h)) / 2e-5 for h in 1e-5 * np.eye(len(vector))]
+    assert found.gradient == pytest.approx(slopes, abs=1e-5)
+
+
+def with_ghosts(captures, number: int, seed: int = 1):
+    """Each ghost is one detection of an animal that has several, under a new name."""
+    frame = captures.detections.copy()
+    frame["animal"] = frame["animal"].astype(object)
+    rng = np.random.default_rng(seed)
+    for j in range(number):
+        times = frame["animal"].map(frame.groupby("animal")["count"].sum())
+        row = rng.choice(frame.index[(times > 1) & (frame["count"] == 1)])
+        frame.loc[row, "animal"] = f"ghost {j}"
+    return survey.CaptureHistory(frame, captures.detectors)
+
+
+def test_ghosts_are_noticed_and_the_table_tells_what_they_do():
+    clean = surveyed("proximity").fit()
+    test = clean.ghosts()
+    assert test.observed == int(test.table["once"].sum()) == 7
+    assert test.p_value > 0.05
+    assert Outcome.GHOSTS not in clean.verdict
+    haunted = clean.model.on(with_ghosts(clean.model.captures, 20)).fit()
+    test = haunted.ghosts()
+    assert test.observed == 29
+    assert test.excess == pytest.approx(29 - test.expected)
+    assert test.p_value < 0.02
+    assert "were detected once, and the model expects" in str(haunted.verdict)
+    assert "one-sided p" in str(test)
+    table = haunted.sensitivity_to_ghosts().query("quantity == 'density'").set_index("at_least")
+    truth = clean.derive().iloc[0]["estimate"]
+    assert table.loc[1, "estimate"] > 1.3 * truth
+    assert abs(table.loc[2, "estimate"] / truth - 1) < 0.2
+    assert table.loc[2, "left_out"] == 29
+    assert table.loc[2, "animals"] == haunted.model.captures.n_animals - 29
+    assert table.loc[2, "change"] == pytest.approx(table.loc[2, "estimate"] / table.loc[1, "estimate"] - 1)
+    twice = haunted.model.given_at_least(2).fit()
+    assert "29 animals detected once were left out (" in str(twice.verdict)
+    again = twice.sensitivity_to_ghosts().query("quantity == 'density'")
+    assert again["estimate"].to_numpy() == pytest.approx(table["estimate"].to_numpy(), rel=1e-6)
+    with pytest.raises(SurveyError, match="are not in these data"):
+        twice.ghosts()
+
+
+def test_the_diagnosis_by_simulation_and_of_a_conditional_model():
+    model = surveyed("count", likelihood="conditional")
+    fit = model.fit()
+    rough, exact = fit.ghosts(), fit.ghosts(simulations=12, workers=1)
+    assert rough.z == pytest.approx(exact.z)
+    assert exact.p_value == pytest.approx(rough.p_value, abs=0.35)
+    assert "12 simulated data sets" in str(exact)
+    full = surveyed("count").fit().ghosts()
+    assert rough.expected == pytest.approx(full.expected, rel=1e-4)
+    assert rough.se == pytest.approx(full.se, rel=1e-2)
+
+
+def test_no_diagnosis_where_there_is_none():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, lambda0="~ bk", **HAZARD).fit()
+    with pytest.raises(SurveyError, match="learned responses"):
+        fit.ghosts()
+    assert Outcome.GHOSTS not in fit.verdict

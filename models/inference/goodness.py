@@ -63,7 +63,9 @@ def goodness(fit, n: int = 200, seed: int = 1, **how) -> Goodness:
         raise refuse("goodness of fit needs at least one simulated data set", "Use e.g. n=200", value=n)
     observed = fit.model.discrepancies(fit.vector)
     seeds = [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(seed).spawn(n)]
-    results = run_tasks(_replicate, [(fit.model, fit.vector, fit.truth(s), s) for s in seeds], **how)
+    full = fit.as_full()  # a conditional likelihood has nothing to simulate from
+    tasks = [(fit.model, fit.vector, full.model, full.truth(s), s) for s in seeds]
+    results = run_tasks(_replicate, tasks, **how)
     done = pd.DataFrame([r for r in results if r is not None], columns=list(observed))
     if not len(done):
         raise refuse("no simulated data set could be fitted", "Look at fit.verdict: the estimates may be at a boundary")
@@ -78,9 +80,9 @@ def goodness(fit, n: int = 200, seed: int = 1, **how) -> Goodness:
 
 def _replicate(task) -> dict[str, float] | None:
     """The statistics of one simulated data set; None when it cannot be fitted (nothing was found in it, say)."""
-    model, vector, truth, seed = task
+    model, vector, full, truth, seed = task
     try:
-        fit = model.on(model.simulate(model.parameters.given(truth), seed)).fit(start=vector)
+        fit = model.on(full.simulate(full.parameters.given(truth), seed)).fit(start=vector)
     except SurveyError:
         return None
     return fit.model.discrepancies(fit.vector) if np.isfinite(fit.loglik) else None

@@ -74,6 +74,12 @@ class DetectedTwice(SpatialLikelihood):
         second = found.second + (weight[:, None] * pseudo).T @ pseudo  # of exp(log_a), not of log_a
         return Curvature(found.log_a[: self._n], found.detected - state.once @ pseudo, second)
 
+    def once(self, log_mu, rows) -> tuple[float, np.ndarray, np.ndarray]:
+        """Expected number of animals detected exactly once, and its derivatives by log_mu [M] and rows [R, 3]."""
+        state: _State = self.evaluate(log_mu, rows).state
+        d_all = np.concatenate([np.zeros(self._n), state.once])
+        return (float(state.once.sum()), *super().pullback(state.whole, d_all, 0.0))
+
     def detection_probability(self, rows) -> np.ndarray:
         found = super().detection_probability(rows)
         passes, nothing = self._passes(np.asarray(rows, float)), self._density(np.zeros(self._size))

@@ -146,6 +146,62 @@ class SpatialFit(Fit):
         covariance = np.block([[np.diag(1.0 / n) + g @ V @ g.T, -g @ V], [-V @ g.T, V]])
         return replace(self, model=model, vector=np.concatenate([k, self.vector]), covariance=covariance)
 
+    # ---- checks ---------------------------------------------------------------------------------------------
+
+    def ghosts(self, simulations: int = 0, seed: int = 1, **how):
+        """Animals detected once beside what the model expects: a `GhostTest`, see `spatial.ghosts`.
+
+        An excess may come from known animals that were not recognised. `simulations` data sets, fitted again, make the
+        p-value exact; 0 takes the normal distribution. `how` as for `goodness`.
+        """
+        from .ghosts import ghost_test
+
+        return ghost_test(self, simulations, seed, **how)
+
+    def sensitivity_to_ghosts(self) -> pd.DataFrame:
+        """Density and abundance by all animals, and given at least two detections of each (Kodi et al. 2024).
+
+        Returns
+        -------
+        DataFrame with at_least (1, 2), animals, left_out, converged, then as `derive()`, and change (relative to 1).
+        Ghosts, each a known animal taken for a new one and seen once, raise the first density and hardly the second.
+
+        Raises
+        ------
+        SurveyError : learned responses in the formulas, animals removed, or no animal detected twice
+        """
+        from .ghosts import sensitivity
+
+        return sensitivity(self)
+
+    def goodness(self, n: int = 200, seed: int = 1, *, refit: bool = True, uncertain: bool = False, **how):
+        """Freeman-Tukey distances by animal × detector, animal, and detector, beside those of simulated data.
+
+        Parameters
+        ----------
+        n : simulated data sets
+        seed : replicate i uses the i-th child of this seed
+        refit : True fits every simulated data set again, so that p-values are uniform under the model; False is the
+            quick procedure of Choo et al. (2024), whose p-values keep away from 0 and 1 (see `spatial.goodness`)
+        uncertain : without refitting, draw the coefficients from their asymptotic normal distribution
+        how : executor, workers, store, progress, as for `bootstrap`
+
+        Returns
+        -------
+        Goodness : tests with statistic, observed, expected, c_hat (their ratio) and p
+
+        Raises
+        ------
+        SurveyError : covariates of animals; without refitting learned responses, single-catch traps, at_least=2
+        """
+        from .goodness import resampled
+
+        if not refit:
+            return resampled(self, n, seed, uncertain, **how)
+        return super().goodness(n, seed, **how)
+
+    # ---- plots ----------------------------------------------------------------------------------------------
+
     def plot_detection(self, ax=None, session: str | None = None):
         """The detection function with its 95 % band and the data's distances; returns the matplotlib Axes."""
         from .plots import plot_detection

@@ -1,0 +1,186 @@
+"""How far captures are from their model: Freeman & Tukey's distances by animal and detector, animal, and detector.
+
+For animal i and detector k, E_ik is the mean number of detections given where the animal lived, and the distance is
+Σ (√y − √E)² over animals × detectors, over the totals of animals, and over those of detectors (Choo, Sutherland &
+Johnston 2024, Methods Ecol. Evol. 15:1653). Their distribution under the model comes from simulated data:
+
+- refitted (`Fit.goodness()`): E_ik is the mean over the posterior of the animal's activity centre; every simulated data
+  set is fitted again. p-values are uniform under the model, or nearly so.
+- resampled (`Fit.goodness(refit=False)`, the procedure of Choo et al.): activity centres of the detected animals are
+  drawn from their posterior, those of the others from that of animals missed; data are simulated for the same centres.
+  It needs no fits, but the activity centres have seen the data, so that p-values keep away from 0 and 1: a small one is
+  telling, one of 0.3 is no praise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ...survey.errors import SurveyError, refuse
+from ..inference.goodness import Goodness
+from ..inference.parallel import run_tasks
+from .moments import centres, drawn, moments, observed, undetected
+
+DRAWS = 24  # of each animal's activity centre, evenly over the quantiles of its posterior
+NAMES = ("Freeman-Tukey, animal × detector", "Freeman-Tukey, animals", "Freeman-Tukey, detectors")
+
+
+def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
+    """The three distances of a model's data at coefficients [p], sessions and methods put together."""
+    values, found = model.parameters.values(vector), np.zeros(3)
+    for session in model.sessions:
+        mine = model.values_of(values, session)
+        pairs = [(observed(session, m), e) for m, e in given_animals(model, session, vector, mine)]
+        found += _distances([y for y, _ in pairs], [e.mean for _, e in pairs], [e.missed for _, e in pairs])
+    return dict(zip(NAMES, map(float, found), strict=True))
+
+
+class OfDetected:
+    """What is expected of the detected animals given their data, and of those missed, by one method."""
+
+    def __init__(self, mean: np.ndarray, variance: np.ndarray, missed: np.ndarray):
+        self.mean, self.variance = mean, variance  # float [n, K]
+        self.missed = missed  # float [K], detections that the animals which were missed were due
+
+
+def given_animals(model, session, vector: np.ndarray, values):
+    """(method, `OfDetected`) of one session at natural-scale values of its own."""
+    n = session.captures.n_animals
+    u = np.tile((np.arange(DRAWS) + 0.5) / DRAWS, (n, 1))
+    cell, of_class = centres(session, values, u)
+    x, y = session.mask.centres()
+    who = np.repeat(np.arange(n), DRAWS)
+    for method in session.methods:
+        found = moments(model, session, method, vector, x[cell.ravel()], y[cell.ravel()], of_class.ravel(), who)
+        shape = (n, DRAWS, len(method.captures.detectors))
+        mean, square = found.mean.reshape(shape).mean(axis=1), found.square.reshape(shape).mean(axis=1)
+        yield method, OfDetected(mean, square - mean**2, _missed(model, session, method, vector, values))
+
+
+def _missed(model, session, method, vector, values, share: float = 1e-4) -> np.ndarray:
+    """float [K]: detections that the animals that are not in the data were due, given that they are not in it.
+
+    Animals left out for having been detected once are not counted: what was seen of them is not in the data either.
+    """
+    K = len(method.captures.detectors)
+    total = np.zeros(K)
+    if model.at_least > 1 or session.strata.shape[1] or method.arranged.learned.names:
+        return total
+    x, y = session.mask.centres()
+    factor = _level(model, session, values)
+    for part in session.parts:
+        mu = factor * undetected(session, values, part)
+        near = np.flatnonzero(_reachable(session, values, part) > share)
+        for chunk in np.array_split(near, max(1, len(near) * K // 2_000_000)):
+            c = np.full(len(chunk), part.of_class)
+            total += mu[chunk] @ moments(model, session, method, vector, x[chunk], y[chunk], c).mean
+    return total
+
+
+def _reachable(session, values, part) -> np.ndarray:
+    """p.(x) [M] of the class of a part."""
+    return session.engine_of(part, values).detection_probability(session.kernel_input(values)[1][part.rows])
+
+
+def _level(model, session, values) -> float:
+    """What relative density is multiplied with under the conditional likelihood; 1 under the full one."""
+    if model.likelihood == "full":
+        return 1.0
+    log_mu, _ = session.kernel_input(values)
+    return session.captures.n_animals / float(np.exp(log_mu) @ session.detection_probability(values))
+
+
+def _distances(y: list[np.ndarray], mean: list[np.ndarray], missed: list[np.ndarray]) -> np.ndarray:
+    """The three distances of one session from y and mean [n, K] of each method."""
+    whole, expected, more = np.hstack(y), np.hstack(mean), np.concatenate(missed)
+    by_animal = (whole.sum(axis=1), expected.sum(axis=1))
+    by_detector = (whole.sum(axis=0), expected.sum(axis=0) + more)
+    pairs = ((whole, expected), by_animal, by_detector)
+    return np.array([np.sum((np.sqrt(a) - np.sqrt(np.maximum(b, 0.0))) ** 2) for a, b in pairs])
+
+
+# ---- without refitting ---------------------------------------------------------------------------------------------
+
+
+def resampled(fit, n: int, seed: int, uncertain: bool, **how) -> Goodness:
+    """See `SpatialFit.goodness`; `how` as in `run_tasks`.
+
+    Raises
+    ------
+    SurveyError : n below 1, learned responses, single-catch traps, animals detected once that were left out
+    """
+    if n < 1:
+        raise refuse("goodness of fit needs at least one simulated data set", "Use e.g. n=200", value=n)
+    fit = fit.as_full()
+    model = fit.model
+    if any(m.arranged.learned.names for s in model.sessions for m in s.methods):
+        raise refuse("resampling does not know what animals learn", "Use fit.goodness(refit=True)")
+    if any(m.captures.detectors.kind == "single" for s in model.sessions for m in s.methods):
+        raise refuse("resampling does not know traps that hold one animal", "Use fit.goodness(refit=True)")
+    if model.at_least > 1:
+        raise refuse("resampling needs all animals detected", "Use fit.goodness(refit=True), or fit with at_least=1")
+    children = np.random.SeedSequence(seed).spawn(n)
+    if uncertain and not np.isfinite(fit.covariance).all():
+        raise refuse("the coefficients have no covariance to draw them from", "Use uncertain=False")
+    tasks = []
+    for child in children:
+        vector = fit.vector
+        if uncertain:
+            vector = np.random.default_rng(child).multivariate_normal(fit.vector, fit.covariance)
+        tasks.append((model, vector, int(child.generate_state(2)[1])))
+    results = [r for r in run_tasks(_resample, tasks, **how) if r is not None]
+    if not results:
+        raise refuse("no data set could be resampled", "Look at fit.verdict: the estimates may be at a boundary")
+    data, simulated = (np.array([r[j] for r in results]) for j in (0, 1))
+    rows = []
+    for j, name in enumerate(NAMES):
+        a, b = data[:, j], simulated[:, j]
+        worse = float((1 + np.sum(b >= a)) / (1 + len(b)))
+        rows.append((name, float(a.mean()), float(b.mean()), float(a.mean() / b.mean()), worse))
+    tests = pd.DataFrame(rows, columns=["statistic", "observed", "expected", "c_hat", "p"])
+    return Goodness(tests, pd.DataFrame(simulated, columns=list(NAMES)), n - len(results))
+
+
+def _resample(task) -> tuple[np.ndarray, np.ndarray] | None:
+    """The three distances of the data and of data simulated for the same activity centres."""
+    model, vector, seed = task
+    rng, values = np.random.default_rng(seed), model.parameters.values(vector)
+    data, simulated = np.zeros(3), np.zeros(3)
+    try:
+        for session in model.sessions:
+            mine = model.values_of(values, session)
+            n = session.captures.n_animals
+            cell, of_class = centres(session, mine, rng.uniform(size=(n, 1)))
+            more_cells, more_classes = _draw_missed(model, session, mine, rng)
+            cell, of_class = np.append(cell[:, 0], more_cells), np.append(of_class[:, 0], more_classes)
+            y, e, again = _both(model, session, vector, cell, of_class, rng)
+            none = [np.zeros(part.shape[1]) for part in e]
+            data, simulated = data + _distances(y, e, none), simulated + _distances(again, e, none)
+    except (SurveyError, ValueError):  # coefficients drawn far out, at which an animal could not have been seen
+        return None
+    return data, simulated
+
+
+def _both(model, session, vector, cell, of_class, rng):
+    """By method: the data with the animals missed, what is expected, and simulated data, each [N, K]."""
+    x, y = (z[cell] for z in session.mask.centres())
+    data, expected, again = [], [], []
+    for method in session.methods:
+        seen = observed(session, method)
+        data.append(np.vstack([seen, np.zeros((len(cell) - len(seen), seen.shape[1]), int)]))
+        expected.append(moments(model, session, method, vector, x, y, of_class).mean)
+        again.append(drawn(model, session, method, vector, x, y, of_class, rng))
+    return data, expected, again
+
+
+def _draw_missed(model, session, values, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and classes of the animals that were not detected; their number is Poisson, or what is left of N."""
+    parts = [p for p in session.parts if p.stratum == 0]
+    mu = np.concatenate([undetected(session, values, p) for p in parts])
+    if model.distribution == "binomial":
+        number = max(0, round(float(np.exp(session.kernel_input(values)[0]).sum()) - session.captures.n_animals))
+    else:
+        number = int(rng.poisson(mu.sum()))
+    at = rng.choice(len(mu), number, p=mu / mu.sum()) if number else np.empty(0, int)
+    return at % session.mask.size, np.array([p.of_class for p in parts])[at // session.mask.size]

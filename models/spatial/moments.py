@@ -1,0 +1,147 @@
+"""What a model expects of animals whose activity centres are known: detections of each at each detector.
+
+Fit checks compare it with the data; the activity centres are those of cells, or drawn from their posterior. Everything
+follows from the hazards by occasion as `simulate` has them, so that every kind of detector is treated alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ...survey.errors import refuse
+from .simulate import _detections, _distances, detection_table
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Detections of n animals at the K detectors of one method, all occasions together."""
+
+    mean: np.ndarray  # float [n, K]
+    variance: np.ndarray  # float [n, K]
+    once: np.ndarray  # float [n, K]: Pr(one detection there and no other by the method) is exp(-hazard) once
+    hazard: np.ndarray  # float [n], −log Pr(no detection by the method)
+
+    @property
+    def square(self) -> np.ndarray:
+        """float [n, K], mean of the squared number of detections."""
+        return self.variance + self.mean**2
+
+
+def moments(model, session, method, vector, x, y, of_class, who=None) -> Moments:
+    """Of animals with their activity centres at x, y [n].
+
+    Parameters
+    ----------
+    vector : coefficients [p]
+    of_class : int [n], the class of each animal
+    who : int [n], whose experience and removal each animal has (position in the session); by default they are naive
+    """
+    table = detection_table(model, session, method, vector)
+    places = pd.DataFrame({"x": x, "y": y})
+    distance = _distances(model, session, vector, places, method.captures.detectors, table)
+    n, K = distance.shape
+    mean, variance, once, hazard = np.zeros((n, K)), np.zeros((n, K)), np.zeros((n, K)), np.zeros(n)
+    for s, times, state, alive in _occasions(session, method, who):
+        effort = np.where(method.captures.detectors.used[s], method.captures.detectors.effort[s], 0.0)
+        parameters = table[of_class[:, None], method.arranged.code[s], state]
+        unit = model.detection.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
+        found = _of_occasion(model, method, unit, effort)
+        for total, value in zip((mean, variance, once), found[:3], strict=True):
+            total += times * alive[:, None] * value
+        hazard += times * alive * found[3]
+    return Moments(mean, variance, once, hazard)
+
+
+def _occasions(session, method, who) -> Iterator[tuple[int, float, np.ndarray, np.ndarray]]:
+    """Position of an occasion, how many are like it, the learned states [n or 1, K] and who is still there [n or 1]."""
+    captures, learned = method.captures, method.arranged.learned
+    S, K = captures.detectors.effort.shape
+    if who is None or not (learned.names or captures.detections["removed"].any()):
+        effort = np.where(captures.detectors.used, captures.detectors.effort, 0.0)
+        state = learned.detector if who is not None else np.zeros((S, K), int)
+        alike = np.hstack([effort, method.arranged.code, state])
+        _, first, times = np.unique(alike, axis=0, return_index=True, return_counts=True)
+        for s, t in zip(first, times, strict=True):
+            yield int(s), float(t), state[s][None, :], np.ones(1)
+        return
+    n, last = session.captures.n_animals, _last(session, method)
+    place = learned.place
+    for s in range(S):
+        state = learned.detector[s] | learned.animal[:, s][:, None]
+        here = place[place["occasion"] == s]
+        whole = np.broadcast_to(state, (n, K)).copy()
+        whole[here["animal"], here["detector"]] |= here["bits"].to_numpy(int)
+        yield s, 1.0, whole[who], (s < last[who]).astype(float)
+
+
+def _last(session, method) -> np.ndarray:
+    """int [n]: the occasion after which each animal of the session is not exposed."""
+    captures, animals = method.captures, session.captures.animals.index
+    last = np.full(len(animals), captures.n_occasions)
+    gone = captures.detections[captures.detections["removed"]]
+    last[animals.get_indexer(gone["animal"])] = gone["occasion"]
+    return last
+
+
+def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
+    """Mean, variance, odds of one detection and none elsewhere [n, K], and hazard [n], on one occasion."""
+    kind, hazard = method.captures.detectors.kind, unit * effort
+    if kind in ("multi", "single"):
+        H = hazard.sum(axis=1)
+        share = np.divide(hazard, H[:, None], out=np.zeros_like(hazard), where=H[:, None] > 0)
+        p = share * -np.expm1(-H)[:, None]
+        return p, p * (1.0 - p), share * np.expm1(H)[:, None], H
+    if kind == "proximity":
+        p = -np.expm1(-hazard)
+        return p, p * (1.0 - p), np.expm1(hazard), hazard.sum(axis=1)
+    if kind == "count" and model.counts == "poisson":
+        return hazard, hazard, hazard, hazard.sum(axis=1)
+    if kind == "count" and model.counts == "binomial":
+        p = -np.expm1(-unit)
+        return effort * p, effort * p * (1.0 - p), effort * np.expm1(unit), hazard.sum(axis=1)
+    raise refuse("there is no such check for this kind of detector", "Leave this method out", value=kind)
+
+
+def observed(session, method) -> np.ndarray:
+    """int [n, K]: detections of each animal of the session at each detector of a method."""
+    captures = method.captures
+    found = np.zeros((session.captures.n_animals, len(captures.detectors)), int)
+    animal = session.captures.animals.index.get_indexer(captures.animals.index)[captures.animal_index]
+    np.add.at(found, (animal, captures.detector_index), captures.detections["count"].to_numpy())
+    return found
+
+
+def drawn(model, session, method, vector, x, y, of_class, rng: np.random.Generator) -> np.ndarray:
+    """int [n, K]: simulated detections of naive animals with their activity centres at x, y [n]."""
+    places = pd.DataFrame({"x": x, "y": y})
+    frame = _detections(model, session, method, vector, places, of_class, rng)
+    found = np.zeros((len(x), len(method.captures.detectors)), int)
+    np.add.at(found, tuple(frame[["animal", "detector"]].to_numpy(int).T), frame["count"].to_numpy(int))
+    return found
+
+
+def centres(session, values, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells and classes [n, R] of the detected animals, at quantiles u [n, R] of their posterior distribution."""
+    cell, of_class = np.zeros(u.shape, int), np.zeros(u.shape, int)
+    if not len(u):
+        return cell, of_class
+    share = session.class_shares(values) if session.classes is not None else np.ones((len(u), 1))
+    log_mu, rows = session.kernel_input(values)
+    for i in range(len(u)):
+        parts = session._centres(i, log_mu, rows, values)
+        whole = np.concatenate([share[i, c] * surface for c, surface in parts])
+        cumulated = np.cumsum(whole)
+        at = np.searchsorted(cumulated, u[i] * cumulated[-1], side="right").clip(max=len(whole) - 1)
+        cell[i], of_class[i] = at % session.mask.size, np.array([c for c, _ in parts])[at // session.mask.size]
+    return cell, of_class
+
+
+def undetected(session, values, part) -> np.ndarray:
+    """float [M]: expected animals of the class of `part` in each cell that are not in the data."""
+    log_mu, rows = session.kernel_input(values)
+    share = session.proportions(values).value[part.of_class]
+    return share * np.exp(log_mu) * (1.0 - session.engine_of(part, values).detection_probability(rows[part.rows]))
