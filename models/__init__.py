@@ -46,19 +46,28 @@ from .occupancy.sign_survey import SignSurvey
 from .occupancy.single_season import Occupancy
 from .occupancy.time_to_detection import TimeToDetection
 from .occupancy.two_species import TwoSpeciesOccupancy
+from .open_scr.model import OpenSCR
+from .open_scr.movement import Movement
 from .penalty import choose_penalty
+from .priors import Beta, Logistic, LogNormal, Normal
 from .spatial.closure import closure_test
 from .spatial.expected_counts import expected_counts
 from .spatial.least_cost import LeastCost
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
+from .trends.annual import AnnualEstimates
+from .trends.footprint import common_footprint
+from .trends.trend import Trend, trend
+from .trends.trim import TrimFit, trim
 from .verdict import Outcome, Verdict
 
 __all__ = [
     "CJS",
     "DETECTION_FUNCTIONS",
     "SCR",
+    "AnnualEstimates",
     "Barker",
+    "Beta",
     "BilateralCapture",
     "Burnham",
     "Capwire",
@@ -73,14 +82,19 @@ __all__ = [
     "KnownFate",
     "LeastCost",
     "LogLinear",
+    "LogNormal",
+    "Logistic",
     "MisidentifiedCapture",
+    "Movement",
     "MultiMethodOccupancy",
     "Multievent",
     "Multistate",
     "MultistateOccupancy",
     "NMixture",
+    "Normal",
     "Occupancy",
     "OpenNMixture",
+    "OpenSCR",
     "Outcome",
     "Pradel",
     "Removal",
@@ -88,12 +102,15 @@ __all__ = [
     "RoyleNichols",
     "SignSurvey",
     "TimeToDetection",
+    "Trend",
+    "TrimFit",
     "TwoSpeciesOccupancy",
     "Verdict",
     "average",
     "choose_penalty",
     "choose_rates",
     "closure_test",
+    "common_footprint",
     "compare",
     "contrast",
     "covariate_effect",
@@ -115,5 +132,7 @@ __all__ = [
     "predict_raster",
     "score_test",
     "simulate_population",
+    "trend",
+    "trim",
     "variance_components",
 ]
