@@ -60,7 +60,7 @@ class Functional:
 def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray, d_cost=0.0) -> np.ndarray:
     """Coefficient gradient [p] from derivatives by the detection rows of one part [its rows, 3] and by pmix."""
     whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
-    mine, every = fit.model.values_of(whole, session), np.zeros((len(session.rows), 3))  # views
+    mine, every = fit.model.values_of(whole, session), np.zeros((len(session.rows), d_rows.shape[1]))  # views
     every[part.rows] = d_rows
     for name, by in session.by_detection(fit.model.values_of(fit.values, session), every).items():
         mine[name][:] = by

@@ -23,6 +23,7 @@ MEANING = {
     "sigma": ("log", "m", "spatial scale of detection"),
     "z": ("log", "", "shape of the detection function"),
     "w": ("log", "m", "width of the detection function"),
+    "size": ("log", "", "clumping of counts: their variance is mean + mean²/size"),
     "cost": ("log", "", "cost of a metre, relative to one where the covariates are 0"),
 }
 
@@ -35,13 +36,17 @@ def one_of(what: str, value: str, allowed) -> None:
     raise refuse(f"{what} is not known", hint, value=value)
 
 
-def formulas_of(detection, D, given) -> dict[str, str | float]:
+def formulas_of(detection, D, given, counts: str = "poisson") -> dict[str, str | float]:
     """Formula or fixed value of each parameter of the model, D first."""
-    defaults = dict.fromkeys(detection.parameters, "~ 1")
+    own = (*detection.parameters, *(("size",) if counts == "negative binomial" else ()))
+    defaults = dict.fromkeys(own, "~ 1")
     for name, formula in given.items():
         if formula is None or (name == "sigma" and formula == "~ 1"):
             continue
-        if name not in detection.parameters:
+        if name == "size" and name not in own:
+            fix = "Use counts='negative binomial', or leave size out"
+            raise refuse("size is a parameter of negative-binomial counts", fix, value=formula)
+        if name not in own:
             has = ", ".join(detection.parameters)
             raise refuse(f"{detection.name!r} has no parameter {name!r}", f"Its parameters are {has}", value=formula)
         defaults[name] = formula

@@ -100,6 +100,10 @@ def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
         return p, p * (1.0 - p), np.expm1(hazard), hazard.sum(axis=1)
     if kind == "count" and model.counts == "poisson":
         return hazard, hazard, hazard, hazard.sum(axis=1)
+    if kind == "count" and model.counts == "negative binomial":
+        raise refuse(
+            "there is no such check for negative-binomial counts yet", "Check the same model with counts='poisson'"
+        )
     if kind == "count" and model.counts == "binomial":
         p = -np.expm1(-unit)
         return effort * p, effort * p * (1.0 - p), effort * np.expm1(unit), hazard.sum(axis=1)

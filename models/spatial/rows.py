@@ -33,8 +33,14 @@ class EngineRows:
     bend: np.ndarray | None = None  # float [R, 3, 3], second derivatives of each scale
 
     @classmethod
-    def of(cls, detection: DetectionFunction, kind: np.ndarray, values: np.ndarray) -> EngineRows:
-        """From natural-scale values [R, 3] (1 for a third that the function does not have) and `kind` [R]."""
+    def of(cls, detection: DetectionFunction, kind: np.ndarray, values: np.ndarray, size=None) -> EngineRows:
+        """From natural-scale values [R, 3] (1 for a third that the function does not have) and `kind` [R].
+
+        size [R], that of clumped counts, becomes a fourth column.
+        """
+        if size is not None:
+            three = cls.of(detection, kind, values)
+            return cls(np.column_stack([three.value, size]), three.slope, three.bend)
         if not kind.any():
             return cls(values)
         whole, first, second = log_measure(detection.name, values[:, 1], values[:, 2])
@@ -53,7 +59,7 @@ class EngineRows:
         """Derivatives by the natural-scale values [R, 3] from those by the engine's rows."""
         if self.slope is None:
             return d_rows
-        return d_rows[:, :1] * self.slope + d_rows * np.array([0.0, 1.0, 1.0])
+        return d_rows[:, :1] * self.slope + d_rows[:, :3] * np.array([0.0, 1.0, 1.0])
 
     def along(self, directions: np.ndarray) -> np.ndarray:
         """How the engine's rows move [R, 3, P] where the natural-scale values move along `directions` [R, 3, P]."""

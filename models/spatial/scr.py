@@ -54,7 +54,9 @@ class SCR(Model[SpatialFit]):
     detection : name of a detection function, see `models.DETECTION_FUNCTIONS`
     distribution : "poisson" (default) or "binomial" number of animals in the mask
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
-    counts : for count detectors, "poisson" or "binomial" with the effort as number of trials
+    counts : for count detectors, "poisson"; "binomial" with the effort as number of trials; or "negative binomial", for
+        photographs that come in bursts: variance mean + mean²/size at each detector and occasion (`spatial.clumped`)
+    size : formula or number, of the clumping of negative-binomial counts; Poisson counts have a very large size
     links : other links by parameter, e.g. {"D": "identity"}
     session_covariates : DataFrame indexed by session name
     classes : name of a covariate of the animals with few values, such as "sex": animals of each are a class, with a
@@ -90,6 +92,7 @@ class SCR(Model[SpatialFit]):
         z: str | float | None = None,
         w: str | float | None = None,
         *,
+        size: str | float | None = None,
         detection: str = "half-normal",
         distribution: str = "poisson",
         likelihood: str = "full",
@@ -106,13 +109,13 @@ class SCR(Model[SpatialFit]):
         one_of("detection", detection, DETECTION_FUNCTIONS)
         one_of("distribution", distribution, ("poisson", "binomial"))
         one_of("likelihood", likelihood, ("full", "conditional"))
-        one_of("counts", counts, ("poisson", "binomial"))
+        one_of("counts", counts, ("poisson", "binomial", "negative binomial"))
         self.detection = DETECTION_FUNCTIONS[detection]
         self.distribution, self.likelihood, self.counts = distribution, likelihood, counts
         self.links, self.threads = dict(links or {}), threads
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
-        given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
-        self.formulas = formulas_of(self.detection, D, given)
+        given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w, "size": size}
+        self.formulas = formulas_of(self.detection, D, given, counts)
         captures, masks = paired(captures, mask)
         self.given = attached(captures, telemetry)  # all animals, also those that at_least leaves out
         self.at_least = at_least
@@ -128,6 +131,9 @@ class SCR(Model[SpatialFit]):
         terms = 1 + len(formula_variables(D)) if isinstance(D, str) else 0
         self.memory = check_memory(captures, masks, terms)  # GB, about
         self.sessions = self._arrange(captures, masks)
+        if "size" in self.formulas and not any(s.clumped for s in self.sessions):
+            fix = 'Use kind="count", or leave counts= out'
+            raise refuse("negative-binomial counts need count detectors", fix, value=captures[0].detectors.kind)
         self.parameters = self._parameters(self.links)
         self._cells = _slices([len(s.mask) for s in self.sessions])
         self._rows = _slices([len(s.rows) for s in self.sessions])
@@ -136,9 +142,14 @@ class SCR(Model[SpatialFit]):
         self._costs = _slices([0 if s.metric is None else len(s.metric.frame()) for s in self.sessions])
 
     @property
+    def detecting(self) -> tuple[str, ...]:
+        """Names of the parameters of detection."""
+        return (*self.detection.parameters, *(("size",) if self.counts == "negative binomial" else ()))
+
+    @property
     def _variables(self) -> set[str]:
         """Names in the detection formulas."""
-        detecting = [self.formulas[name] for name in self.detection.parameters]
+        detecting = [self.formulas[name] for name in self.detecting]
         return set().union(*(formula_variables(f) for f in detecting if isinstance(f, str)))
 
     def _arrange(self, captures, masks) -> tuple[Session, ...]:
@@ -220,7 +231,7 @@ class SCR(Model[SpatialFit]):
             one_of(f"links: link of {name}", link, LINKS)
         frames_of_cells = [self.density_frame(s.mask, s.name) for s in self.sessions]
         cells = frames_of_cells[0] if len(frames_of_cells) == 1 else pd.concat(frames_of_cells, ignore_index=True)
-        frames = dict.fromkeys(self.detection.parameters, self.rows) | {"D": cells}
+        frames = dict.fromkeys(self.detecting, self.rows) | {"D": cells}
         if self.classes is not None:
             frames["pmix"] = self.class_rows
         if COST in self.formulas:
@@ -309,6 +320,11 @@ class SCR(Model[SpatialFit]):
         return told_apart(self, methods_apart(self, self.parameters.start(starting_values(self, fixed))))
 
     @property
+    def _counting(self) -> str:
+        """Poisson and negative-binomial counts are of one sample space, and can be compared."""
+        return "any number" if self.counts != "binomial" else self.counts
+
+    @property
     def sample_size(self) -> int:
         """Number of animals detected, all sessions."""
         return sum(s.captures.n_animals for s in self.sessions)
@@ -325,7 +341,7 @@ class SCR(Model[SpatialFit]):
             return "their habitat masks differ"
         if self.likelihood != other.likelihood:
             return "one has the full and the other the conditional likelihood"
-        if self.counts != other.counts or self.distribution != other.distribution:
+        if self._counting != other._counting or self.distribution != other.distribution:
             return "they treat counts or the number of animals differently"
         if _seen_classes(self) != _seen_classes(other):
             return "the classes of the animals are data of one and not of the other"
@@ -391,7 +407,7 @@ class SCR(Model[SpatialFit]):
     def with_formulas(self, **formulas: str | float) -> SCR:
         """The same model with other formulas, or fixed values, of the parameters named."""
         for name in formulas:
-            one_of("parameter", name, (*self.detection.parameters, "D", "pmix"))
+            one_of("parameter", name, (*self.detecting, "D", "pmix"))
         return self._with(formulas=self.formulas | formulas)
 
     def given_at_least(self, at_least: int) -> SCR:

@@ -170,16 +170,25 @@ class Session:
         return log_mu, self.detection_rows(values).value
 
     def detection_rows(self, values: Mapping[str, np.ndarray]) -> EngineRows:
-        """rows [R, 3]: what the engine takes, 1 for a third that the detection function does not have."""
+        """rows [R, 3 or 4]: what the engine takes, 1 for a third that the detection function does not have."""
         rows = np.ones((len(self.rows), 3))
         for j, name in enumerate(self.detection.parameters):
             rows[:, j] = values[name]
-        return EngineRows.of(self.detection, np.resize(self.arranged.scale, len(rows)), rows)
+        size = values["size"] if self.clumped else None
+        return EngineRows.of(self.detection, np.resize(self.arranged.scale, len(rows)), rows, size)
+
+    @property
+    def clumped(self) -> bool:
+        """Whether some counts are negative-binomial."""
+        return self.arranged.problem.pass_effort is not None
 
     def by_detection(self, values: Mapping[str, np.ndarray], d_rows: np.ndarray) -> dict[str, np.ndarray]:
         """Derivatives by the values of each detection parameter from those by the engine's rows [R, 3]."""
         back = self.detection_rows(values).back(d_rows)
-        return {name: back[:, j] for j, name in enumerate(self.detection.parameters)}
+        found = {name: back[:, j] for j, name in enumerate(self.detection.parameters)}
+        if "size" in values:
+            found["size"] = d_rows[:, 3] if self.clumped else np.zeros(len(d_rows))
+        return found
 
     def proportions(self, values: Mapping[str, np.ndarray]) -> Proportions:
         """Of the classes; of one class where there are none."""
@@ -224,7 +233,7 @@ class Session:
         """Derivatives by the values, by log_mu with everything that depends on it, and by the engine's rows."""
         D, share = values["D"], mixed.proportions
         d_log_mu, d_cost = np.empty(0), 0.0
-        d_rows, d_share = np.zeros((len(self.rows), 3)), np.zeros(len(share.value))
+        d_rows, d_share = np.zeros((len(self.rows), 3 + self.clumped)), np.zeros(len(share.value))
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             c, by_detected = part.of_class, mixed.composed[part.stratum].by_detected
             engine = self.engine_of(part, values)

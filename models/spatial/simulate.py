@@ -133,6 +133,8 @@ def _covariates(model, session, of_class: np.ndarray, names: list[str], rng: np.
 def detection_table(model, session, method, vector: np.ndarray) -> np.ndarray:
     """[classes, codes, states, 3]: detection parameters of every class, set of covariates and learned state.
 
+    A fourth column is the size of clumped counts.
+
     The data need not hold all of them: an animal of a simulation may learn what none has learned.
     """
     arranged, labels = method.arranged, (None,) if model.classes is None else model.classes.labels
@@ -140,10 +142,12 @@ def detection_table(model, session, method, vector: np.ndarray) -> np.ndarray:
     frame = arranged.covariates.iloc[np.repeat(np.arange(codes), W)].reset_index(drop=True)
     frame = pd.concat([frame, arranged.learned.frame(np.tile(np.arange(W), codes))], axis=1)
     frame = frame.assign(**session.extra)
-    table = np.ones((len(labels), codes, W, 3))
+    column = {name: j for j, name in enumerate(model.detection.parameters)}
+    column |= {"size": 3} if session.clumped else {}
+    table = np.ones((len(labels), codes, W, 3 + session.clumped))
     for c, label in enumerate(labels):
         here = frame if model.classes is None else frame.assign(**{model.classes.name: label})
-        for j, name in enumerate(model.detection.parameters):
+        for name, j in column.items():
             p = model.parameters[name]
             where = model.parameters.slice_of(name)
             value = p.fixed if p.design is None else p.link.inverse(p.design.at(here) @ vector[where])
@@ -181,7 +185,7 @@ def _draw(rng, model, method, distance, effort, table, of_class):
     animals, occasions, places, counts = [], [], [], []
     for s in range(S):
         parameters = table[whose, arranged.code[s], states.now()]  # [n or 1, K, 3]
-        unit = shape.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
+        unit = shape.hazard_at(distance, *np.moveaxis(parameters[..., :3], -1, 0))
         hazard = unit * effort[s]
         if kind in ("multi", "single"):
             a, k, c = _one_trap(rng, hazard) if kind == "multi" else _one_animal(rng, hazard)
@@ -189,17 +193,24 @@ def _draw(rng, model, method, distance, effort, table, of_class):
             a, k = np.nonzero(rng.random((n, K)) < -np.expm1(-hazard))
             c = np.ones(len(a), int)
         else:
-            drawn = (
-                rng.poisson(hazard)
-                if model.counts == "poisson"
-                else rng.binomial(effort[s].astype(int), -np.expm1(-unit))
-            )
+            drawn = _counts(rng, model.counts, unit, effort[s], parameters)
             a, k = np.nonzero(drawn)
             c = drawn[a, k]
         states.learn(a, k)
         for whole, part in ((animals, a), (occasions, np.full(len(a), s)), (places, k), (counts, c)):
             whole.append(part)
     return tuple(np.concatenate(part).astype(int) for part in (animals, occasions, places, counts))
+
+
+def _counts(rng, counts: str, unit, effort, parameters):
+    """Counts [n, K] of one occasion."""
+    if counts == "binomial":
+        return rng.binomial(effort.astype(int), -np.expm1(-unit))
+    mean = unit * effort
+    if counts == "negative binomial":
+        size = np.broadcast_to(parameters[..., 3], mean.shape)
+        mean = rng.gamma(size) * mean / size
+    return rng.poisson(mean)
 
 
 def _one_animal(rng, hazard):

@@ -193,7 +193,7 @@ class Collared:
 
     def evaluate(self, rows: np.ndarray, share: Proportions) -> _Found:
         """At the engine's rows [R, 3] of the session and the proportions of the classes."""
-        ats = [self.engine.evaluate(self.log_mu, rows[[r]]) for r in self.row]
+        ats = [self.engine.evaluate(self.log_mu, rows[[r], :3]) for r in self.row]
         weight = np.where(self.known[:, None] < 0, share.value, self.known[:, None] == np.arange(len(ats)))
         with np.errstate(divide="ignore"):
             terms = np.stack([at.log_a for at in ats], axis=1) + np.log(weight)
@@ -205,7 +205,7 @@ class Collared:
         open_ = self.known < 0
         for c, (at, r) in enumerate(zip(found.ats, self.row, strict=True)):
             mine = found.share[:, c]
-            d_rows[r] += self.engine.pullback(at, mine, 0.0)[1][0]
+            d_rows[r, :3] += self.engine.pullback(at, mine, 0.0)[1][0]
             d_share[c] += mine[open_].sum() / max(share.value[c], 1e-300)
 
     def curvature(
@@ -249,7 +249,7 @@ def _members(telemetry: Telemetry, names: Sequence[str], classes: Classes) -> np
         raise refuse(
             f"the {classes.name} of the collared animal {names[i]!r} is not one of those of the animals detected",
             f"Use one of {', '.join(map(repr, classes.labels))}, or leave it empty",
-            value=words.iloc[i],
+            value=words.to_numpy()[i],
         )
     return found
 
@@ -314,8 +314,9 @@ def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, s
     label: dict[str, str] = {}
     for name, times in count[~count.index.isin(captures.animals.index)].items():
         m, c = rng.integers(len(x)), rng.integers(classes)
-        place = np.array([[x[m]], [y[m]]]) + rng.uniform(-0.5, 0.5, (2, 1)) * session.mask.spacing
-        parts.append(draw_fixes(rng, session.detection, *place, [times], *shape[c]).assign(animal=f"collar {name}"))
+        u, v = rng.uniform(-0.5, 0.5, 2) * session.mask.spacing
+        drawn = draw_fixes(rng, session.detection, [x[m] + u], [y[m] + v], [times], *shape[c])
+        parts.append(drawn.assign(animal=f"collar {name}"))
         if session.classes is not None and not session.classes.latent:
             label[f"collar {name}"] = session.classes.labels[c]
     frame = pd.concat(parts, ignore_index=True)[["animal", "x", "y"]].assign(session=captures.session)
