@@ -33,6 +33,7 @@ from .readers.secr_text import read_secr
 from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .samples import SampleCounts
+from .search import searched_areas, transects
 from .tables import SurveyTables
 from .telemetry import Telemetry, read_telemetry
 from .together import Together, together
@@ -80,6 +81,7 @@ __all__ = [
     "read_telemetry",
     "read_visits",
     "read_wildlife_insights",
+    "searched_areas",
     "suggest_utm",
     "tables_from_camtrap_dp",
     "tables_from_field",
@@ -87,6 +89,7 @@ __all__ = [
     "to_degrees",
     "to_metres",
     "together",
+    "transects",
     "verify",
     "with_candidates",
     "write_camtrap_dp",

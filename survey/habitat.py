@@ -73,7 +73,7 @@ class HabitatMask:
         buffer: float | str = "auto",
         spacing: float | None = None,
     ) -> HabitatMask:
-        """Cells within `buffer` metres of a detector.
+        """Cells within `buffer` metres of a detector, or of a line or an area that was searched.
 
         Cell centres are at (minimum coordinate - buffer) + spacing/2 + i·spacing in x and y. `buffer="auto"` is five
         times the spread of the animals' detections when captures are given (`CaptureHistory.pooled_sd`), four times
@@ -86,11 +86,16 @@ class HabitatMask:
             between = detectors.spacing if np.isfinite(detectors.spacing) else 1000.0
             buffer = 5.0 * spread if np.isfinite(spread) else 4.0 * between
         buffer = _positive(buffer, "the buffer")
+        west, south, east, north = detectors.bounds
         if spacing is None:
-            spacing = (np.ptp(detectors.x) + 2.0 * buffer) / 64.0
+            spacing = (east - west + 2.0 * buffer) / 64.0
         spacing = _positive(spacing, "the spacing")
-        x0, y0 = detectors.x.min() - buffer + spacing / 2.0, detectors.y.min() - buffer + spacing / 2.0
-        shape = _grid(x0, y0, detectors.x.max() + buffer, detectors.y.max() + buffer, spacing)
+        x0, y0 = west - buffer + spacing / 2.0, south - buffer + spacing / 2.0
+        shape = _grid(x0, y0, east + buffer, north + buffer, spacing)
+        if detectors.shapes:
+            row, column = np.indices(shape)
+            habitat = detectors.away((x0 + spacing * column).ravel(), (y0 + spacing * row).ravel()) <= buffer
+            return cls(x0, y0, spacing, habitat.reshape(shape), detectors.crs, buffer=buffer)
         habitat = _within(detectors.x - x0, detectors.y - y0, buffer, spacing, shape)
         return cls(x0, y0, spacing, habitat, detectors.crs, buffer=buffer)
 

@@ -18,11 +18,13 @@ import pandas as pd
 from scipy.special import gammaln
 
 from ...survey.captures import CaptureHistory
+from ...survey.detectors import AREAS, ONCE
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from .learned import LEARNED, Learned
-from .problem import BINARY, COUNT, MULTI, Personal, Raster, SpatialProblem
-from .rows import POINT
+from .nodes import Nodes, unfold
+from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, Raster, SpatialProblem
+from .rows import AREA, POINT
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ def arrange(
     variables: set[str],
     counts: str = "poisson",
     roll: Roll | None = None,
+    sigma: float | None = None,
 ) -> Arranged:
     """The arrays of one session, or of one of its methods.
 
@@ -81,8 +84,9 @@ def arrange(
     captures, mask : the data
     detection : name of the detection function
     variables : names of the covariates that the detection formulas use
-    counts : "poisson" or "binomial" (size = effort) for count detectors
+    counts : "poisson", "binomial" (size = effort) or "negative binomial" for count detectors
     roll : the animals of the session; those of `captures` by default
+    sigma : about the scale of movement [m], on which it depends how finely lines and areas are cut; as in `captures`
 
     Raises
     ------
@@ -91,14 +95,18 @@ def arrange(
     detectors = captures.detectors
     effort = np.where(detectors.used, detectors.effort, 0.0)  # [S, K]
     code, covariates = _distinct(captures, variables)
+    kind, of_code = _event_kind(detectors.kind, counts), None
+    if kind == CLUMPED:  # every effort has a pass and a row of its own, with exposure 1
+        code, covariates, of_code = _by_effort(code, covariates, effort)
+        effort = np.where(effort > 0, 1.0, 0.0)
     roll = roll or Roll.of(captures)
     learned = Learned.of(captures, variables, roll.n, roll.animal)
-    grid = _Grid(captures, roll, effort, code, learned, _event_kind(detectors.kind, counts))
+    grid = _Grid(captures, roll, effort, code, learned, kind)
     fields, entries = grid.fields(), grid.entries()
     deviations = grid.deviations()
     rows = np.unique(np.concatenate([entries["row"], deviations["naive"], deviations["row"]]))
     passes = _Passes.of(entries, deviations)
-    events, captured_alone, constant = _events(grid, passes, deviations, counts)
+    events, captured_alone, constant, detection_row = _events(grid, passes, deviations, counts)
     problem = SpatialProblem(
         raster=raster_of(mask),
         detection=detection,
@@ -112,11 +120,16 @@ def arrange(
         void_weight=fields.void,
         weight=fields.weight,
         personal=_personal(grid, passes, deviations, captured_alone),
+        pass_effort=None if of_code is None else of_code[passes.row // learned.states],
         **events,
     )
+    if detectors.located:
+        nodes = Nodes.of(detectors, sigma or movement(captures, mask), detection, raster_of(mask))
+        problem = unfold(problem, passes.detector, nodes, captures, detection_row)
     frame = covariates.iloc[rows // learned.states].reset_index(drop=True)
     frame = pd.concat([frame, learned.frame(rows % learned.states)], axis=1)
-    return Arranged(problem, frame, code, covariates, learned, np.full(len(rows), POINT), constant)
+    scale = AREA if detectors.kind in AREAS else POINT
+    return Arranged(problem, frame, code, covariates, learned, np.full(len(rows), scale), constant)
 
 
 def subset(problem: SpatialProblem, animals: np.ndarray) -> SpatialProblem:
@@ -190,10 +203,18 @@ def detection_frame(captures: CaptureHistory, variables: set[str] | None = None)
     return frame
 
 
+def movement(captures: CaptureHistory, mask: HabitatMask) -> float:
+    """About the scale of movement, metres: that of the detections, or without any twice the cells of the mask."""
+    spread = captures.pooled_sd()
+    return spread if np.isfinite(spread) else 2.0 * mask.spacing
+
+
 def _event_kind(kind: str, counts: str) -> int:
     if kind == "count":
-        return COUNT if counts == "poisson" else BINARY
-    return MULTI if kind in ("multi", "single") else BINARY
+        return {"poisson": COUNT, "binomial": BINARY, "negative binomial": CLUMPED}[counts]
+    if kind in ONCE:
+        return MULTI
+    return BINARY if kind == "proximity" else COUNT
 
 
 def _distinct(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -219,6 +240,15 @@ def _distinct(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray
     code[used] = used_frame.groupby(known, sort=True, observed=True).ngroup()
     first = used_frame.index[np.unique(code[used], return_index=True)[1]]
     return code.reshape(S, K), frame.loc[first].reset_index(drop=True)
+
+
+def _by_effort(code: np.ndarray, covariates: pd.DataFrame, effort: np.ndarray):
+    """Codes [S, K] that differ between efforts too, the covariates of each, and the effort of each."""
+    used = effort > 0
+    pairs, new = np.unique(np.stack([code[used], effort[used]]), axis=1, return_inverse=True)
+    out = np.zeros_like(code)
+    out[used] = new.reshape(-1)
+    return out, covariates.iloc[pairs[0].astype(int)].reset_index(drop=True), pairs[1]
 
 
 # ---- exposure ----------------------------------------------------------------------------------------------------
@@ -334,20 +364,22 @@ def _personal(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, alone: pd.
 # ---- detections --------------------------------------------------------------------------------------------------
 
 
-def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str) -> tuple[dict, pd.DataFrame, float]:
-    """The animals' detections as CSR events, those in a field of their own, and the factorial constants."""
+def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str):
+    """The animals' detections as CSR events, those in a field of their own, the factorial constants, and the rows."""
     captures, kind, learned = grid.captures, grid.kind, grid.learned
     frame = captures.detections
     i, s, k = grid.roll.animal, frame["occasion"].to_numpy() - 1, captures.detector_index
     count = frame["count"].to_numpy(float)
     exposure, constant = grid.effort[s, k], 0.0
-    if captures.detectors.kind == "count" and kind == COUNT:
+    if captures.detectors.kind == "count" and kind in (COUNT, CLUMPED):
         constant = -float(gammaln(count + 1.0).sum())
     elif captures.detectors.kind == "count":
         _check_sizes(captures, grid.effort, exposure, count)
         constant = float((gammaln(exposure + 1) - gammaln(count + 1) - gammaln(exposure - count + 1)).sum())
         exposure = np.ones_like(exposure)  # each of the `effort` trials has the hazard of one unit
     table = pd.DataFrame({"animal": i, "occasion": s, "detector": k, "exposure": exposure, "count": count})
+    apart = captures.detectors.located or kind == CLUMPED  # not to be added up
+    table["place"] = np.arange(len(table)) if apart else 0
     here = table.merge(learned.place, how="left", on=["animal", "occasion", "detector"])["bits"].fillna(0)
     row = grid.row[s, k] | learned.animal[i, s] | here.to_numpy(np.int64)
     table["pass"], table["field"], table["alone"] = passes.find(k, row), -1, -1
@@ -356,7 +388,7 @@ def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str)
         pairs = pd.MultiIndex.from_frame(deviations[["animal", "occasion"]])
         alone = pd.MultiIndex.from_arrays([i, s]).isin(pairs)
         table.loc[alone, "alone"] = s[alone]
-    alike = ["animal", "pass", "exposure", "field", "alone"]
+    alike = ["animal", "pass", "exposure", "field", "alone", "place"]
     table = table.groupby(alike, sort=True)["count"].sum().reset_index()
     start = np.searchsorted(table["animal"], np.arange(grid.roll.n + 1))
     alone = table.loc[table["alone"] >= 0, ["animal", "alone"]].rename(columns={"alone": "occasion"})
@@ -371,6 +403,7 @@ def _events(grid: _Grid, passes: _Passes, deviations: pd.DataFrame, counts: str)
         },
         alone.assign(event=alone.index),
         constant,
+        table["place"].to_numpy(),
     )
 
 

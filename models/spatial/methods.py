@@ -19,7 +19,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, methods_of
-from .arrange import Arranged, Roll, arrange, last_occasions
+from .arrange import Arranged, Roll, arrange, last_occasions, movement
 from .learned import LEARNED
 from .problem import MULTI, Personal, SpatialProblem
 
@@ -40,12 +40,12 @@ def arrange_methods(
     if not isinstance(captures, Together):
         found = arrange(captures, mask, detection, variables, counts)
         return replace(found, constant=found.constant - log_multiplicities(captures)), (Method("", captures, found),)
-    names, last = captures.animals.index, last_occasions(captures)
+    names, last, sigma = captures.animals.index, last_occasions(captures), movement(captures, mask)
     found = []
     for name, one in captures.methods.items():
         animal = names.get_indexer(one.animals.index)[one.animal_index]
         until = last if captures.loses else np.full(len(names), one.n_occasions)
-        arranged = arrange(one, mask, detection, variables, counts, Roll(len(names), animal, until))
+        arranged = arrange(one, mask, detection, variables, counts, Roll(len(names), animal, until), sigma)
         found.append(Method(name, one, arranged))
     shared = _with_shared_covariates(found, variables)
     return _merged(shared, log_multiplicities(captures)), tuple(shared)
@@ -54,14 +54,14 @@ def arrange_methods(
 def log_multiplicities(captures: CaptureHistory) -> float:
     """Σ log(multiplicity!) over identical histories, the multinomial constant of the field's programs.
 
-    Histories with exact places are never identical.
+    Histories with exact places are never identical: their likelihood is a density, to which no count belongs.
     """
     histories = pd.Series("", index=captures.animals.index)
     for one in methods_of(captures).values():
         frame = one.detections
         text = frame["occasion"].astype(str) + "@" + frame["detector"] + "x" + frame["count"].astype(str)
-        if "x" in frame:
-            text += "at" + frame["x"].astype(str) + "," + frame["y"].astype(str)
+        if one.detectors.located:
+            text += " of " + frame["animal"]
         mine = text.groupby(one.animal_index).agg("|".join)
         mine.index = one.animals.index[mine.index]
         histories += "//" + mine.reindex(histories.index, fill_value="")
@@ -142,6 +142,7 @@ def _merged(methods: Sequence[Method], multiplicities: float) -> Arranged:
         weight=weight,
         event_start=np.searchsorted(animal[position], np.arange(problems[0].n_animals + 1)).astype(np.int64),
         personal=_personal(problems, at_pass, position),
+        pass_effort=_efforts(problems),
         **{name: values[position] for name, values in events.items()},
     )
     return Arranged(
@@ -166,6 +167,14 @@ def _renamed(number: np.ndarray, field: np.ndarray) -> np.ndarray:
 def _shifted(arrays: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
     """Indices into the arrays of each method as indices into those of all."""
     return np.concatenate([a + b for a, b in zip(arrays, by, strict=False)])
+
+
+def _efforts(problems: Sequence[SpatialProblem]) -> np.ndarray | None:
+    """Of clumped counts; NaN for passes of the other methods."""
+    if all(p.pass_effort is None for p in problems):
+        return None
+    none = [np.full(len(p.pass_x), np.nan) for p in problems]
+    return np.concatenate([n if p.pass_effort is None else p.pass_effort for n, p in zip(none, problems, strict=True)])
 
 
 def _fields(problems: Sequence[SpatialProblem]) -> tuple[list[np.ndarray], int]:

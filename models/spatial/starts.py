@@ -7,8 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import brentq
 
+from ...survey.detectors import AREAS, ONCE
 from ..detection import DetectionFunction
 from .metric import COST
+from .nodes import Nodes
+from .rows import EngineRows, log_measure
 
 MOST_ANIMALS = 300  # centroids of this many animals are plenty for a start
 
@@ -32,6 +35,8 @@ def starting_values(model, fixed: Mapping[str, float]) -> dict[str, float]:
     values[COST] = 1.0
     if model.classes is not None:
         values.setdefault("pmix", model.classes.start([s.captures for s in model.sessions]))
+    if model.counts == "negative binomial":
+        values.setdefault("size", 2.0)
     if "D" not in values:
         values["D"] = 1.0 if model.likelihood == "conditional" else _density(model, values)
     return values
@@ -57,7 +62,21 @@ def methods_apart(model, vector: np.ndarray) -> np.ndarray:
     eta = p.link.forward(names.map(start).to_numpy(float))
     moved = vector.copy()
     moved[model.parameters.slice_of(p.name)] = np.linalg.lstsq(p.design.fixed, eta, rcond=None)[0]
+    D = model.parameters["D"]
+    if model.likelihood == "full" and D.design is not None:
+        moved[model.parameters.slice_of("D")] = D.start(_density_at(model, model.parameters.values(moved)))
     return moved
+
+
+def _density_at(model, values: Mapping[str, np.ndarray]) -> float:
+    """The number of animals over the effective sampling area at natural-scale values."""
+    esa = sum(
+        float(s.detection_probability(model.values_of(values, s)).sum()) * s.mask.cell_area
+        for s in model.sessions
+        if s.parts
+    )
+    area = sum(s.mask.area for s in model.sessions)
+    return 100.0 * max(model.sample_size / max(esa, 1e-12), 1.2 * model.sample_size / area)
 
 
 def told_apart(model, vector: np.ndarray) -> np.ndarray:
@@ -84,13 +103,15 @@ def told_apart(model, vector: np.ndarray) -> np.ndarray:
 
 
 def _density(model, values) -> float:
-    row = np.ones(3)
+    row = np.ones(3 + ("size" in values))
+    row[3:] = values.get("size", 1.0)
     row[: len(model.detection.parameters)] = [values[name] for name in model.detection.parameters]
     esa = area = 0.0
     for s in model.sessions:
         if s.parts:
             rows = np.tile(row, (s.parts[0].problem.n_rows, 1))
             engine = s.engine_of(s.parts[0], None)
+            rows = EngineRows.of(model.detection, s.arranged.scale, rows[:, :3], *rows[:, 3:].T).value
             esa += float(engine.detection_probability(rows).sum()) * s.mask.cell_area
         area += s.mask.area
     n = model.sample_size
@@ -106,7 +127,7 @@ def _spread(captures) -> float:
 
 def _intercept(captures, detection, sigma, third=1.0) -> float:
     per_animal = captures.n_detections / captures.n_animals
-    if captures.detectors.kind in ("multi", "single"):  # saturates at one capture per occasion
+    if captures.detectors.kind in ONCE:  # saturates at one capture per occasion
         per_animal = -captures.n_occasions * np.log1p(-min(0.95, per_animal / captures.n_occasions))
     total = brentq(lambda u: u / -np.expm1(-u) - max(per_animal, 1.02), 1e-3, 1e6)
     return total / max(_mean_exposure(captures, detection, sigma, third), 1e-300)
@@ -138,11 +159,16 @@ def _mean_exposure(captures, detection, sigma, third) -> float:
     effort = np.where(detectors.used, detectors.effort, 0.0).sum(axis=0)
     index, weight = captures.animal_index, captures.detections["count"].to_numpy(float)
     total = np.bincount(index, weight)
-    x = np.bincount(index, weight * detectors.x[captures.detector_index]) / total
-    y = np.bincount(index, weight * detectors.y[captures.detector_index]) / total
+    x, y = (np.bincount(index, weight * z) / total for z in captures.places)
     step = max(1, len(x) // MOST_ANIMALS)
+    at_x, at_y = detectors.x, detectors.y
+    if detectors.located:
+        nodes = Nodes.of(detectors, 2.0 * sigma)
+        effort, at_x, at_y = np.repeat(effort, np.diff(nodes.start)) * nodes.weight, nodes.x, nodes.y
+        if detectors.kind in AREAS:
+            effort = effort / np.exp(log_measure(detection.name, np.array([sigma]), np.array([third]))[0])
     sums = [
-        float(effort @ detection.relative(np.hypot(detectors.x - a, detectors.y - b), sigma, third))
+        float(effort @ detection.relative(np.hypot(at_x - a, at_y - b), sigma, third))
         for a, b in zip(x[::step], y[::step], strict=True)
     ]
     return float(np.mean(sums))
