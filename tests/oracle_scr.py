@@ -39,8 +39,10 @@ def situation(captures: CaptureHistory, seen: dict, everybody: list[dict], s: in
     }
 
 
-def log_history(captures, mask, detection, parameters: Callable, seen: dict, last: int, more: dict) -> np.ndarray:
-    """log f(history | cell) [M], up to and with occasion `last` (from 1)."""
+def log_history(
+    captures, mask, detection, parameters: Callable, seen: dict, last: int, more: dict, distances=None
+) -> np.ndarray:
+    """log f(history | cell) [M], up to and with occasion `last` (from 1); distances [K, M] if no straight lines."""
     d, kind = captures.detectors, captures.detectors.kind
     shape, (x, y) = DETECTION_FUNCTIONS[detection], mask.centres()
     everybody, log_f = histories(captures), np.zeros(mask.size)
@@ -48,7 +50,7 @@ def log_history(captures, mask, detection, parameters: Callable, seen: dict, las
         hazards = {}
         for k in range(len(d)):
             if d.used[s, k]:
-                distance = np.hypot(x - d.x[k], y - d.y[k])
+                distance = np.hypot(x - d.x[k], y - d.y[k]) if distances is None else distances[k]
                 values = parameters(situation(captures, seen, everybody, s, k) | more)
                 hazards[k] = d.effort[s, k] * shape.hazard_at(distance, *values)
         if kind == "multi":
@@ -59,7 +61,7 @@ def log_history(captures, mask, detection, parameters: Callable, seen: dict, las
         for k, h in hazards.items():
             count = seen.get((s, k), 0)
             if kind == "count":
-                log_f += count * np.log(h) - h - gammaln(count + 1)
+                log_f += (count * np.log(h) if count else 0.0) - h - gammaln(count + 1)
             else:
                 log_f += np.log(-np.expm1(-h)) if count else -h
     return log_f
@@ -76,10 +78,12 @@ def loglik(
     classes: dict[str, float] | None = None,
     name: str = "sex",
     by_animal: tuple[str, ...] = (),
+    distances: np.ndarray | None = None,
 ) -> float:
     """The log-likelihood with the constants of the field's programs.
 
     classes : proportion of each class; captures.animals[name] holds that of an animal, missing where it is not known
+    distances : metres [K, M] where they are no straight lines
     by_animal : covariates of the animals that `parameters` uses (conditional likelihood)
     """
     classes, n = classes or {"": 1.0}, captures.n_animals
@@ -93,13 +97,14 @@ def loglik(
         last = int(gone.iloc[0]) if len(gone) else captures.n_occasions
         terms = []
         for c in possible:
-            log_f = log_history(captures, mask, detection, parameters, seen, last, more | {name: c} if c else more)
+            kind = more | {name: c} if c else more
+            log_f = log_history(captures, mask, detection, parameters, seen, last, kind, distances)
             terms.append(np.log(classes[c]) + logsumexp(log_f) + np.log(mu))
         if by_animal or i == 0:
             detected = 0.0
             for c, share in classes.items():
                 kind = more | {name: c} if c else more
-                void = log_history(captures, mask, detection, parameters, {}, captures.n_occasions, kind)
+                void = log_history(captures, mask, detection, parameters, {}, captures.n_occasions, kind, distances)
                 detected += share * mu * np.sum(-np.expm1(void))
         total += logsumexp(terms) - (np.log(detected) if likelihood == "conditional" else 0.0)
     total += gammaln(n + 1) if likelihood == "conditional" else -detected

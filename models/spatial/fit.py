@@ -86,6 +86,15 @@ class SpatialFit(Fit):
             raise refuse("p. differs between animals by their covariates", "Use a model without them")
         return part.mask.to_xarray(part.detection_probability(self.values_of(part)), name="p.")
 
+    def distance(self, detector: str, session: str | None = None) -> xr.DataArray:
+        """Metres from a detector to every cell, as the model measures them; NaN outside habitat, infinite where there
+        is no way. With least-cost distance these are metres of cost one."""
+        from .metric import metres_from
+
+        part = self.model.session(session)
+        metres = metres_from(part, self.values_of(part), str(detector))
+        return part.mask.to_xarray(metres, name="distance").assign_attrs(detector=str(detector), units="m")
+
     def class_probabilities(self, session: str | None = None) -> pd.DataFrame:
         """Probability that each detected animal is of each class of the model; 1 and 0 where its class is known.
 

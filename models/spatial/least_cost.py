@@ -79,7 +79,7 @@ class Landscape:
     u: np.ndarray  # int [steps], directed
     v: np.ndarray
     metres: np.ndarray  # float [steps]
-    home: np.ndarray  # int [K], node at which each place stands
+    home: np.ndarray  # int [K], node of the cell that each place is in, or of the nearest
 
     @classmethod
     def of(cls, spec: LeastCost, mask: HabitatMask, x, y, names) -> Landscape:
@@ -234,9 +234,11 @@ def _steps(raster: HabitatMask, neighbours: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _joined(raster: HabitatMask, cx, cy, x, y, names) -> tuple[np.ndarray, np.ndarray]:
-    """(place, node) [J, 2] of places and the cells next to them, and the nearest node [K] of each place."""
+    """(place, node) [J, 2] of places and the cells next to them, and the node [K] in or next to which each place is."""
     tree = cKDTree(np.column_stack([cx, cy]))
-    away, home = tree.query(np.column_stack([x, y]))
+    away, nearest = tree.query(np.column_stack([x, y]))
+    inside = raster.cell_of(x, y)
+    home = np.where(inside >= 0, inside, nearest)
     lost = np.flatnonzero(np.asarray(away) > AROUND * raster.spacing)
     if len(lost):
         metres = float(np.asarray(away)[lost[0]])
@@ -247,7 +249,7 @@ def _joined(raster: HabitatMask, cx, cy, x, y, names) -> tuple[np.ndarray, np.nd
         )
     near = tree.query_ball_point(np.column_stack([x, y]), AROUND * raster.spacing)
     pairs = [(k, node) for k, nodes in enumerate(near) for node in sorted(nodes)]
-    return np.array(pairs, int).reshape(-1, 2), np.asarray(home, int)
+    return np.array(pairs, int).reshape(-1, 2), home
 
 
 def _barriers(barriers, crs) -> list:

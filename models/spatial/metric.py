@@ -37,6 +37,18 @@ def by_session(distance: Any, names: Sequence[str]) -> list:
     return [distance] * len(names)
 
 
+def metres_from(session, values: Mapping[str, np.ndarray], detector: str) -> np.ndarray:
+    """[M] metres from one detector to the cells of a session's mask, infinite where there is no way."""
+    ids = list(map(str, session.captures.detectors.id))
+    if detector not in ids:
+        raise refuse("there is no such detector", "Use a name of captures.detectors.id", value=detector)
+    k, (cx, cy) = ids.index(detector), session.mask.centres()
+    x, y = (np.asarray(at)[k : k + 1] for at in (session.captures.detectors.x, session.captures.detectors.y))
+    if session.metric is None:
+        return np.hypot(cx - x, cy - y)
+    return session.metric.between(values, cx, cy, x, y)[:, 0]
+
+
 def cost_formula(distances: Sequence) -> dict[str, str]:
     """{"cost": formula} where sessions have least-cost distance with coefficients, which is the same for all."""
     found = [d.cost if isinstance(d, LeastCost) else None for d in distances]

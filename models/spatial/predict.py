@@ -9,6 +9,7 @@ import xarray as xr
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..derived import z_of
+from .metric import COST
 
 BLOCK = 200_000  # cells at a time, so that memory does not grow with p × cells
 
@@ -16,8 +17,9 @@ BLOCK = 200_000  # cells at a time, so that memory does not grow with p × cells
 def predict(fit, name: str, newdata=None, session: str | None = None):
     """See `Fit.predict`.
 
-    D gives an xarray Dataset on (y, x) of the mask (`newdata`: another HabitatMask); any other parameter a DataFrame,
-    one row per distinct row of its covariates (`newdata`: a DataFrame of covariates).
+    D gives an xarray Dataset on (y, x) of the mask (`newdata`: another HabitatMask), and cost one on the raster that
+    animals move through; any other parameter a DataFrame, one row per distinct row of its covariates (`newdata`: a
+    DataFrame of covariates).
     """
     full = fit.as_full() if name == "D" else fit
     parameter = full.model.parameters[name]
@@ -27,6 +29,8 @@ def predict(fit, name: str, newdata=None, session: str | None = None):
         if not isinstance(mask, HabitatMask):
             raise refuse("density is predicted on a habitat mask", "Give a HabitatMask with the covariates of D")
         return _surface(full, part, mask)
+    if name == COST:
+        return _costs(fit, parameter, fit.model.session(session))
     if parameter.design is None:
         return pd.DataFrame(
             {"estimate": [parameter.fixed], "se": [0.0], "lower": [parameter.fixed], "upper": [parameter.fixed]}
@@ -37,6 +41,14 @@ def predict(fit, name: str, newdata=None, session: str | None = None):
     where = full.model.parameters.slice_of(name)
     result = pd.DataFrame(_interval(parameter.link, matrix, full.vector[where], full.covariance[where, where]))
     return pd.concat([frame[list(parameter.design.variables)].reset_index(drop=True), result], axis=1)
+
+
+def _costs(fit, parameter, session) -> xr.Dataset:
+    where, raster = fit.model.parameters.slice_of(COST), session.metric.landscape.raster
+    matrix = parameter.design.at(session.metric.frame())
+    columns = _interval(parameter.link, matrix, fit.vector[where], fit.covariance[where, where])
+    layers = {name: raster.to_xarray(values, name=name) for name, values in columns.items()}
+    return xr.Dataset(layers, attrs={"units": "cost of a metre", "interval": "95% Wald on the link scale"})
 
 
 def _interval(link, matrix, coefficients, covariance) -> dict[str, np.ndarray]:

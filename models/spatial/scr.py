@@ -248,6 +248,8 @@ class SCR(Model[SpatialFit]):
             check_relative(formula, link.name, frame, self.session_covariates)
         intercept = not relative and name != COST  # sigma says what a metre is worth
         design = Design.of(formula, frame, name, intercept=intercept) if isinstance(formula, str) else None
+        if name == COST and design is not None and not design.terms:
+            raise refuse("the cost has nothing to estimate", "Name covariates, or give LeastCost()", value=formula)
         fixed = None if design is not None else check_fixed(name, formula, link)
         if relative and design is not None and not design.terms:
             design, fixed = None, 1.0  # density cancels: it is derived as n / effective sampling area
