@@ -20,9 +20,9 @@ import pandas as pd
 from ...survey.errors import SurveyError, refuse
 from ..inference.goodness import Goodness
 from ..inference.parallel import run_tasks
+from .by_detector import given_animals
 from .moments import centres, drawn, moments, observed, undetected
 
-DRAWS = 24  # of each animal's activity centre, evenly over the quantiles of its posterior
 NAMES = ("Freeman-Tukey, animal × detector", "Freeman-Tukey, animals", "Freeman-Tukey, detectors")
 
 
@@ -34,61 +34,6 @@ def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
         pairs = [(observed(session, m), e) for m, e in given_animals(model, session, vector, mine)]
         found += _distances([y for y, _ in pairs], [e.mean for _, e in pairs], [e.missed for _, e in pairs])
     return dict(zip(NAMES, map(float, found), strict=True))
-
-
-class OfDetected:
-    """What is expected of the detected animals given their data, and of those missed, by one method."""
-
-    def __init__(self, mean: np.ndarray, variance: np.ndarray, missed: np.ndarray):
-        self.mean, self.variance = mean, variance  # float [n, K]
-        self.missed = missed  # float [K], detections that the animals which were missed were due
-
-
-def given_animals(model, session, vector: np.ndarray, values):
-    """(method, `OfDetected`) of one session at natural-scale values of its own."""
-    n = session.captures.n_animals
-    u = np.tile((np.arange(DRAWS) + 0.5) / DRAWS, (n, 1))
-    cell, of_class = centres(session, values, u)
-    x, y = session.mask.centres()
-    who = np.repeat(np.arange(n), DRAWS)
-    for method in session.methods:
-        found = moments(model, session, method, vector, x[cell.ravel()], y[cell.ravel()], of_class.ravel(), who)
-        shape = (n, DRAWS, len(method.captures.detectors))
-        mean, square = found.mean.reshape(shape).mean(axis=1), found.square.reshape(shape).mean(axis=1)
-        yield method, OfDetected(mean, square - mean**2, _missed(model, session, method, vector, values))
-
-
-def _missed(model, session, method, vector, values, share: float = 1e-4) -> np.ndarray:
-    """float [K]: detections that the animals that are not in the data were due, given that they are not in it.
-
-    Animals left out for having been detected once are not counted: what was seen of them is not in the data either.
-    """
-    K = len(method.captures.detectors)
-    total = np.zeros(K)
-    if model.at_least > 1 or session.strata.shape[1] or method.arranged.learned.names:
-        return total
-    x, y = session.mask.centres()
-    factor = _level(model, session, values)
-    for part in session.parts:
-        mu = factor * undetected(session, values, part)
-        near = np.flatnonzero(_reachable(session, values, part) > share)
-        for chunk in np.array_split(near, max(1, len(near) * K // 2_000_000)):
-            c = np.full(len(chunk), part.of_class)
-            total += mu[chunk] @ moments(model, session, method, vector, x[chunk], y[chunk], c).mean
-    return total
-
-
-def _reachable(session, values, part) -> np.ndarray:
-    """p.(x) [M] of the class of a part."""
-    return session.engine_of(part, values).detection_probability(session.kernel_input(values)[1][part.rows])
-
-
-def _level(model, session, values) -> float:
-    """What relative density is multiplied with under the conditional likelihood; 1 under the full one."""
-    if model.likelihood == "full":
-        return 1.0
-    log_mu, _ = session.kernel_input(values)
-    return session.captures.n_animals / float(np.exp(log_mu) @ session.detection_probability(values))
 
 
 def _distances(y: list[np.ndarray], mean: list[np.ndarray], missed: list[np.ndarray]) -> np.ndarray:

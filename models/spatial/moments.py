@@ -23,6 +23,7 @@ class Moments:
     mean: np.ndarray  # float [n, K]
     variance: np.ndarray  # float [n, K]
     once: np.ndarray  # float [n, K]: Pr(one detection there and no other by the method) is exp(-hazard) once
+    silent: np.ndarray  # float [n, K], −log Pr(no detection there)
     hazard: np.ndarray  # float [n], −log Pr(no detection by the method)
 
     @property
@@ -44,16 +45,16 @@ def moments(model, session, method, vector, x, y, of_class, who=None) -> Moments
     places = pd.DataFrame({"x": x, "y": y})
     distance = _distances(model, session, vector, places, method.captures.detectors, table)
     n, K = distance.shape
-    mean, variance, once, hazard = np.zeros((n, K)), np.zeros((n, K)), np.zeros((n, K)), np.zeros(n)
+    mean, variance, once, silent, hazard = (*np.zeros((4, n, K)), np.zeros(n))
     for s, times, state, alive in _occasions(session, method, who):
         effort = np.where(method.captures.detectors.used[s], method.captures.detectors.effort[s], 0.0)
         parameters = table[of_class[:, None], method.arranged.code[s], state]
         unit = model.detection.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
         found = _of_occasion(model, method, unit, effort)
-        for total, value in zip((mean, variance, once), found[:3], strict=True):
+        for total, value in zip((mean, variance, once, silent), found[:4], strict=True):
             total += times * alive[:, None] * value
-        hazard += times * alive * found[3]
-    return Moments(mean, variance, once, hazard)
+        hazard += times * alive * found[4]
+    return Moments(mean, variance, once, silent, hazard)
 
 
 def _occasions(session, method, who) -> Iterator[tuple[int, float, np.ndarray, np.ndarray]]:
@@ -88,25 +89,25 @@ def _last(session, method) -> np.ndarray:
 
 
 def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
-    """Mean, variance, odds of one detection and none elsewhere [n, K], and hazard [n], on one occasion."""
+    """Of one occasion mean, variance, odds of one detection and no other, −log Pr(none there) [n, K], and hazard [n]."""
     kind, hazard = method.captures.detectors.kind, unit * effort
     if kind in ("multi", "single"):
         H = hazard.sum(axis=1)
         share = np.divide(hazard, H[:, None], out=np.zeros_like(hazard), where=H[:, None] > 0)
         p = share * -np.expm1(-H)[:, None]
-        return p, p * (1.0 - p), share * np.expm1(H)[:, None], H
+        return p, p * (1.0 - p), share * np.expm1(H)[:, None], -np.log1p(-p), H
     if kind == "proximity":
         p = -np.expm1(-hazard)
-        return p, p * (1.0 - p), np.expm1(hazard), hazard.sum(axis=1)
+        return p, p * (1.0 - p), np.expm1(hazard), hazard, hazard.sum(axis=1)
     if kind == "count" and model.counts == "poisson":
-        return hazard, hazard, hazard, hazard.sum(axis=1)
+        return hazard, hazard, hazard, hazard, hazard.sum(axis=1)
     if kind == "count" and model.counts == "negative binomial":
         raise refuse(
             "there is no such check for negative-binomial counts yet", "Check the same model with counts='poisson'"
         )
     if kind == "count" and model.counts == "binomial":
         p = -np.expm1(-unit)
-        return effort * p, effort * p * (1.0 - p), effort * np.expm1(unit), hazard.sum(axis=1)
+        return effort * p, effort * p * (1.0 - p), effort * np.expm1(unit), hazard, hazard.sum(axis=1)
     raise refuse("there is no such check for this kind of detector", "Leave this method out", value=kind)
 
 
