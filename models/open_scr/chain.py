@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.open_scr import animals_backward, animals_forward
+from ..kernels.open_scr import Collected, Observed, animals_backward, animals_forward
 from .movement import Moving
 from .observed import Detection, Hazards, Records
 
@@ -41,7 +41,7 @@ class Chain:
 
     @classmethod
     def of(cls, records, of_class, animals, hazards, detection: Detection, moving, mu, arrivals, survival) -> Chain:
-        """Forward. With `moving.arrive`, see CJS, arrivals are those animals whose first session is given."""
+        """Forward."""
         field = detection.fields(hazards, of_class)
         start, T, M = records.field_start, len(arrivals), len(mu)
         missed = np.empty((T, M))
@@ -60,30 +60,36 @@ class Chain:
         chain = cls(*made, missed, psi, chi, log_a, detected)
         with np.errstate(divide="ignore"):
             log_survival = np.log(survival)
-        animals_forward(*chain._inputs, psi, chi, log_survival, log_a)
+        arguments: list = [*chain.inputs, psi, chi, log_survival, log_a]
+        animals_forward(*arguments)
         return chain
 
     @property
-    def _inputs(self) -> tuple:
+    def inputs(self) -> tuple:
+        """What the kernels take first: the animals, what is observed, how they move."""
         r = self.records
-        own = (r.event_start, self.detection.event_pass[self.of_class], r.event_kind, r.event_count, r.event_exposure)
-        observed = (self.field, r.field_start, r.void_weight, r.weight, *own, r.event_field, self.hazards.log_h)
-        return *r.part(self.animals), observed, self.moving.mode, self.moving.arrays
+        events = (self.detection.event_pass[self.of_class], r.event_kind, r.event_count, r.event_exposure)
+        fields = (self.field, r.field_start, r.void_weight, r.weight, r.event_start)
+        seen = Observed(*fields, *events, r.event_field, self.hazards.log_h)
+        return *r.part(self.animals), seen, self.moving.mode, self.moving.arrays
+
+    def collect(self, d_log_h: np.ndarray) -> Collected:
+        """Arrays for the derivatives; those by log h [G, M] go to `d_log_h`, those of movement to `moving`."""
+        zeros = [np.zeros_like(v) for v in (self.psi, self.chi, self.survival)]
+        arrays: list = [np.zeros_like(self.field), d_log_h, *zeros, self.moving.d_move, self.moving.d_settled]
+        return Collected(*arrays)
 
     def pull(self, d_log_a: np.ndarray, d_detected: float, d_log_h: np.ndarray):
         """Derivatives by mu [M], arrivals [T] and survival [T - 1]; those by log h [G, M] are added to `d_log_h`.
 
         Those of movement are collected by `moving`.
         """
-        psi, chi, missed, mu = self.psi, self.chi, self.missed, self.mu
-        T, records = len(psi), self.records
-        d_field, d_psi, d_chi = np.zeros_like(self.field), np.zeros_like(psi), np.zeros_like(chi)
-        d_log_survival = np.zeros(T - 1)
-        first, last, gone, visit, observed, mode, move = self._inputs
-        collected = (d_field, d_log_h, d_psi, d_chi, d_log_survival, self.moving.d_move, self.moving.d_settled)
-        inputs = (first, last, gone, visit, observed, mode, move, self.moving.slopes, psi, chi)
-        animals_backward(*inputs, np.ascontiguousarray(d_log_a, float), *collected)
-        d_survival = d_log_survival / np.maximum(self.survival, 1e-300)
+        chi, missed, mu, T = self.chi, self.missed, self.mu, len(self.psi)
+        add = self.collect(d_log_h)
+        arguments: list = [*self.inputs, self.psi, chi, np.ascontiguousarray(d_log_a, float), add]
+        animals_backward(*arguments)
+        d_psi, d_chi = add.psi, add.chi
+        d_survival = add.log_survival / np.maximum(self.survival, 1e-300)
         d_mu, d_arrivals, d_missed = np.zeros(len(mu)), np.zeros(T), np.zeros_like(missed)
         for t, a in enumerate(self.arrivals):
             seen = 1.0 - missed[t] * chi[t]
@@ -92,12 +98,17 @@ class Chain:
             d_missed[t] -= d_detected * a * mu * chi[t]
             d_chi[t] -= d_detected * a * mu * missed[t]
         self._pull_psi(d_psi, d_mu, d_arrivals, d_missed, d_survival)
-        self._pull_chi(d_chi, d_missed, d_survival)
-        for t in range(T):
-            here = slice(records.field_start[t], records.field_start[t + 1])
-            d_field[here] -= records.void_weight[here, None] * (missed[t] * d_missed[t])
-        d_log_h += (self.detection.exposure[self.of_class].T @ d_field) * np.exp(self.hazards.log_h)
+        self.pull_chi(d_chi, d_missed, d_survival)
+        self.pull_fields(add.field, d_missed, d_log_h)
         return d_mu, d_arrivals, d_survival
+
+    def pull_fields(self, d_field: np.ndarray, d_missed: np.ndarray, d_log_h: np.ndarray) -> None:
+        """Adds to d_log_h what comes from Λ [F, M] and, through it, from s [T, M]."""
+        start, void = self.records.field_start, self.records.void_weight
+        for t, missed in enumerate(self.missed):
+            here = slice(start[t], start[t + 1])
+            d_field[here] -= void[here, None] * (missed * d_missed[t])
+        d_log_h += (self.detection.exposure[self.of_class].T @ d_field) * np.exp(self.hazards.log_h)
 
     def _pull_psi(self, d_psi, d_mu, d_arrivals, d_missed, d_survival) -> None:
         for t in range(len(d_psi) - 2, -1, -1):
@@ -110,7 +121,7 @@ class Chain:
             d_arrivals[t] += d_psi[t] @ self.mu
             d_mu += a * d_psi[t]
 
-    def _pull_chi(self, d_chi, d_missed, d_survival) -> None:
+    def pull_chi(self, d_chi, d_missed, d_survival) -> None:
         for t in range(len(d_chi) - 1):
             later = self.missed[t + 1] * self.chi[t + 1]
             d_survival[t] += d_chi[t] @ (self.moving.backward(t, later) - 1.0)

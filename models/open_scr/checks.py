@@ -30,6 +30,8 @@ def remarks(fit) -> tuple[Remark, ...]:
             words = f"The scale of movement ({scale:,.4g} m) is below half a cell of the mask"
             found.append(Remark(Outcome.MASK_COARSE, words))
         if np.ptp(model.years) > 0:
-            words = "The intervals between sessions differ, and the scale of movement is that from a session to the next"
+            words = (
+                "The intervals between sessions differ, and movement is that from a session to the next, however long"
+            )
             found.append(Remark(Outcome.APPROXIMATE, words))
     return tuple(found)

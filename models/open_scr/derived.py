@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -54,7 +56,8 @@ def abundance_table(fit) -> pd.DataFrame:
     """See `OpenSpatialFit.abundance`. Expected values, with log-normal intervals."""
     model, names, years = fit.model, fit.model.names, fit.model.years
     _check(model)
-    T, labels = len(names), () if model.classes is None else model.classes.labels
+    T, classes = len(names), model.classes
+    labels, column = ((), "") if classes is None else (classes.labels, classes.name)
 
     def everything(vector: np.ndarray) -> np.ndarray:
         N = numbers(model, vector)
@@ -74,12 +77,12 @@ def abundance_table(fit) -> pd.DataFrame:
     for t, name in enumerate(names):
         rows.append(log_normal("density", PER_100_KM2, f"session {name}", found[t] * density, se[t] * density))
     at = 0
-    for scope in ("", *(f", {model.classes.describe(c)}" for c in labels)):
-        for t, name in enumerate(names):
+    for scope in ("", *(f", {column} {c}" for c in labels)):
+        for name in names:
             rows.append(log_normal("expected abundance", "animals", f"session {name}{scope}", found[at], se[at]))
             at += 1
     for words, unit in (("arrivals", "animals"), ("growth", "ratio per year")):
-        for a, b in zip(names, names[1:], strict=False):
+        for a, b in pairwise(names):
             rows.append(log_normal(words, unit, f"session {a} to {b}", found[at], se[at]))
             at += 1
     if T > 2:
@@ -136,7 +139,7 @@ def moved(fit) -> pd.DataFrame:
     moving, rows = model.moving(fit.values, model.cells(fit.values)), []
     distance = np.where(model.mover.distance == model.mover.distance.min(), 0.0, model.mover.distance).ravel()
     order = np.argsort(distance)
-    for t, (a, b) in enumerate(zip(model.names, model.names[1:], strict=False)):
+    for t, (a, b) in enumerate(pairwise(model.names)):
         weight = moving.kernel[moving.which[t]].ravel()
         weight = weight / weight.sum()
         median = distance[order][np.searchsorted(np.cumsum(weight[order]), 0.5)]

@@ -20,36 +20,24 @@ from ...survey.habitat import HabitatMask
 from ...survey.units import density_to_animals_per_cell
 from ..design import Design, formula_variables
 from ..detection import DETECTION_FUNCTIONS
-from ..kernels.open_scr import LEFT_OUT
+from ..links import LINKS
 from ..marked.base import by_axis
 from ..marked.layout import Layout, build, lay_out
 from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
+from ..spatial.arguments import MEANING, one_of
 from ..spatial.classes import NO_CLASSES, Classes
 from ..spatial.learned import LEARNED
 from ..spatial.methods import arrange_methods
 from ..spatial.rows import EngineRows
-from ..spatial.arguments import MEANING, formulas_of, one_of
 from ..spatial.session import check_data
+from .arguments import LIKELIHOODS, OF_INTERVALS, RECRUITMENT, all_formulas, members, sessions_of, years_between
 from .chain import Chain
 from .fit import OpenSpatialFit
-from .movement import Mover, Movement
+from .movement import Movement, Mover
 from .observed import Detection, Hazards, Records
 from .population import Population
 from .survival import of_first_session
-
-RECRUITMENT = {
-    "f": ("log", "recruits per animal and year", "recruitment"),
-    "growth": ("log", "ratio per year", "growth rate of the population, lambda"),
-    "gamma": ("logit", "probability per year", "seniority: an animal was here a year before"),
-    "b": ("log", "ratio to the animals of the first session", "animals that arrived since the session before"),
-}
-OF_INTERVALS = {
-    "phi": ("logit", "probability per year", "probability to survive and stay in the mask"),
-    "move_scale": ("log", "m from a session to the next", "scale of the moves of activity centres"),
-    "move_shape": ("log", "", "shape of the moves of activity centres"),
-} | RECRUITMENT
-LIKELIHOODS = ("full", "conditional", "survival", "survival without place")
 
 
 class OpenSCR(Model[OpenSpatialFit]):
@@ -121,17 +109,19 @@ class OpenSCR(Model[OpenSpatialFit]):
         one_of("detection", detection, DETECTION_FUNCTIONS)
         one_of("likelihood", likelihood, LIKELIHOODS)
         one_of("counts", counts, ("poisson", "binomial"))
-        self.captures = _sessions(captures)
+        self.captures = sessions_of(captures)
         self.mask, self.likelihood, self.counts, self.links = mask, likelihood, counts, dict(links or {})
         self.detection = DETECTION_FUNCTIONS[detection]
         self.movement = move if isinstance(move, Movement) else Movement(move)
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
-        self.years = _years(self.names, intervals)
+        self.years = years_between(self.names, intervals)
         self.classes = None if classes is None else Classes.of(classes, self.captures)
         recruitment = {"f": f, "growth": growth, "gamma": gamma, "b": b}
         moves = {"move_scale": move_scale, "move_shape": move_shape}
         given = {"lambda0": lambda0, "g0": g0, "sigma": sigma, "z": z, "w": w}
-        self.formulas = self._formulas(D, phi, recruitment, given, moves, pmix)
+        made = {"movement": self.movement, "classes": self.classes, "alone": self.of_survival}
+        self.formulas = all_formulas(self.detection, D, phi, recruitment, given, moves, pmix, **made)
+        self.recruitment = next((name for name in recruitment if name in self.formulas), "")
         self._arrange()
         self.parameters = self._parameters()
 
@@ -147,44 +137,17 @@ class OpenSCR(Model[OpenSpatialFit]):
         """Whether the likelihood is given the first sessions of the animals."""
         return self.likelihood.startswith("survival")
 
-    def _formulas(self, D, phi, recruitment, given, moves, pmix) -> dict[str, str | float]:
-        chosen = {name: formula for name, formula in recruitment.items() if formula is not None}
-        if len(chosen) > 1:
-            raise refuse("recruitment is one parameter", f"Give one of {', '.join(recruitment)}", value=list(chosen))
-        if self.of_survival:
-            if chosen:
-                raise refuse("survival alone has no recruitment in it", "Use likelihood='full'", value=list(chosen))
-            if isinstance(D, str) and formula_variables(D):
-                raise refuse("survival alone has no density in it", "Leave D out", value=D)
-            self.recruitment = ""
-        else:
-            self.recruitment = next(iter(chosen), "f")
-            chosen = {self.recruitment: chosen.get(self.recruitment, "~ 1")}
-        detecting = formulas_of(self.detection, D, given)
-        found = {"D": detecting.pop("D"), "phi": phi} | chosen | detecting
-        for name in self.movement.parameters:
-            found[name] = moves[name] if moves[name] is not None else "~ 1"
-        for name, formula in moves.items():
-            if formula is not None and name not in self.movement.parameters:
-                raise refuse(f"the movement {self.movement.kernel!r} has no {name}", "Leave it out", value=formula)
-        if self.classes is not None:
-            if self.classes.latent:
-                raise refuse("open models know no latent classes", "Use a covariate of the animals", value="classes")
-            if not self.of_survival:
-                found["pmix"] = pmix if pmix is not None else self.classes.formula
-        elif pmix is not None:
-            raise refuse("pmix is the proportion of a class, and there are no classes", "Give classes=", value=pmix)
-        return found
-
     def _arrange(self) -> None:
         detecting = [self.formulas[name] for name in self.detection.parameters]
         variables = set().union(*(formula_variables(f) for f in detecting if isinstance(f, str)))
         for name in sorted(variables & set(LEARNED)):
             raise refuse("learned responses are not part of open models", "Leave it out of the formula", value=name)
-        arranged = []
+        arranged, self.methods = [], []
         for c in self.captures:
             check_data(c, self.mask)
-            arranged.append(arrange_methods(c, self.mask, self.detection.name, variables, self.counts)[0])
+            whole, methods = arrange_methods(c, self.mask, self.detection.name, variables, self.counts)
+            arranged.append(whole)
+            self.methods.append(methods)
         self.records = Records.of(self.captures, arranged)
         rows = [a.rows.assign(**self._of_session(s)) for s, a in zip(self.names, arranged, strict=True)]
         frame = pd.concat(rows, ignore_index=True)
@@ -192,8 +155,8 @@ class OpenSCR(Model[OpenSpatialFit]):
         self.rows = frame.assign(
             t=pd.Categorical(frame["t"], occasions), session=pd.Categorical(frame["session"], self.names)
         )
-        self._kind = np.concatenate([a.scale for a in arranged])
-        self.member = self._members()
+        self.kind_of_row = np.concatenate([a.scale for a in arranged])
+        self.member = members(self.classes, self.captures, self.records.names, self.of_survival)
         labels = 1 if self.classes is None else len(self.classes.labels)
         self.animals = [np.flatnonzero((self.member == c) | (self.member < 0)) for c in range(labels)]
         self.mover = Mover(self.movement, self.mask)
@@ -206,29 +169,10 @@ class OpenSCR(Model[OpenSpatialFit]):
             raise refuse("session_covariates lack a session", "Add a row with its name as the index", value=name)
         return extra | {str(k): v for k, v in self.session_covariates.loc[name].items()}
 
-    def _members(self) -> np.ndarray:
-        """int [n]: the class of each animal over all sessions, -1 where it is not known."""
-        member = np.full(len(self.records.names), -1 if self.classes is not None else 0)
-        for c in self.captures if self.classes is not None else ():
-            assert self.classes is not None
-            here, of_class = self.records.names.get_indexer(c.animals.index), self.classes.member(c)
-            for i, k in zip(here, of_class, strict=True):
-                if k >= 0 and member[i] not in (-1, k):
-                    raise refuse(
-                        f"animal {self.records.names[i]!r} has another {self.classes.name} in session {c.session!r}",
-                        "Correct its covariate or its identity",
-                        value=self.classes.labels[k],
-                    )
-                member[i] = k if k >= 0 else member[i]
-        if self.of_survival and (member < 0).any():
-            who = self.records.names[member < 0]
-            raise refuse("survival by classes needs the class of every animal", "Fill it in", value=", ".join(who[:5]))
-        return member
-
     # ---- parameters -----------------------------------------------------------------------------------------
 
     def _parameters(self) -> ParameterSet:
-        for name, link in self.links.items():
+        for name in self.links:
             one_of("links: parameter", name, self.formulas)
         known = MEANING | OF_INTERVALS
         self.layouts: dict[str, Layout] = {}
@@ -244,16 +188,14 @@ class OpenSCR(Model[OpenSpatialFit]):
                 check_fixed(name, formula, build(name, 0.5, self.layouts[name], link).link)
             made.append(build(name, formula, self.layouts[name], link, unit, meaning))
         index = [self.layouts[name].index for name in self.detection.parameters]
-        index = np.stack([*index, np.broadcast_to(self._kind, index[0].shape)], axis=-1)
+        index = np.stack([*index, np.broadcast_to(self.kind_of_row, index[0].shape)], axis=-1)
         different, which = np.unique(index.reshape(-1, index.shape[-1]), axis=0, return_inverse=True)
-        self._row_index = different  # [R, parameters and kind of row]
+        self.row_index = different  # [R, parameters and kind of row]
         index = which.reshape(index.shape[:2])
         self.passes = Detection(self.records, self.detection, index, self.mask.centres())
         return ParameterSet(made)
 
     def _density(self, formula, link: str, unit: str, meaning: str) -> Parameter:
-        from ..links import LINKS
-
         size = self.mask.size
         if self.of_survival:
             return Parameter("D", LINKS[link], None, unit, meaning, 1.0, size)
@@ -287,8 +229,14 @@ class OpenSCR(Model[OpenSpatialFit]):
         frame = pd.DataFrame([self._of_session(s) for s in self.names[:-1]])
         frame = frame.assign(session=pd.Categorical(frame["session"], self.names[:-1]), years=self.years)
         if name in RECRUITMENT:  # animals of all classes recruit, so it is one number
-            if self.classes is not None and isinstance(formula, str) and self.classes.name in formula_variables(formula):
-                raise refuse(f"{name} is of all animals", f"Leave {self.classes.name} out of its formula", value=formula)
+            if (
+                self.classes is not None
+                and isinstance(formula, str)
+                and self.classes.name in formula_variables(formula)
+            ):
+                raise refuse(
+                    f"{name} is of all animals", f"Leave {self.classes.name} out of its formula", value=formula
+                )
             size, classes = 1, {}
         if name in self.movement.parameters:
             classes = {}
@@ -303,7 +251,9 @@ class OpenSCR(Model[OpenSpatialFit]):
     def _known(self, name: str, formula, known: set) -> None:
         for variable in sorted(formula_variables(formula) - set(known)) if isinstance(formula, str) else ():
             has = ", ".join(sorted(map(str, known)))
-            raise refuse(f"the formula of {name} uses a covariate that is not there", f"There are: {has}", value=variable)
+            raise refuse(
+                f"the formula of {name} uses a covariate that is not there", f"There are: {has}", value=variable
+            )
 
     # ---- likelihood -----------------------------------------------------------------------------------------
 
@@ -324,10 +274,10 @@ class OpenSCR(Model[OpenSpatialFit]):
 
     def detection_rows(self, values) -> EngineRows:
         """Detection parameters of the passes."""
-        rows = np.ones((len(self._row_index), 3))
+        rows = np.ones((len(self.row_index), 3))
         for j, name in enumerate(self.detection.parameters):
-            rows[:, j] = values[name][self._row_index[:, j]]
-        return EngineRows.of(self.detection, self._row_index[:, -1], rows)
+            rows[:, j] = values[name][self.row_index[:, j]]
+        return EngineRows.of(self.detection, self.row_index[:, -1], rows)
 
     def cells(self, values) -> np.ndarray:
         """Expected animals [M] of the first session, up to a factor unless the likelihood is full."""
@@ -335,10 +285,10 @@ class OpenSCR(Model[OpenSpatialFit]):
 
     def moving(self, values, mu: np.ndarray):
         """Movement at these values."""
-        at = [np.ones(len(self.years))] * 2
-        for j, name in enumerate(self.movement.parameters):
-            at[j] = values[name][self.layouts[name].index[0]]
-        return self.mover.at(*at, mu / mu.sum())
+        at = {"move_scale": np.ones(len(self.years)), "move_shape": np.ones(len(self.years))}
+        for name in self.movement.parameters:
+            at[name] = values[name][self.layouts[name].index[0]]
+        return self.mover.at(at["move_scale"], at["move_shape"], mu / mu.sum())
 
     def chains(self, values) -> tuple[Population, Hazards, list[Chain]]:
         """Each class of animals at natural-scale values."""
@@ -376,7 +326,7 @@ class OpenSCR(Model[OpenSpatialFit]):
         weights = [np.exp(terms[chain.animals, c] - log_a[chain.animals]) for c, chain in enumerate(chains)]
         return loglik, self.pull(values, population, hazards, chains, weights, by_detected)
 
-    def pull(self, values, population: Population, hazards, chains, weights, by_detected: float, d_size=None):
+    def pull(self, values, population: Population, hazards, chains, weights, by_detected: float):
         """Derivatives by each array of values, from those by log A of every chain's animals and by a."""
         mu = self.cells(values)
         d_log_h, d_mu, d_settled = np.zeros_like(hazards.log_h), np.zeros(len(mu)), np.zeros(len(mu))
@@ -387,9 +337,9 @@ class OpenSCR(Model[OpenSpatialFit]):
             d_mu += by_mu
             d_move += chain.moving.d_move
             d_settled += chain.moving.d_settled
-        return self._adjoints(values, population, hazards, mu, d_mu, d_settled, d_arrivals, d_survival, d_move, d_log_h)
+        return self.adjoints(values, population, hazards, mu, d_mu, d_settled, d_arrivals, d_survival, d_move, d_log_h)
 
-    def _adjoints(
+    def adjoints(
         self, values, population, hazards, mu, d_mu, d_settled, d_arrivals, d_survival, d_move, d_log_h
     ) -> dict[str, np.ndarray]:
         total = mu.sum()
@@ -408,7 +358,7 @@ class OpenSCR(Model[OpenSpatialFit]):
         rows = self.detection_rows(values)
         d_rows = rows.back(self.passes.pull(hazards, rows.value, d_log_h))
         for j, name in enumerate(self.detection.parameters):
-            found[name] = np.bincount(self._row_index[:, j], d_rows[:, j], len(values[name]))
+            found[name] = np.bincount(self.row_index[:, j], d_rows[:, j], len(values[name]))
         return found
 
     # ---- what every model says ------------------------------------------------------------------------------
@@ -492,37 +442,3 @@ class OpenSCR(Model[OpenSpatialFit]):
 
 def _rebuild(captures, mask, formulas, options) -> OpenSCR:
     return OpenSCR(captures, mask, **formulas, **options)
-
-
-def _sessions(captures) -> list[CaptureHistory]:
-    if isinstance(captures, CaptureHistory) or not all(isinstance(c, CaptureHistory) for c in captures):
-        raise refuse("an open model takes the captures of several sessions", "Give a list of CaptureHistory")
-    captures = list(captures)
-    if len(captures) < 2:
-        raise refuse("an open population needs two primary sessions", "Use SCR for one", value=len(captures))
-    names = [c.session for c in captures]
-    for name in names:
-        if names.count(name) > 1:
-            raise refuse("two sessions have the same name", "Give each CaptureHistory its own session=", value=name)
-    if not sum(c.n_animals for c in captures):
-        raise refuse(
-            "no animal was detected, so there is nothing to fit", "Check the species, the dates and the identities"
-        )
-    return captures
-
-
-def _years(names: list[str], intervals) -> np.ndarray:
-    """Length of the intervals between sessions."""
-    if intervals is None:
-        if not all(name.isdecimal() and 1000 <= int(name) < 3000 for name in names):
-            raise refuse(
-                "the years between the sessions are not known",
-                "Name the sessions by years, or give intervals=, e.g. [1, 1, 2]",
-                value=", ".join(names),
-            )
-        intervals = np.diff([int(name) for name in names])
-    years = np.asarray(intervals, float)
-    if years.shape != (len(names) - 1,) or not (np.isfinite(years) & (years > 0)).all():
-        fix = f"Give {len(names) - 1} positive numbers of years, with the sessions in the order of time"
-        raise refuse("the intervals do not fit the sessions", fix, value=list(years))
-    return years

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
-from ..kernels.open_scr import ANYWHERE, MOVE, STAY, spread
+from ..kernels.open_scr import ANYWHERE, MOVE, STAY, Moves, spread
 
 KERNELS = {"normal": 1, "exponential": 1, "t": 2, "uniform": 0}  # with the number of their parameters
 EDGES = ("renormalise", "wrap")
@@ -71,16 +71,13 @@ class Mover:
         if self.wrap and not mask.habitat.all():
             raise refuse("only a mask that is a full rectangle can be wrapped", "Use edge='renormalise'")
         reach = DEFAULT_CELLS * mask.spacing if movement.reach is None else movement.reach
-        cells = int(np.floor(reach / mask.spacing + 1e-9))
-        if not self.wrap:
-            cells = min(cells, max(ny, nx) - 1)
-        if self.mode != MOVE:
-            cells = 0
-        self.reach, self.cells = cells * mask.spacing, cells
+        whole = int(np.floor(reach / mask.spacing + 1e-9)) if self.mode == MOVE else 0
+        cells = whole if self.wrap else min(whole, max(ny, nx) - 1)  # moves beyond the raster need no place
+        self.reach, self.cells = whole * mask.spacing, cells
         step = np.arange(-cells, cells + 1)
         far = np.hypot(step[:, None], step[None, :])
         own = mask.spacing / np.sqrt(2.0 * np.pi) if movement.own_cell is None else movement.own_cell
-        self.within = far <= cells + 0.5
+        self.within = far <= whole + 0.5
         self.distance = np.where(far > 0, far * mask.spacing, own)
 
     def weights(self, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +100,7 @@ class Mover:
 
     def beyond(self, a: float, b: float) -> float:
         """The share of the kernel, over a plane, that lies beyond its reach."""
-        R = self.reach + 0.5 * (self.reach / max(self.cells, 1))
+        R = self.reach
         if self.movement.kernel == "normal":
             return float(np.exp(-0.5 * (R / a) ** 2))
         if self.movement.kernel == "exponential":
@@ -144,15 +141,11 @@ class Moving:
         return out
 
     @property
-    def arrays(self) -> tuple:
+    def arrays(self) -> Moves:
         """What the kernels of animals take as `move`."""
         m = self.mover
-        return m.row, m.column, self.kernel, self.which, m.wrap, m.shape, self.around, self.settled
-
-    @property
-    def slopes(self) -> tuple[np.ndarray, np.ndarray]:
-        """What `animals_backward` takes."""
-        return self.slope, self.around_slope
+        how = (self.which, m.wrap, m.shape, self.around, self.around_slope, self.settled)
+        return Moves(m.row, m.column, self.kernel, self.slope, *how)
 
     def forward(self, t: int, source: np.ndarray) -> np.ndarray:
         """Where animals [M] of session t are in session t + 1."""

@@ -12,7 +12,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.together import together
 from ..kernels.open_scr import ANYWHERE, MOVE
-from ..spatial.methods import Method, arrange_methods
+from ..spatial.methods import Method
 from ..spatial.simulate import _one_trap
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def simulate(model: OpenSCR, values: Mapping[str, object], seed: int) -> list[Ca
     if model.likelihood != "full":
         how = "Simulate from model.with_full_likelihood()"
         raise refuse("this likelihood does not say how many animals there are", how, value=model.likelihood)
-    if model._kind.any():
+    if model.kind_of_row.any():
         raise refuse("areas and transects cannot be simulated by an open model", "Use detectors at points")
     rng = np.random.default_rng(seed)
     vector = model.parameters.vector_from(values) if isinstance(values, Mapping) else np.asarray(values, float)
@@ -77,12 +77,7 @@ def _moved(rng, model: OpenSCR, moving, t: int, where: np.ndarray) -> np.ndarray
 
 def _detect(rng, model: OpenSCR, t, captures, vector, at, who, of_class) -> CaptureHistory:
     """The captures of one session, by all its methods."""
-    detecting = [model.formulas[name] for name in model.detection.parameters]
-    from ..design import formula_variables
-
-    variables = set().union(*(formula_variables(f) for f in detecting if isinstance(f, str)))
-    _, methods = arrange_methods(captures, model.mask, model.detection.name, variables, model.counts)
-    found = {m.name: _by_method(rng, model, t, m, vector, at, who, of_class) for m in methods}
+    found = {m.name: _by_method(rng, model, t, m, vector, at, who, of_class) for m in model.methods[t]}
     return found[""] if "" in found else together(found, session=captures.session)
 
 

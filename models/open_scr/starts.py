@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ def starting_values(model: OpenSCR) -> dict[str, float]:
 def _moves(model: OpenSCR, sigma: float) -> float:
     """Per axis, the root mean square of the displacement from one session to the next; below a third of the reach."""
     squares = []
-    for a, b in zip(model.captures, model.captures[1:], strict=False):
+    for a, b in pairwise(model.captures):
         both = a.animals.index.intersection(b.animals.index)
         from_here, to = (c.centroids()[c.animals.index.get_indexer(both)] for c in (a, b))
         squares += list(((from_here - to) ** 2).sum(axis=1) / 2.0)
@@ -56,7 +57,7 @@ def _density(model: OpenSCR, values) -> float:
     if model.likelihood != "full":
         return 1.0
     vector = np.array([values[name] for name in model.detection.parameters] + [1.0] * 3)[:3]
-    rows = np.tile(vector, (len(model._row_index), 1))
+    rows = np.tile(vector, (len(model.row_index), 1))
     hazards = model.passes.hazards(rows)
     field, records = model.passes.fields(hazards, 0), model.records
     esa = []

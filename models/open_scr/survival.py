@@ -39,14 +39,14 @@ def of_first_session(model: OpenSCR, values, gradient: bool, keep: bool):
         d_settled += chain.moving.d_settled
     mu, d_arrivals = model.cells(values), np.zeros_like(population.size)
     # D is a constant here, so that derivatives by it do not matter
-    return loglik, model._adjoints(
+    return loglik, model.adjoints(
         values, population, hazards, mu, np.zeros(M), d_settled, d_arrivals, d_survival, d_move, d_log_h
     )
 
 
 def _parts(chain: Chain, keep: bool) -> list:
     """(sign, inputs, log A): of all sessions from the first on, and, to divide by, of the first alone."""
-    first, last, gone, visit, *rest = chain._inputs
+    first, last, gone, visit, *rest = chain.inputs
     n, T = visit.shape
     if not keep:
         visit = visit.copy()
@@ -59,24 +59,20 @@ def _parts(chain: Chain, keep: bool) -> list:
     psi, done = np.tile(chain.mu / chain.mu.sum(), (T, 1)), []
     for sign, inputs in found:
         log_a = np.empty(n)
-        animals_forward(*inputs, psi, chain.chi, log_survival, log_a)
+        arguments: list = [*inputs, psi, chain.chi, log_survival, log_a]
+        animals_forward(*arguments)
         done.append((sign, inputs, log_a))
     return done
 
 
 def _pull(chain: Chain, parts: list, d_log_h: np.ndarray) -> np.ndarray:
     """Derivatives by survival [T - 1]; those by log h are added to d_log_h, those of movement collected."""
-    T, M = chain.chi.shape
-    d_field, d_psi, d_chi = np.zeros_like(chain.field), np.zeros((T, M)), np.zeros((T, M))
-    d_log_survival, d_missed = np.zeros(T - 1), np.zeros((T, M))
-    psi, moving = np.tile(chain.mu / chain.mu.sum(), (T, 1)), chain.moving
+    add, d_missed = chain.collect(d_log_h), np.zeros_like(chain.missed)
+    psi = np.tile(chain.mu / chain.mu.sum(), (len(chain.chi), 1))
     for sign, inputs, log_a in parts:
-        collected = (d_field, d_log_h, d_psi, d_chi, d_log_survival, moving.d_move, moving.d_settled)
-        animals_backward(*inputs, moving.slopes, psi, chain.chi, np.full(len(log_a), sign), *collected)
-    d_survival = d_log_survival / np.maximum(chain.survival, 1e-300)
-    chain._pull_chi(d_chi, d_missed, d_survival)
-    for t in range(T):
-        here = slice(*chain.records.field_start[t : t + 2])
-        d_field[here] -= chain.records.void_weight[here, None] * (chain.missed[t] * d_missed[t])
-    d_log_h += (chain.detection.exposure[chain.of_class].T @ d_field) * np.exp(chain.hazards.log_h)
+        arguments: list = [*inputs, psi, chain.chi, np.full(len(log_a), sign), add]
+        animals_backward(*arguments)
+    d_survival = add.log_survival / np.maximum(chain.survival, 1e-300)
+    chain.pull_chi(add.chi, d_missed, d_survival)
+    chain.pull_fields(add.field, d_missed, d_log_h)
     return d_survival
