@@ -53,6 +53,7 @@ from .priors import Beta, Logistic, LogNormal, Normal
 from .spatial.closure import closure_test
 from .spatial.expected_counts import expected_counts
 from .spatial.least_cost import LeastCost
+from .spatial.residuals import pattern as residual_pattern
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .trends.annual import AnnualEstimates
@@ -130,6 +131,7 @@ __all__ = [
     "plot_residuals",
     "power",
     "predict_raster",
+    "residual_pattern",
     "score_test",
     "simulate_population",
     "trend",

@@ -18,7 +18,8 @@ from .parameters import ParameterSet
 from .verdict import Outcome, Remark, Verdict
 
 if TYPE_CHECKING:
-    from .bayes import Draws
+    from .draws import Draws
+    from .pointwise import Points
 
 F = TypeVar("F", bound=Fit)
 
@@ -226,20 +227,58 @@ class Model(ABC, Generic[F]):
         tune : steps of each chain before them
         chains : from different starting points, one after another
         seed : the same seed gives the same draws on the same versions of the libraries
-        priors : by parameter, from `uncia.models.priors`: {"phi": Beta(2, 2), "p": {"Intercept": Normal(0, 1)}}; "N"
-            for a closed population; where none is given see `priors.defaults`, and `Draws.priors()` lists all
+        priors : by parameter, in its unit: {"sigma": LogNormal(median=4000, factor=2), "phi": Beta(2, 2), "p":
+            {"Intercept": Normal(0, 1)}}; "N" for a closed population; "p: 1 | site" for the standard deviation of a
+            random effect; where none is given see `priors.defaults`, and `Draws.priors()` lists all
 
         Returns
         -------
-        Draws : with summary(), derive(), data, verdict
+        Draws : with summary(), derive(), latent(), loo(), predictive(), learned(), data, verdict
 
         Raises
         ------
-        SurveyError : PyMC is not installed, a prior does not fit, random effects in a formula
+        SurveyError : PyMC is not installed, a prior does not fit
         """
         from .bayes import sample
 
         return sample(self, draws, tune, chains, seed, priors)
+
+    def pymc(self, priors: Mapping[str, Any] | None = None) -> Any:
+        """This model as a `pymc.Model` with named coordinates, ready to extend (needs `pip install 'uncia[bayes]'`).
+
+        Its observed parts are one log-likelihood per animal or site and the number of animals met; its variables are
+        the parameters by name, on the natural scale where their prior is. `sample()` is faster: it needs no terms.
+
+        Parameters
+        ----------
+        priors : as for `sample`
+        """
+        from .bayes import pymc_model
+
+        return pymc_model(self, priors)
+
+    def pointwise(self, vector: np.ndarray) -> Points:
+        """The log-likelihood at coefficients [p] divided among animals or sites, see `pointwise.Points`."""
+        from .pointwise import points
+
+        return points(self, vector)
+
+    def prior_predictive(self, seed: int = 1, n: int = 200, priors: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """What the priors say before the data: statistics of `n` data sets simulated from them.
+
+        Parameters
+        ----------
+        seed : of NumPy's default generator
+        priors : as for `sample`
+
+        Returns
+        -------
+        DataFrame with statistic, observed, median, lower and upper (95 %, equal tails) and the share of simulated
+        values at or below the observed one; `attrs["too many"]` counts draws that were too large to be simulated
+        """
+        from .predictive import before_data
+
+        return before_data(self, priors, n, seed)
 
     def draw(self, values: Mapping[str, object], variation: Mapping[str, float], seed: int) -> dict[str, dict]:
         """Values for `simulate` whose random coefficients are drawn from their distribution.

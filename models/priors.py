@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -137,6 +137,22 @@ class Scale(Prior):
         raise refuse("the prior 1/value is improper, so nothing can be drawn from it", "Use e.g. LogNormal(100, 2)")
 
 
+@dataclass(frozen=True)
+class Tangent(Prior):
+    """Of the tangent of the angle of two effects: their correlation is then uniform between -1 and 1."""
+
+    def log_density(self, x):
+        return -1.5 * np.log1p(x * x) - np.log(2.0), -3.0 * x / (1.0 + x * x)
+
+    def draw(self, rng):
+        r = rng.uniform(-1.0, 1.0)
+        return float(r / np.sqrt(1.0 - r * r))
+
+
+OF_LENGTH = Normal(0.0, 1.0)  # of a smooth, on the logit of where its logarithm lies between its limits
+OF_CORRELATION = Tangent()
+
+
 def defaults(p: Parameter, start: np.ndarray) -> list[Prior]:
     """Weakly informative priors [terms] of a parameter that was given none.
 
@@ -168,7 +184,7 @@ def _of_level(p: Parameter, start: float) -> Prior:
     if p.link.name == "cloglog":
         return Beta(1.0, 1.0)
     if p.link.name == "log":
-        return LogNormal(*SIGMA) if p.name.startswith("sigma_") else LogNormal(float(np.exp(start)), WIDE)
+        return LogNormal(*SIGMA) if p.name.startswith("sigma_") else LogNormal(float(f"{np.exp(start):.2g}"), WIDE)
     return Normal(start, WIDE * max(abs(start), 1.0))
 
 
@@ -209,3 +225,18 @@ def _fitting(p: Parameter, term: str, prior: Prior) -> Prior:
         what = "a slope" if not level else f"a value with the {p.link.name} link"
         raise refuse(f"{p.name} ({term}) is {what}", fix, value=prior)
     return prior
+
+
+KINDS: dict[str, type[Prior]] = {kind.__name__: kind for kind in (Normal, Logistic, LogNormal, Beta, Scale, Tangent)}
+
+
+def to_record(prior: Prior) -> dict[str, Any]:
+    """A prior as JSON can hold it."""
+    return {"kind": type(prior).__name__} | {f.name: float(getattr(prior, f.name)) for f in fields(prior)}
+
+
+def from_record(record: Mapping[str, Any]) -> Any:
+    """What `to_record` wrote, or a mapping of terms to such."""
+    if "kind" not in record:
+        return {str(term): from_record(one) for term, one in record.items()}
+    return KINDS[record["kind"]](**{name: value for name, value in record.items() if name != "kind"})

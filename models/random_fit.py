@@ -45,7 +45,7 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
     if integration not in INTEGRATION:
         fix = f"Use {', '.join(map(repr, INTEGRATION))}"
         raise refuse("this way of integrating random effects is not known", fix, value=integration)
-    _check_individuals(model)
+    check_individuals(model)
     marginal = Marginal(model)
     if integration == "quadrature" and not possible(marginal):
         raise refuse(
@@ -97,7 +97,7 @@ def fit_random(model: Any, begin: np.ndarray, integration: str, progress, interv
     )
 
 
-def _check_individuals(model: Any) -> None:
+def check_individuals(model: Any) -> None:
     """Effects of single animals need the law of those that were met, which differs from that of the population.
 
     Models that begin with an animal's first encounter do not ask who was met; those of the whole population do.
@@ -182,7 +182,7 @@ def _near(exact: Quadrature, marginal: Marginal, psi: np.ndarray, most: float = 
 
 def at_random(model: Any, values: Mapping[str, object], variation: Mapping[str, float] | None) -> Any:
     """`Model.at` for a model with random terms: by quadrature where it is possible."""
-    _check_individuals(model)
+    check_individuals(model)
     marginal = Marginal(model)
     theta = theta_from(marginal, variation or {})
     held = {k: float(t) for k, t in enumerate(theta) if not np.isfinite(t)}

@@ -13,10 +13,11 @@ from marked_problems import histories, suite
 from scipy import stats
 from scipy.special import expit, gammaln
 
-from uncia.models.bayes import Draws, Posterior
+from uncia.models.draws import Draws
 from uncia.models.marked.closed import ClosedCapture
 from uncia.models.marked.robust_design import RobustDesign
 from uncia.models.marked.survival import CJS
+from uncia.models.posterior import Posterior
 from uncia.models.priors import Beta, Logistic, LogNormal, Normal, Scale
 from uncia.survey.encounters import EncounterHistory
 from uncia.survey.errors import SurveyError
@@ -93,7 +94,7 @@ def test_defaults_state_themselves():
     assert stated["sigma_p", "Intercept"] == "LogNormal(median=0.5, factor=2.5)"
     levels = Posterior(ClosedCapture(histories(4), "~ 0 + t")).stated()
     assert set(levels.loc[levels["parameter"] == "p", "prior"]) == {"Logistic(location=0.0, scale=1.0)"}
-    assert levels.iloc[-1].tolist() == ["N", "", "Scale()", "value"]
+    assert levels.iloc[-1].tolist() == ["N", "", "Scale()", "animals", "value"]
 
 
 @pytest.mark.parametrize(
@@ -143,8 +144,8 @@ def test_defaults_state_themselves():
             "Leave the formula of f0 out, so that every group has its own",
         ),
         (
-            lambda: Posterior(CJS(histories(3), "~ 1 + (1 | sex)")),
-            "random effects in a formula cannot be sampled yet. Use fit(), or fixed effects",
+            lambda: Posterior(CJS(histories(3), "~ 1 + (1 | sex)"), {"phi: 1 | sex": Normal(0, 1)}),
+            "the standard deviation of phi: 1 | sex needs a LogNormal prior (found Normal(mean=0, sd=1)). Use it",
         ),
         (
             lambda: Posterior(CJS(histories(3), 0.8, 0.5)),
@@ -216,7 +217,7 @@ def test_expectations_are_called_so():
 def test_divergences_are_said(monkeypatch):
     draws = drawn(CJS(histories(3)))
     monkeypatch.setitem(
-        draws.__dict__, "_checks", pd.DataFrame({"r_hat": [1.0, 1.05], "ess_bulk": 900.0, "ess_tail": 700.0})
+        draws.__dict__, "checks", pd.DataFrame({"r_hat": [1.0, 1.05], "ess_bulk": 900.0, "ess_tail": 700.0})
     )
     draws.statistics["diverging"][0, :3] = True
     first, second = map(str, draws.verdict.remarks)
@@ -261,7 +262,7 @@ def test_same_seed_same_draws(dipper):
 def test_data_has_names(dipper):
     model, draws = dipper
     tree = draws.data
-    assert set(tree.children) == {"posterior", "sample_stats"}
+    assert set(tree.children) == {"posterior", "sample_stats", "sampled"}
     posterior = tree["posterior"].to_dataset()
     assert posterior["coefficients"].dims == ("chain", "draw", "coefficient")
     assert posterior["coefficient"].to_numpy().tolist() == ["phi: Intercept", "p: Intercept"]

@@ -1,0 +1,114 @@
+"""Draws of activity centres and of the animals that were never met, given draws of the parameters.
+
+Given the parameters the animals are independent: each centre is drawn from its own posterior over the cells, and those
+never met are a Poisson process of intensity D (1 - p.) (Borchers & Efford 2008), or what a fixed N leaves over.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ...survey.habitat import HabitatMask
+from .abundance import _region_mask, _share_of_cells
+from .scr import SCR
+
+
+class Region:
+    """Where activity centres are counted: share of each cell of a session's mask that lies in a region."""
+
+    def __init__(self, model: SCR, session, region, name: str | None):
+        whole = region is None
+        self.mask: HabitatMask = session.mask if whole else _region_mask(model, session, region)
+        self.share = np.ones(session.mask.size) if whole else _share_of_cells(session.mask, self.mask)
+        self.name = name or ("habitat mask" if whole else "region")
+
+
+def centres(fit, session, region: Region, rng: np.random.Generator, surface: np.ndarray | None = None):
+    """One draw of where and how many animals are, at a draw of the coefficients.
+
+    Parameters
+    ----------
+    fit : a draw of the full likelihood, see `with_density`
+    surface : float [M], to which the expected number of activity centres per cell given the data is added
+
+    Returns
+    -------
+    cell : int [n], of the mask, of each animal that was met; of_class : int [n]; never_met : int; inside : int, animals
+        met and not, in the region
+    """
+    values = fit.values_of(session)
+    log_mu, rows = session.kernel_input(values)
+    n = session.captures.n_animals
+    cell, of_class = np.empty(n, int), np.zeros(n, int)
+    shares = None if session.classes is None else session.class_shares(values)
+    for i in range(n):
+        parts = session._centres(i, log_mu, rows, values)
+        pick = 0
+        if shares is not None and len(parts) > 1:
+            weight = np.array([shares[i, c] for c, _ in parts]).cumsum()
+            pick = int(np.searchsorted(weight, rng.uniform() * weight[-1], side="right"))
+        of_class[i], pdf = parts[pick][0], parts[pick][1]
+        cell[i] = min(np.searchsorted(pdf.cumsum(), rng.uniform()), len(pdf) - 1)
+        if surface is not None:
+            surface += pdf if shares is None else sum(shares[i, c] * one for c, one in parts)
+    missed = np.exp(log_mu) * (1.0 - session.detection_probability(values))
+    never_met, inside_missed = _never_met(fit.model, session, missed, np.exp(log_mu).sum(), region, rng)
+    if surface is not None:
+        surface += missed if fit.model.distribution == "poisson" else missed * never_met / max(missed.sum(), 1e-300)
+    seen_inside = int(rng.binomial(1, region.share[cell]).sum()) if n else 0
+    return cell, of_class, never_met, seen_inside + inside_missed
+
+
+def _never_met(model: SCR, session, missed: np.ndarray, total: float, region: Region, rng) -> tuple[int, int]:
+    """Animals never met, in the mask and in the region: Poisson, or what a fixed N leaves (rounded at random)."""
+    expected_inside = float(missed @ region.share)
+    if model.distribution == "poisson":
+        inside = int(rng.poisson(expected_inside))
+        return inside + int(rng.poisson(max(missed.sum() - expected_inside, 0.0))), inside
+    left = max(total - session.captures.n_animals, 0.0)
+    whole = int(left) + int(rng.uniform() < left - int(left))
+    return whole, int(rng.binomial(whole, min(expected_inside / max(missed.sum(), 1e-300), 1.0)))
+
+
+def latent_of_captures(model: SCR, vectors: np.ndarray, region, session, rng, atom) -> xr.Dataset:
+    """See `Draws.latent`; vectors [chains, draws, p], `atom` makes a fit of one draw."""
+    chains, k, _ = vectors.shape
+    own = model.session(session)
+    where, M = Region(model, own, region, None), own.mask.size
+    n, area = own.captures.n_animals, own.mask.cell_area
+    cell, of_class = np.empty((chains, k, n), np.int32), np.zeros((chains, k, n), np.int8)
+    never_met, inside = np.empty((chains, k), int), np.empty((chains, k), int)
+    surface, density, square = np.zeros(M), np.zeros(M), np.zeros(M)
+    for c, d in np.ndindex(chains, k):
+        fit = atom(model, vectors[c, d], rng)
+        part = fit.model.session(session)
+        cell[c, d], of_class[c, d], never_met[c, d], inside[c, d] = centres(fit, part, where, rng, surface)
+        D = fit.values_of(part)["D"]
+        density, square = density + D, square + D**2
+    x, y = own.mask.centres()
+    mean = density / (chains * k)
+    spread = np.sqrt(np.maximum(square / (chains * k) - mean**2, 0.0))
+    axes = ("chain", "draw")
+    found = {
+        "cell": ((*axes, "animal"), cell, {"long_name": "cell of the habitat mask"}),
+        "x": ((*axes, "animal"), x[cell], {"units": "m"}),
+        "y": ((*axes, "animal"), y[cell], {"units": "m"}),
+        "never_met": (axes, never_met, {"units": "animals"}),
+        "N": (axes, n + never_met, {"units": "animals", "long_name": "animals in the habitat mask"}),
+        "N_region": (axes, inside, {"units": "animals", "long_name": f"animals in the {where.name}"}),
+    }
+    if model.classes is not None:
+        found["class"] = ((*axes, "animal"), np.asarray(model.classes.labels, str)[of_class])
+    names = [str(name) for name in own.captures.animals.index]
+    data = xr.Dataset(found, {"chain": np.arange(chains), "draw": np.arange(k), "animal": names})
+    unit = {"units": "animals per 100 km²"}
+    surfaces = {
+        "density": (100.0 / area * surface / (chains * k), "activity centres given the data"),
+        "expected_density": (mean, "mean of the density surface"),
+        "expected_density_sd": (spread, "standard deviation of the density surface"),
+    }
+    for name, (values, words) in surfaces.items():
+        layer = own.mask.to_xarray(values, name=name).assign_attrs(unit, long_name=words)
+        data[name] = layer.rename({dim: f"mask_{dim}" for dim in layer.dims}).drop_vars("spatial_ref", errors="ignore")
+    return data
