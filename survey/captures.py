@@ -144,7 +144,9 @@ class CaptureHistory:
         if not self.detectors.located or self.detections.empty:
             return
         x, y = self.places
-        away = shapely.distance(shapely.points(x, y), np.asarray(self.detectors.shapes, object)[self._detector])
+        known, shapes = np.isfinite(x + y), np.asarray(self.detectors.shapes, object)[self._detector]
+        away = np.full(len(x), np.nan)
+        away[known] = shapely.distance(shapely.points(x[known], y[known]), shapes[known])
         for i in np.flatnonzero(~(away <= OFF)):
             where = "has no place" if np.isnan(away[i]) else f"lies {away[i]:,.0f} m outside it"
             fix = "Correct x and y, move the detection to the nearest place that was searched, or leave it out"

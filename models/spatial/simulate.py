@@ -13,6 +13,7 @@ from ...survey.habitat import HabitatMask
 from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
 from .shapes import SHAPES
+from .simulate_search import draw as draw_places
 from .telemetry import simulate_like
 
 CHUNK = 2_000_000  # hazards drawn at a time
@@ -88,11 +89,31 @@ def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.n
         step = max(1, len(at))
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
-        distance = _distances(model, session, vector, part, detectors, table)
-        drawn = _draw(rng, model, method, distance, effort, table, of_class[begin : begin + step])
-        animal, s, k, count = drawn
-        found.append(pd.DataFrame({"animal": animal + begin, "occasion": s + 1, "detector": k, "count": count}))
+        mine = of_class[begin : begin + step]
+        if detectors.located:
+            drawn = _searched(rng, model, method, part, effort, table, mine)
+        else:
+            distance = _distances(model, session, vector, part, detectors, table)
+            columns = ("animal", "occasion", "detector", "count")
+            drawn = dict(zip(columns, _draw(rng, model, method, distance, effort, table, mine), strict=True))
+        frame = pd.DataFrame(drawn)
+        found.append(frame.assign(animal=frame["animal"] + begin, occasion=frame["occasion"] + 1))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
+
+
+def _searched(rng, model, method, at: pd.DataFrame, effort, table, of_class: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of the detections on lines or in areas."""
+    detectors, arranged = method.captures.detectors, method.arranged
+    states = _States(arranged.learned.names, len(at), len(detectors))
+    whose = of_class[:, None] if len(table) > 1 else np.zeros((1, 1), int)
+    x, y, parts = at["x"].to_numpy(float), at["y"].to_numpy(float), []
+    for s in range(len(effort)):
+        parameters = table[whose, arranged.code[s], states.now()]
+        a, k, px, py = draw_places(rng, model.detection, detectors, effort[s], x, y, parameters)
+        states.learn(a, k)
+        parts.append((a, np.full(len(a), s), k, np.ones(len(a), int), px, py))
+    columns = ("animal", "occasion", "detector", "count", "x", "y")
+    return dict(zip(columns, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def _distances(model, session, vector, at: pd.DataFrame, detectors, table: np.ndarray) -> np.ndarray:
