@@ -196,8 +196,9 @@ class CaptureHistory:
 
     @property
     def n_spatial_recaptures(self) -> int:
-        """For each animal the number of different detectors beyond its first, summed: what sigma is learned from."""
-        pairs = self.detections[["animal", "detector"]].drop_duplicates()
+        """For each animal the number of detectors, or places, beyond its first, summed: what sigma is learned from."""
+        where = ["animal", "detector", *[name for name in ("x", "y") if name in self.detections]]
+        pairs = self.detections[where].drop_duplicates()
         return len(pairs) - self.n_animals
 
     def capture_frequencies(self) -> pd.Series:

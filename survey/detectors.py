@@ -50,7 +50,7 @@ class Detectors:
     varying : covariates that change between occasions, optional: name -> values [S, K]; an array with its columns in
         the order of `id`, or a DataFrame with the names of the detectors as columns, in any order. Missing values are
         allowed where a detector was not used.
-    shapes : K shapely polygons or lines in metres of `crs`, what was searched; none for detectors at points
+    shapes : K shapely polygons or lines in metres of `crs`, what was searched; usually none for detectors at points
 
     Raises
     ------
@@ -112,15 +112,15 @@ class Detectors:
             )
 
     def _check_shapes(self, bad: Problems) -> None:
-        """Polygons for areas, lines for transects, nothing for points."""
+        """Polygons for areas, lines for transects; any or none for detectors at points."""
         wanted = {**dict.fromkeys(AREAS, (3, 6)), **dict.fromkeys(LINES, (1, 5))}.get(self.kind)
-        if wanted is None:
-            if self.shapes:
-                bad.add("detectors at points have no shapes", f"Use kind={AREAS[0]!r} or {LINES[0]!r}", value=self.kind)
+        if wanted is None and not self.shapes:
             return
         if len(self.shapes) != len(self.id):
             what = f"detectors of kind {self.kind!r} need one shape each"
             bad.add(what, "Use survey.searched_areas or survey.transects", value=len(self.shapes))
+            return
+        if wanted is None:
             return
         for name, shape in zip(self.id, self.shapes, strict=True):
             size = shapely.area(shape) if self.kind in AREAS else shapely.length(shape)

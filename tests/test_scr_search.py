@@ -15,6 +15,7 @@ from scr_problems import differences_of_gradient, differences_of_loglik, small
 
 from uncia import models, survey
 from uncia.models.model import Model
+from uncia.models.spatial.checks import search_error
 from uncia.models.spatial.nodes import Nodes, error_of, order
 from uncia.models.spatial.rows import USABLE, log_measure
 from uncia.survey.errors import SurveyError
@@ -350,3 +351,16 @@ def test_places_and_shapes_that_cannot_be():
         SurveyError, match="searches of areas and positions of animals need a detection function that is a"
     ):
         models.SCR(*survey_of("area")).fit()
+
+
+def test_what_a_fit_says_and_shows():
+    captures, mask = survey_of("transect")
+    both = survey.together({"search": captures})
+    assert survey.HabitatMask.around(both, 500.0, 125.0).size == mask.size
+    assert captures.n_spatial_recaptures == captures.n_recaptures > 0
+    fit = models.SCR(captures, mask, **HAZARD).fit()
+    assert search_error(fit, fit.model.session()) < 1e-8
+    assert "Searches are cut" not in str(fit)
+    assert fit.plot_density().lines
+    coarse = replace(fit, vector=fit.vector - np.array([0.0, 0.0, 2.0]))
+    assert any("Searches are cut into pieces that are too long" in str(r) for r in coarse.verdict.remarks)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from ...survey.habitat import HabitatMask
 from ..verdict import Outcome, Remark
+from .arrange import movement, raster_of
 from .ghosts import ghost_remarks
+from .nodes import error_of
 
 FEW_ANIMALS, FEW_RECAPTURES = 10, 10
 BUFFER_BIAS = 0.01  # relative bias of D that a buffer may cause
 COARSE = 0.8  # cells wider than this many sigma blur the detection function
+SEARCH_ERROR = 2e-3  # of exposure to a search, relative to its largest
 IMPRECISE = 0.30  # relative standard error
 
 
@@ -25,7 +27,7 @@ def remarks(fit) -> tuple[Remark, ...]:
     found += [remark for method in methods for remark in _single_catch(method.captures)]
     if fit.method != "given values":
         for session in sessions:
-            found += [*_buffer(fit, session), *_spacing(fit, session)]
+            found += [*_buffer(fit, session), *_spacing(fit, session), *_search(fit, session)]
         found += _precision(fit)
     found += ghost_remarks(fit)
     return tuple(dict.fromkeys(found))
@@ -57,6 +59,31 @@ def _single_catch(captures):
         )
 
 
+def search_error(fit, session, cells: int = 150) -> float:
+    """Largest relative error of the animals' exposure to searches that comes from cutting them into pieces."""
+    values, mask, worst = fit.values_of(session), session.mask, 0.0
+    some = np.unique(np.linspace(0, mask.size - 1, min(cells, mask.size)).astype(int))
+    x, y = (z[some] for z in mask.centres())
+    sigma = movement(session.captures, mask)
+    for m in session.methods:
+        if m.captures.detectors.located:
+            shape = [float(np.min(values[name])) for name in fit.model.detection.parameters[1:]]
+            where = (raster_of(mask), x, y)
+            worst = max(worst, error_of(m.captures.detectors, sigma, fit.model.detection, [*shape, 1.0][:2], *where))
+    return worst
+
+
+def _search(fit, session):
+    """Lines and areas are cut into pieces as fine as the spread of the detections asks for, before sigma is known."""
+    error = search_error(fit, session)
+    if error > SEARCH_ERROR:
+        yield Remark(
+            Outcome.APPROXIMATE,
+            f"Searches are cut into pieces that are too long for sigma: exposure to them is off by up to {error:.1g} "
+            "of its largest value. Use a smooth detection function (hazard half-normal), or more detections",
+        )
+
+
 def _buffer(fit, session):
     """A buffer that cuts off part of the area that animals are detected from makes D too high."""
     if session.mask.buffer is None:
@@ -79,11 +106,11 @@ def buffer_bias(fit, session, reach: float = 2.5) -> tuple[float, float]:
     """
     detectors, buffer = session.captures.detectors, session.mask.buffer
     widest = reach * buffer
-    extent = max(np.ptp(detectors.x), np.ptp(detectors.y)) + 2 * widest
+    west, south, east, north = detectors.bounds
+    extent = max(east - west, north - south) + 2 * widest
     wide = HabitatMask.around(detectors, widest, max(session.mask.spacing, extent / 160.0))
     p = session.detection_probability(fit.values_of(session), wide)
-    distance, _ = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(wide.centres()))
-    nearest = np.asarray(distance)
+    nearest = detectors.away(*wide.centres())
     order = np.argsort(nearest)
     share = np.cumsum(p[order]) / p.sum()
     within = np.searchsorted(nearest[order], buffer, side="right")

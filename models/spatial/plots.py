@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import shapely
 
 from ..derived import z_of
 
@@ -74,13 +75,17 @@ def _curve(model, session, rows, vector, d):
 
 def _distances(captures) -> np.ndarray:
     """Distance of each detection from the mean position of its animal, metres."""
-    detectors, index = captures.detectors, captures.animal_index
-    weight = captures.detections["count"].to_numpy(float)
-    x, y = detectors.x[captures.detector_index], detectors.y[captures.detector_index]
-    total = np.bincount(index, weight)
-    return np.hypot(
-        x - (np.bincount(index, weight * x) / total)[index], y - (np.bincount(index, weight * y) / total)[index]
-    )
+    return np.hypot(*(np.column_stack(captures.places) - captures.centroids()[captures.animal_index]).T)
+
+
+def draw_detectors(ax, detectors, color: str) -> None:
+    """Detectors on a map in km: crosses, or the outlines and lines of what was searched."""
+    points = [k for k in range(len(detectors)) if not detectors.shapes or detectors.shapes[k].geom_type == "Point"]
+    ax.plot(detectors.x[points] / 1000, detectors.y[points] / 1000, "+", color=color, ms=4, mew=0.8)
+    shapes = np.asarray(detectors.shapes, object)
+    outline = np.where(shapely.get_dimensions(shapes) == 2, shapely.boundary(shapes), shapes)
+    for part in shapely.get_parts(outline[shapely.get_dimensions(outline) == 1]):
+        ax.plot(*(shapely.get_coordinates(part).T / 1000), color=color, lw=0.7, alpha=0.8)
 
 
 def plot_density(fit, ax=None, session: str | None = None):
@@ -94,6 +99,6 @@ def plot_density(fit, ax=None, session: str | None = None):
         surface["x"] / 1000, surface["y"] / 1000, surface.to_numpy(), cmap="viridis", shading="nearest"
     )
     ax.figure.colorbar(mesh, ax=ax, label="animals per 100 km²", shrink=0.8)
-    ax.plot(detectors.x / 1000, detectors.y / 1000, "+", color="white", ms=4, mew=0.8)
+    draw_detectors(ax, detectors, "white")
     ax.set(xlabel="x (km)", ylabel="y (km)", aspect="equal")
     return ax
