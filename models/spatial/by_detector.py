@@ -1,8 +1,8 @@
 """Detections at each detector as a fitted model expects them, of the population and given the animals detected.
 
 Of the population: y_k is a sum over the points of a Poisson process, so that E y_k = ∫ D E(y_k | x) dx and
-var y_k = ∫ D E(y_k² | x) dx; with N animals in all, less (E y_k)² / N. Of animals with two detections or more, y_k counts
-only theirs: E(y_k | x) less Pr(detected once, at k | x).
+var y_k = ∫ D E(y_k² | x) dx; with N animals in all, less (E y_k)² / N. Where only animals with two detections or more
+are in the data, y_k counts theirs: E(y_k | x) less Pr(detected once, at k | x).
 
 Given the animals: Σ_i E(y_ik | x) over the posterior of each detected animal's activity centre, and what the animals
 that are not in the data were due. At the maximum of the likelihood these sum to the detections, for counts exactly (the
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .methods import Method
 from .moments import Moments, centres, moments
 
 DRAWS = 24  # of each animal's activity centre, evenly over the quantiles of its posterior
@@ -41,7 +42,7 @@ class OfPopulation:
     missed: np.ndarray  # float [K], see `OfDetected`
 
 
-def given_animals(model, session, vector: np.ndarray, values) -> list[tuple[object, OfDetected]]:
+def given_animals(model, session, vector: np.ndarray, values) -> list[tuple[Method, OfDetected]]:
     """(method, `OfDetected`) of one session at natural-scale values of its own."""
     n = session.captures.n_animals
     cell, of_class = centres(session, values, np.tile((np.arange(DRAWS) + 0.5) / DRAWS, (n, 1)))

@@ -86,6 +86,16 @@ class SpatialFit(Fit):
             raise refuse("p. differs between animals by their covariates", "Use a model without them")
         return part.mask.to_xarray(part.detection_probability(self.values_of(part)), name="p.")
 
+    def by_buffer(self, widest: float | None = None, session: str | None = None) -> pd.DataFrame:
+        """What the mask's buffer does: effective sampling area (km²) and relative bias of density by buffer in metres.
+
+        A buffer is wide enough where the bias is below a thousandth or so. The cells are as wide as those of the mask,
+        and all are habitat; `widest` is 10 sigma or twice the mask's buffer by default.
+        """
+        from .buffers import by_buffer
+
+        return by_buffer(self, widest, session=session)
+
     def distance(self, detector: str, session: str | None = None) -> xr.DataArray:
         """Metres from a detector to every cell, as the model measures them; NaN outside habitat, infinite where there
         is no way. With least-cost distance these are metres of cost one."""
@@ -209,6 +219,64 @@ class SpatialFit(Fit):
             return resampled(self, n, seed, uncertain, **how)
         return super().goodness(n, seed, **how)
 
+    def residuals(self, session: str | None = None) -> pd.DataFrame:
+        """Detections at each detector beside those expected, see `spatial.residuals`.
+
+        Returns
+        -------
+        DataFrame with (method,) detector, x, y (metres), effort, observed; expected and residual against the population
+        (not with learned responses or removals); expected_given_animals and residual_given_animals. Residuals are over
+        their standard deviation under the model, NaN without effort. `models.residual_pattern` tests them for a
+        pattern over space, `plot_residuals` maps them.
+        """
+        from .residuals import residuals
+
+        return residuals(self, session)
+
+    def check_mask(self, *, wider: float = 1.5, finer: int = 2, refit: bool = False):
+        """Density on a wider and on a finer habitat mask: a `MaskCheck`, see `spatial.mask_check`.
+
+        Parameters
+        ----------
+        wider : times the buffer; all within it beyond the outline of the mask is taken as habitat
+        finer : parts that the side of a cell is cut into
+        refit : fit the model again on the other masks; otherwise the detection parameters stay as they are
+        """
+        from .mask_check import check_mask
+
+        return check_mask(self, wider=wider, finer=finer, refit=refit)
+
+    def overdispersion(self, by: str = "sessions"):
+        """c-hat of the number of animals (Fletcher 2012), by "sessions" that are replicates, or by "detectors".
+
+        The second is a diagnosis: an animal counts at every detector that it visits. See `spatial.overdispersion`.
+        """
+        from .overdispersion import overdispersion
+
+        return overdispersion(self, by)
+
+    def inflated(self, c_hat: float, *, of: str = "everything") -> SpatialFit:
+        """The same fit with wider standard errors and intervals.
+
+        Parameters
+        ----------
+        c_hat : overdispersion
+        of : "everything": all variances times c-hat, as for other models: animals are detected together, as groups;
+            "number": only what comes from the number of animals: animals live in groups but are detected one by one
+            (c-hat of `overdispersion`). CV(D)² = c CV(n)² + CV(a)²
+
+        Raises
+        ------
+        SurveyError : c-hat is not above 0; "number" of a conditional fit (use as_full()), or twice
+        """
+        if of not in ("everything", "number"):
+            raise refuse("inflated is 'everything' or 'number'", "Use of='number'", value=of)
+        if of == "everything":
+            return super().inflated(c_hat)  # type: ignore[return-value]
+        from .overdispersion import number_inflated
+
+        return number_inflated(self, c_hat)
+
     # ---- plots ----------------------------------------------------------------------------------------------
 
     def plot_detection(self, ax=None, session: str | None = None):
@@ -216,6 +284,12 @@ class SpatialFit(Fit):
         from .plots import plot_detection
 
         return plot_detection(self, ax, session)
+
+    def plot_residuals(self, which: str = "given animals", ax=None, session: str | None = None):
+        """A map of `residuals`, "given animals" or of the "population"; returns the matplotlib Axes."""
+        from .residuals import plot_residuals, residuals
+
+        return plot_residuals(residuals(self, session), which, ax)
 
     def plot_density(self, ax=None, session: str | None = None):
         """The density surface with detectors; returns the matplotlib Axes."""

@@ -89,7 +89,7 @@ def _last(session, method) -> np.ndarray:
 
 
 def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
-    """Of one occasion mean, variance, odds of one detection and no other, −log Pr(none there) [n, K], and hazard [n]."""
+    """Of one occasion: mean, variance, odds of one detection alone, −log Pr(none there) [n, K], and hazard [n]."""
     kind, hazard = method.captures.detectors.kind, unit * effort
     if kind in ("multi", "single"):
         H = hazard.sum(axis=1)
