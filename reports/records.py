@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Pa
         session=occasions.session,
         encoding=getattr(data, "encoding", None),
     )
+    registry = getattr(data, "registry", None)
+    if registry is not None:
+        rest = {name: value for name, value in how.items() if name not in ("timezone", "encoding")}
+        return survey.assemble(with_registry(read_tables(about, data, folder), folder / registry), **rest)
     path, beside = files_of(data, folder)
     readers: dict[str, Any] = {
         "camtrap-dp": survey.read_camtrap_dp,
@@ -37,6 +42,17 @@ def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Pa
         "wildlife-insights": survey.read_wildlife_insights,
     }
     return readers[data.format](path, **beside, **how)
+
+
+def with_registry(tables: SurveyTables, path: Path) -> SurveyTables:
+    """The tables with today's identities; what the registry changed is said as a warning."""
+    found = survey.IdentityRegistry.read(path).apply(tables)
+    changes = found.provenance["identity_changes"]
+    by_kind = changes.groupby("kind", sort=False)["records"].sum()
+    parts = ", ".join(f"{n} by {kind}" for kind, n in by_kind.items()) or "none"
+    changed = f"The identity registry changed identities of {len(tables.identities)} records: {parts}."
+    warnings.warn(changed, survey.SurveyWarning, stacklevel=3)
+    return found
 
 
 def read_tables(about: Survey, data: Records, folder: Path) -> SurveyTables:
@@ -65,4 +81,5 @@ def files_of(data: Records, folder: Path) -> tuple[Path | None, dict[str, Any]]:
 def records_named(data: Records) -> list[str | None]:
     """Paths of field records in the form."""
     mapping = data.mapping if data.mapping not in NAMED_MAPPINGS else None
-    return [data.path, data.deployments, data.records, data.identities, data.failures, mapping]
+    registry = getattr(data, "registry", None)
+    return [data.path, data.deployments, data.records, data.identities, data.failures, mapping, registry]

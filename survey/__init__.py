@@ -19,6 +19,7 @@ from .encounters import EncounterHistory, read_inp
 from .errors import SurveyError, SurveyWarning
 from .fieldwork import fieldwork
 from .habitat import HabitatMask
+from .identities import IdentityRegistry, registry_changes
 from .independence import Independence
 from .ledger import Ledger
 from .live_dead import LiveDeadHistory, read_live_dead_inp
@@ -33,7 +34,9 @@ from .readers.secr_text import read_secr
 from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .samples import SampleCounts
+from .scats import read_scats, scat_search
 from .search import searched_areas, transects
+from .sightings import Sightings
 from .tables import SurveyTables
 from .telemetry import Telemetry, read_telemetry
 from .together import Together, together
@@ -50,12 +53,14 @@ __all__ = [
     "EncounterHistory",
     "Findings",
     "HabitatMask",
+    "IdentityRegistry",
     "Independence",
     "Ledger",
     "LiveDeadHistory",
     "MonitoredAnimals",
     "Patrols",
     "SampleCounts",
+    "Sightings",
     "SurveyError",
     "SurveyTables",
     "SurveyWarning",
@@ -77,10 +82,13 @@ __all__ = [
     "read_matrix",
     "read_patrols",
     "read_samples",
+    "read_scats",
     "read_secr",
     "read_telemetry",
     "read_visits",
     "read_wildlife_insights",
+    "registry_changes",
+    "scat_search",
     "searched_areas",
     "suggest_utm",
     "tables_from_camtrap_dp",

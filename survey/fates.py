@@ -82,6 +82,9 @@ def sort_out(
         _refuse_contradictions(tables, fates.open & named & ~working, within)
     fates.mark(~within, OUTSIDE)
     fates.mark(~working, IN_FAILURE)
+    left_out = r["left_out"] if "left_out" in r else pd.Series("", index=r.index)  # by a registry of identities
+    for reason in sorted(set(left_out) - {""}):
+        fates.mark(left_out == reason, reason)
     fates.mark(~named, "no identity")
     return moment
 

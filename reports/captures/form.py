@@ -12,7 +12,9 @@ from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Su
 class Data(Records):
     """[data]: where the tables lie, relative to survey.toml."""
 
-    formats: ClassVar = RECORDS | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
+    formats: ClassVar = {name: (needed, (*allowed, "registry")) for name, (needed, allowed) in RECORDS.items()} | {
+        "secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))
+    }
 
     format: Literal["camtrap-dp", "field-tables", "secr", "wildlife-insights"]
     captures: str | None = None
@@ -20,6 +22,7 @@ class Data(Records):
     covariates: tuple[str, ...] | None = None
     usage: Literal["binary", "effort"] | None = None
     effort_unit: str | None = None
+    registry: str | None = Field(default=None, description="file of decisions on identities: aliases, merges, splits")
     encoding: str | None = Field(default=None, description="of text files that are neither UTF-8 nor GB18030")
 
 
