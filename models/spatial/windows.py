@@ -9,6 +9,8 @@ import numpy as np
 from ..kernels.spatial_cover import cover
 from .problem import Raster
 
+WIDEST = 1e12  # cells: wider than any raster
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -44,5 +46,8 @@ class Blocks:
         return cls(side, cell, x, y, np.append(start, cell.size), block_at.reshape(ny, nx), box)
 
     def cover(self, x, y, radius) -> tuple[np.ndarray, np.ndarray]:
-        """Discs by block as CSR (start [B + 1], disc): those with habitat of the block within their radius [n]."""
-        return cover(x, y, radius, self.side, self.block_at, self.box)
+        """Discs by block as CSR (start [B + 1], disc): those with habitat of the block within their radius [n].
+
+        A radius may be infinite; the kernel counts in whole numbers, of which infinity is none.
+        """
+        return cover(x, y, np.minimum(radius, WIDEST), self.side, self.block_at, self.box)
