@@ -53,6 +53,7 @@ from .priors import Beta, Logistic, LogNormal, Normal
 from .spatial.closure import closure_test
 from .spatial.expected_counts import expected_counts
 from .spatial.least_cost import LeastCost
+from .spatial.mark_resight import MarkResight
 from .spatial.residuals import pattern as residual_pattern
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
@@ -85,6 +86,7 @@ __all__ = [
     "LogLinear",
     "LogNormal",
     "Logistic",
+    "MarkResight",
     "MisidentifiedCapture",
     "Movement",
     "MultiMethodOccupancy",

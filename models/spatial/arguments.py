@@ -24,6 +24,7 @@ MEANING = {
     "z": ("log", "", "shape of the detection function"),
     "w": ("log", "m", "width of the detection function"),
     "size": ("log", "", "clumping of counts: their variance is mean + mean²/size"),
+    "pID": ("logit", "", "proportion of sightings of marked animals that are identified"),
     "cost": ("log", "", "cost of a metre, relative to one where the covariates are 0"),
 }
 

@@ -17,8 +17,8 @@ SEARCH_ERROR = 2e-3  # of exposure to a search, relative to its largest
 IMPRECISE = 0.30  # relative standard error
 
 
-def remarks(fit) -> tuple[Remark, ...]:
-    """Remarks beyond convergence; nothing but the data is needed for the first two."""
+def remarks(fit, ghosts: bool = True) -> tuple[Remark, ...]:
+    """Remarks beyond convergence; the first two need the data alone. `ghosts`: also of animals seen once."""
     sessions = fit.model.sessions
     fixes = sum(len(s.captures.telemetry) for s in sessions if s.captures.telemetry is not None)
     recaptures = sum(s.captures.n_spatial_recaptures for s in sessions)
@@ -29,7 +29,7 @@ def remarks(fit) -> tuple[Remark, ...]:
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session), *_search(fit, session)]
         found += _precision(fit)
-    found += ghost_remarks(fit)
+    found += ghost_remarks(fit) if ghosts else []
     return tuple(dict.fromkeys(found))
 
 

@@ -236,7 +236,12 @@ class SCR(Model[SpatialFit]):
             frames["pmix"] = self.class_rows
         if COST in self.formulas:
             frames[COST] = pd.concat([s.metric.frame() for s in self.sessions if s.metric], ignore_index=True)
+        frames |= self._more_frames()
         return ParameterSet([self._parameter(name, frames[name]) for name in self.formulas])
+
+    def _more_frames(self) -> dict[str, pd.DataFrame]:
+        """Covariates of parameters that only some models have."""
+        return {}
 
     def _parameter(self, name: str, frame: pd.DataFrame) -> Parameter:
         standard, unit, meaning = self.classes.meaning if name == "pmix" and self.classes else MEANING[name]
@@ -378,7 +383,7 @@ class SCR(Model[SpatialFit]):
 
         return remarks(fit)
 
-    def simulate(self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None):
+    def simulate(self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None) -> Any:
         """A data set from the model at natural-scale values (as for `at`), with this survey's detectors and effort.
 
         Parameters
@@ -432,7 +437,7 @@ class SCR(Model[SpatialFit]):
             name: getattr(self, name) for name in (*names, "distance", "threads")
         }
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """A model travels between processes as what it was made from."""
         return _rebuild, (self.given, [s.mask for s in self.sessions], self.formulas, self._options())
 

@@ -177,6 +177,10 @@ class Session:
         size = values["size"] if self.clumped else None
         return EngineRows.of(self.detection, np.resize(self.arranged.scale, len(rows)), rows, size)
 
+    def compose(self, sum_log_a: float, detected: float, total: float, n: int) -> Composed:
+        """The log-likelihood from the integrals."""
+        return COMPOSE[self.composition](sum_log_a, detected, total, n)
+
     @property
     def clumped(self) -> bool:
         """Whether some counts are negative-binomial."""
@@ -221,12 +225,12 @@ class Session:
         share = [np.exp(terms[p.animals, p.of_class] - known[p.animals]) for p in self.parts]
         if terms.shape[1] == 1:  # animals that are impossible have a say in the engine alone
             share = [np.ones(len(p.animals)) for p in self.parts]
-        compose, composed = COMPOSE[self.composition], []
+        composed = []
         for g in range(strata):
             mine = np.concatenate([p.animals for p in self.parts if p.stratum == g])
             mine = np.unique(mine)
             constant = self.constant if g == 0 else 0.0
-            composed.append(compose(float(np.sum(log_a[mine])) + constant, detected[g], ats[0].total, len(mine)))
+            composed.append(self.compose(float(np.sum(log_a[mine])) + constant, detected[g], ats[0].total, len(mine)))
         return Mixed(proportions, log_a, share, detected, composed)
 
     def _adjoints(self, values, log_mu, ats, mixed: Mixed):

@@ -34,6 +34,7 @@ def simulate_population(mask: HabitatMask, D, seed: int, *, distribution: str = 
 
 
 def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: str) -> pd.DataFrame:
+    """See `simulate_population`."""
     mu = density_to_animals_per_cell(np.broadcast_to(np.asarray(D, float), (mask.size,)), mask.cell_area)
     if np.any(mu < 0) or not np.isfinite(mu).all():
         raise refuse("density must be 0 or more everywhere", "Correct D", value=float(mu.min()))

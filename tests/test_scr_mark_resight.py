@@ -1,0 +1,281 @@
+"""Mark-resight: the field's program, the likelihood written out, gradients, sightings on occasions between marking."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+from scipy.special import gammaln, logsumexp
+from scipy.stats import bernoulli, poisson
+from scr_problems import detectors, differences_of_loglik
+
+from uncia import models, survey
+from uncia.models.detection import DETECTION_FUNCTIONS
+
+VALUES = {"D": 1100.0, "lambda0": {"Intercept": -1.5, "phase[T.sighting]": 0.4}, "sigma": 250.0, "pID": 0.6}
+
+# ---- the reference ---------------------------------------------------------------------------------------------------
+
+
+def secr_data(counts: bool):
+    """The data set of the suite: one occasion of marking in multi-catch traps, four of sighting, seen or not."""
+    folder = reference.reference("mark_resight")
+    whole, mask = reference.scr_data("mark_resight", kind="proximity")
+    d, frame = whole.detectors, whole.detections
+    parts = []
+    for kind, occasions in (("multi", [1]), ("proximity", [2, 3, 4, 5])):
+        at = survey.Detectors(d.id, d.x, d.y, np.ones((len(occasions), len(d))), kind)
+        mine = frame[frame["occasion"].isin(occasions)]
+        parts.append(survey.CaptureHistory(mine.assign(occasion=mine["occasion"] - occasions[0] + 1), at))
+    tables = {}
+    for name, file in (("unmarked", "Tu.txt"), ("unidentified", "Tm.txt")) if counts else ():
+        rows = [line.split()[1:] for line in (folder / file).read_text().splitlines() if line.strip()]
+        tables[name] = np.array(rows, float).T[1:]
+    return parts[0], survey.Sightings(parts[1], **tables), mask
+
+
+@pytest.mark.parametrize("entry", [0, 1])
+def test_log_likelihoods_at_fixed_parameters_are_those_of_secr(entry):
+    expected = reference.expected("mark_resight")[entry]
+    marking, sightings, mask = secr_data(counts=entry == 1)
+    pID = "~ 1" if entry == 1 else 1.0  # without counts the program has pID in its list and not in its likelihood
+    model = models.MarkResight(marking, sightings, mask, pID=pID, entry="any occasion")
+    for point in expected["fixed_parameter_loglik"]:
+        v = point["values"]
+        values = {"D": {"Intercept": v["D"] + np.log(1e4)}, "g0": {"Intercept": v["g0"]}, "sigma": np.exp(v["sigma"])}
+        values |= {"pID": {"Intercept": v["pID"]}} if entry == 1 else {}
+        np.testing.assert_allclose(model.at(**values).loglik, point["loglik"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("entry", [0, 1])
+def test_fits_are_those_of_secr(entry):
+    expected = reference.expected("mark_resight")[entry]
+    marking, sightings, mask = secr_data(counts=entry == 1)
+    model = models.MarkResight(marking, sightings, mask, pID="~ 1" if entry else 1.0, entry="any occasion")
+    fit = model.fit()
+    np.testing.assert_allclose(fit.loglik, expected["loglik"], atol=1e-4)
+    names = ["D", "g0", "sigma", "pID"][: model.parameters.size]
+    theirs = np.array([expected["coefficients"][name] for name in names])
+    theirs[0, 0] += np.log(1e4)
+    np.testing.assert_allclose(fit.vector, theirs[:, 0], atol=2e-3)
+    np.testing.assert_allclose(fit.se, theirs[:, 1], rtol=0.01)
+
+
+# ---- the likelihood written out --------------------------------------------------------------------------------------
+
+
+def survey_of(kind: str, seed: int = 1, after=None, marking_kind: str = "multi"):
+    """A small survey: three marking and four sighting occasions at other places, with gaps in effort."""
+    d = detectors(marking_kind, occasions=3)
+    seen = detectors(kind, occasions=4)
+    seen = survey.Detectors(seen.id, seen.x + 150.0, seen.y + 90.0, seen.effort, kind)
+    mask = survey.HabitatMask.around(d, 450.0, 150.0)
+    start = survey.CaptureHistory(pd.DataFrame({"animal": ["x"], "occasion": [1], "detector": ["C02"]}), d)
+    nothing = survey.CaptureHistory(pd.DataFrame({"animal": [], "occasion": [], "detector": []}), seen)
+    zero = np.zeros((4, 9))
+    plan = models.MarkResight(
+        start, survey.Sightings(nothing, zero, zero, after), mask, lambda0="~ phase", detection="hazard half-normal"
+    )
+    marking, sightings = plan.simulate(VALUES, seed)
+    return marking, sightings, mask
+
+
+def slow(marking, sightings, mask, D, lambda0, sigma, pID, marked=None) -> float:
+    """Animal by animal, occasion by occasion; lambda0 of marking and of sighting."""
+    shape, (x, y) = DETECTION_FUNCTIONS["hazard half-normal"], mask.centres()
+    mu, seen = np.full(mask.size, D * mask.cell_area / 100), sightings.captures
+
+    def hazards(d, intercept):
+        one = [intercept * shape.relative(np.hypot(x - a, y - b), sigma, 1.0) for a, b in zip(d.x, d.y, strict=True)]
+        return np.where(d.used, d.effort, 0.0)[:, :, None] * np.array(one)  # [S, K, M]
+
+    h2 = hazards(seen.detectors, lambda0[1])
+    names, S1 = list(seen.animals.index), 0
+    if marking is not None:
+        h1, S1 = hazards(marking.detectors, lambda0[0]), marking.n_occasions
+        names = list(marking.animals.index)
+    after = np.full(len(h2), S1) if sightings.after is None else sightings.after
+    total, histories = 0.0, []
+    for name in names:
+        log_f, first = np.zeros(mask.size), 1
+        mine = []
+        if marking is not None:
+            rows = marking.detections[marking.detections["animal"] == name]
+            first = rows["occasion"].min()
+            for s in range(S1):
+                k = [marking.detectors.id.index(d) for d in rows.loc[rows["occasion"] == s + 1, "detector"]]
+                if marking.detectors.kind == "multi":
+                    H = h1[s].sum(axis=0)
+                    log_f += np.log(h1[s, k[0]] / H * -np.expm1(-H)) if k else -H
+                else:
+                    log_f += sum(np.log(-np.expm1(-h1[s, j])) if j in k else -h1[s, j] for j in range(len(h1[s])))
+            mine += [("m", *row) for row in rows[["occasion", "detector"]].itertuples(index=False)]
+        rows = seen.detections[seen.detections["animal"] == name]
+        mine += [("s", *row) for row in rows[["occasion", "detector", "count"]].itertuples(index=False)]
+        count = {(r.occasion - 1, seen.detectors.id.index(r.detector)): r.count for r in rows.itertuples()}
+        count = {key: int(rows["count"].iloc[j]) for j, key in enumerate(count)}
+        for s in range(len(h2)):
+            if first > after[s] and marking is not None:
+                continue
+            for k in range(len(h2[s])):
+                if seen.detectors.used[s, k]:
+                    h = pID * h2[s, k]
+                    n = count.get((s, k), 0)
+                    if seen.detectors.kind == "count":
+                        log_f += n * np.log(h) - h - gammaln(n + 1)
+                    else:
+                        log_f += np.log(-np.expm1(-h)) if n else -h
+        total += logsumexp(log_f, b=mu)
+        histories.append(tuple(sorted(mine)))
+    total -= gammaln(pd.Series(histories).value_counts().to_numpy() + 1).sum()
+    N, n = mu.sum(), len(names)
+    if marking is not None:
+        total -= mu @ -np.expm1(-h1.sum(axis=(0, 1)))
+    else:
+        a = mu @ -np.expm1(-pID * h2.sum(axis=(0, 1)))
+        if marked == "unknown":
+            total += gammaln(n + 1) - n * np.log(a)
+        else:
+            total += gammaln(marked + 1) - gammaln(marked - n + 1) + (marked - n) * np.log(1 - a / N) - n * np.log(N)
+    for s in range(len(h2)):
+        q = (
+            np.exp(-h1[: after[s]].sum(axis=(0, 1)))
+            if marking is not None
+            else 1 - (n / a if marked == "unknown" else marked / N)
+        )
+        for k in np.flatnonzero(seen.detectors.used[s]):
+            for table, share in ((sightings.unmarked, q), (sightings.unidentified, (1 - pID) * (1 - q))):
+                mean = np.sum(mu * share * h2[s, k])
+                if seen.detectors.kind == "count":
+                    total += poisson.logpmf(table[s, k], mean)
+                else:
+                    total += bernoulli.logpmf(min(table[s, k], 1), -np.expm1(-mean))
+    return float(total)
+
+
+CASES = [
+    ("count", None, "multi"),
+    ("proximity", None, "multi"),
+    ("count", [1, 1, 2, 3], "multi"),
+    ("proximity", [0, 1, 3, 3], "proximity"),
+]
+
+
+@pytest.mark.parametrize(("kind", "after", "marking_kind"), CASES)
+def test_the_likelihood_is_that_written_out(kind, after, marking_kind):
+    marking, sightings, mask = survey_of(kind, after=after, marking_kind=marking_kind)
+    model = models.MarkResight(marking, sightings, mask, lambda0="~ phase", detection="hazard half-normal")
+    values = {"lambda0": {"Intercept": np.log(0.2), "phase[T.sighting]": np.log(1.5)}}
+    fit = model.at(D=1000.0, sigma=270.0, pID=0.55, **values)
+    written = slow(marking, sightings, mask, 1000.0, (0.2, 0.3), 270.0, 0.55)
+    np.testing.assert_allclose(fit.loglik, written, rtol=1e-10)
+
+
+@pytest.mark.parametrize("marked", [40, "unknown"])
+@pytest.mark.parametrize("kind", ["count", "proximity"])
+def test_sighting_only_is_that_written_out(kind, marked):
+    _, sightings, mask = survey_of(kind)
+    model = models.MarkResight(None, sightings, mask, marked=marked, detection="hazard half-normal")
+    fit = model.at(D=2400.0, lambda0=0.3, sigma=270.0, pID=0.55)
+    written = slow(None, sightings, mask, 2400.0, (None, 0.3), 270.0, 0.55, marked)
+    np.testing.assert_allclose(fit.loglik, written, rtol=1e-10)
+    vector = fit.vector + 0.02
+    gradient = model.loglik_and_gradient(vector)[1]
+    np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "after", "marking_kind"), CASES)
+def test_the_gradient_is_that_of_differences(kind, after, marking_kind):
+    marking, sightings, mask = survey_of(kind, after=after, marking_kind=marking_kind)
+    options = {"D": "~ x", "lambda0": "~ phase", "pID": "~ T", "detection": "hazard exponential"}
+    model = models.MarkResight(marking, sightings, mask, **options, c_hat=(1.5, 1.2))
+    vector = model.start() + 0.03 * np.arange(model.parameters.size)
+    gradient = model.loglik_and_gradient(vector)[1]
+    np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
+
+
+# ---- properties ------------------------------------------------------------------------------------------------------
+
+
+def test_without_sighting_occasions_worth_it_marking_is_ordinary_spatial_capture_recapture():
+    marking, sightings, mask = survey_of("count")
+    alone = models.SCR(marking, mask, detection="hazard half-normal").at(D=1000.0, lambda0=0.2, sigma=250.0)
+    values = {
+        "lambda0": {"Intercept": np.log(0.2), "phase[T.sighting]": -40.0},
+        "sigma": 250.0,
+        "D": 1000.0,
+        "pID": 0.5,
+    }
+    nothing = survey.CaptureHistory(sightings.captures.detections.iloc[:0], sightings.captures.detectors)
+    zero = np.zeros_like(sightings.unmarked)
+    model = models.MarkResight(
+        marking, survey.Sightings(nothing, zero, zero), mask, lambda0="~ phase", detection="hazard half-normal"
+    )
+    np.testing.assert_allclose(model.at(**values).loglik, alone.loglik, rtol=1e-9)
+
+
+def test_overdispersion_is_that_of_simulated_totals_and_widens_the_interval():
+    marking, sightings, mask = survey_of("count")
+    model = models.MarkResight(marking, sightings, mask, lambda0="~ phase", detection="hazard half-normal")
+    fit = model.fit()
+    adjusted = model.adjusted(fit)
+    assert adjusted.c_hat[0] > 1.0 and adjusted.c_hat[1] > 1.0
+    again = adjusted.fit()
+    assert again.se[0] > fit.se[0]
+    assert "adjusted(fit)" in str(fit.verdict) and "adjusted(fit)" not in str(again.verdict)
+    truth = model.at(**VALUES)
+    totals = np.array([list(model.simulate(VALUES, seed)[1].totals.values()) for seed in range(40)])
+    ratio = totals.var(axis=0, ddof=1) / totals.mean(axis=0)  # identified, unidentified, unmarked
+    expected = model.overdispersion(truth)
+    assert ratio[2] == pytest.approx(expected[0], rel=0.6)
+    assert ratio[1] == pytest.approx(expected[1], rel=0.6)
+
+
+def test_a_fit_tells_density_and_travels():
+    marking, sightings, mask = survey_of("proximity", seed=3)
+    fit = models.MarkResight(marking, sightings, mask, lambda0="~ phase", detection="hazard half-normal").fit()
+    table = fit.derive().set_index("quantity")
+    assert 500 < table.loc["density", "estimate"] < 2400
+    assert "Sightings on 4 occasions" in str(fit)
+    assert pickle.loads(pickle.dumps(fit)).loglik == fit.loglik
+    again = fit.model.on(fit.model.simulate(VALUES, 5))
+    assert np.isfinite(again.loglik(fit.vector))
+    assert fit.model.not_comparable(again) == "they are of different sightings"
+
+
+# ---- messages --------------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_is_told():
+    marking, sightings, mask = survey_of("count")
+    seen = sightings.captures
+    stranger = seen.detections.assign(animal="Z")
+    with pytest.raises(
+        survey.SurveyError, match="animal 'Z' was identified on sighting occasion 1 and not marked before"
+    ):
+        models.MarkResight(marking, survey.Sightings(survey.CaptureHistory(stranger, seen.detectors)), mask)
+    with pytest.raises(survey.SurveyError, match="the number of marked animals must be said"):
+        models.MarkResight(None, sightings, mask)
+    with pytest.raises(survey.SurveyError, match="mark-resight models know no learned responses"):
+        models.MarkResight(marking, sightings, mask, lambda0="~ b", detection="hazard half-normal")
+    with pytest.raises(survey.SurveyError, match="animals are sighted at count or proximity detectors"):
+        survey.Sightings(marking)
+    with pytest.raises(survey.SurveyError) as error:
+        survey.Sightings(seen, unmarked=np.eye(4, 9) * 0.5, unidentified=np.zeros((3, 9)))
+    assert "sightings of unmarked animals are whole numbers; at 'C02' on occasion 2 (found 0.5)" in str(error.value)
+    assert "the sightings of marked animals that were not identified have another shape" in str(error.value)
+
+
+def test_tables_of_sightings_may_be_long_or_wide():
+    _, sightings, _ = survey_of("count")
+    seen, counts = sightings.captures, sightings.unmarked
+    wide = pd.DataFrame(counts, columns=seen.detectors.id)
+    s, k = np.nonzero(counts)
+    long = pd.DataFrame({"occasion": s + 1, "detector": np.array(seen.detectors.id)[k], "count": counts[s, k]})
+    for table in (wide, wide[wide.columns[::-1]], long):
+        np.testing.assert_array_equal(survey.Sightings(seen, unmarked=table).unmarked, counts)
+    with pytest.raises(survey.SurveyError, match="row 1 of unmarked animals names no detector and occasion"):
+        survey.Sightings(seen, unmarked=long.assign(detector="nowhere").iloc[:1])
