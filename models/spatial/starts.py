@@ -103,15 +103,16 @@ def told_apart(model, vector: np.ndarray) -> np.ndarray:
 
 
 def _density(model, values) -> float:
-    row = np.ones(3 + ("size" in values))
-    row[3:] = values.get("size", 1.0)
+    row = np.ones(4)
+    row[3] = values.get("size", 1.0)
     row[: len(model.detection.parameters)] = [values[name] for name in model.detection.parameters]
     esa = area = 0.0
     for s in model.sessions:
         if s.parts:
             rows = np.tile(row, (s.parts[0].problem.n_rows, 1))
             engine = s.engine_of(s.parts[0], None)
-            rows = EngineRows.of(model.detection, s.arranged.scale, rows[:, :3], *rows[:, 3:].T).value
+            size = rows[:, 3] if s.clumped else None
+            rows = EngineRows.of(model.detection, s.arranged.scale, rows[:, :3], size).value
             esa += float(engine.detection_probability(rows).sum()) * s.mask.cell_area
         area += s.mask.area
     n = model.sample_size
