@@ -70,6 +70,12 @@ class Analysis:
         """How all this is told."""
         return self.study.story(self)
 
+    @property
+    def more_results(self) -> dict[str, Any]:
+        """What results.json holds beside models and estimates."""
+        found = self.study.definitions(self.fit)
+        return {"definitions": found} if found else {}
+
     def told(self, quantity: str, scope: str | None = None) -> pd.Series:
         """One estimate of the reported model, in `scope` or in the first one that has it."""
         rows = self.estimates.query("model == @self.reported and quantity == @quantity")
@@ -89,6 +95,13 @@ def analyse(study: Study, progress: Callable[[str, int, float], None] | None = N
     SurveyError : the models that the data, or their formulas, do not allow: all of them, by name
     KeyboardInterrupt : somebody stopped a fit: half an analysis is none
     """
+    if hasattr(study, "analyse"):
+        return study.analyse(progress)
+    return Analysis(study, fit_all(study, progress))
+
+
+def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = None) -> dict[str, Fit]:
+    """The fits of all models of a form, by name; errors as `analyse` has them."""
     built, problems = {}, []
     for part in study.config.models:
         try:
@@ -103,7 +116,7 @@ def analyse(study: Study, progress: Callable[[str, int, float], None] | None = N
         fits[name] = model.fit(progress=report, interval=study.config.report.interval)
         if Outcome.INTERRUPTED in fits[name].verdict:
             raise KeyboardInterrupt
-    return Analysis(study, fits)
+    return fits
 
 
 def finite(value: float) -> float | None:

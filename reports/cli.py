@@ -1,4 +1,4 @@
-"""The command line: `uncia init | check | effort | fit | report | reproduce | simulate`.
+"""The command line: `uncia init | check | effort | fit | report | reproduce | compare | freeze | simulate`.
 
 Exit codes: 0 fine, 1 the data have errors (or numbers did not come out the same), 2 the command was misused.
 """
@@ -220,6 +220,47 @@ def reproduce(
             if not found.inputs and not found.versions:
                 out.print("Inputs and versions are the same: please tell us, this should not be.")
             raise typer.Exit(1)
+
+
+@app.command(epilog=example("uncia compare 2024/report 2025/report"))
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="a/results.json", help="of a report, or its folder")],
+    after: Annotated[Path, typer.Argument(metavar="b/results.json", help="of another")],
+) -> None:
+    """Say which numbers moved between two results, by how many standard errors, and what had changed."""
+    with plain_words("Nothing was written."):
+        from ..models.summary import number
+        from .compare import compare as compared
+
+        found = compared(before, after)
+        for kind, what in found.changes:
+            out.print(f"Changed ({kind}): {what}", markup=False)
+        for m in found.moved:
+            then, now = (number(float("nan") if v is None else v, 6) for v in (m.then, m.now))
+            by = f", {number(m.errors, 2)} standard errors" if m.se > 0 else ""
+            out.print(f"{m.what}: {then} -> {now}{by} ({found.why})", markup=False)
+        out.print(f"{len(found.moved)} numbers moved, {found.unmoved} did not.")
+
+
+@app.command(epilog=example("uncia freeze report/results.json"))
+def freeze(
+    results: Annotated[Path, typer.Argument(metavar="results.json", help="of a report, its folder, or a lock")],
+    check: Annotated[bool, typer.Option("--check", help="compare with the lock there instead of writing it")] = False,
+) -> None:
+    """Write environment.lock beside the results: every package with its version and a hash of its files."""
+    with plain_words("Nothing was written."):
+        from . import freeze as lock
+
+        if not check:
+            out.print(f"Environment: {lock.freeze(results)}", markup=False)
+            return
+        place = results.parent if results.name == "results.json" else results
+        different = lock.differences(place)
+        for sentence in different:
+            out.print(f"Changed: {sentence}", markup=False)
+        if different:
+            raise typer.Exit(1)
+        out.print("The environment is the same.")
 
 
 @app.command(epilog=example("uncia simulate survey.toml --seed 7 --out simulated --set D=2.5"))

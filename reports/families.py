@@ -10,6 +10,7 @@ from .pairs.study import PairStudy
 from .samples.study import SampleStudy
 from .sites.study import SiteStudy
 from .study import Study
+from .years.study import YearStudy
 
 FAMILIES: tuple[type[Study], ...] = (
     CaptureStudy,
@@ -19,4 +20,5 @@ FAMILIES: tuple[type[Study], ...] = (
     LiveDeadStudy,
     SampleStudy,
     FateStudy,
+    YearStudy,
 )

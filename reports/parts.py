@@ -78,7 +78,7 @@ class Occasions(Part):
 
     length: str | int = "1 day"
     day_boundary: str = "noon"
-    kind: Literal["proximity", "count", "multi"] = "proximity"
+    kind: Literal["proximity", "count", "multi", "single", "capped"] = "proximity"
     independence: str = Field(
         default="30 minutes since the last independent record",
         description="or 'none': only records of one moment are one",
@@ -97,6 +97,7 @@ class Report(Part):
 
     model: str = Field(default=BEST, description="name of the model to report, or 'best by AICc'")
     interval: Literal["wald", "profile"] = "wald"
+    previous: str | None = Field(default=None, description="results.json of the last report, to say what has changed")
     language: str = Field(default=ENGLISH, description="of the report; each has a file in reports/templates")
     public: bool = Field(default=False, description="leave out what would lead somebody to the animals")
     public_grid: float = Field(default=10_000.0, gt=0, description="metres to which a public report rounds places")
@@ -120,12 +121,13 @@ class Form(Part):
 
     model_names: ClassVar[tuple[str, ...]] = ()  # what [[models]] may ask for with model = "…"
     formats: ClassVar[tuple[str, ...]] = ()  # of [data]
+    needs_models: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _names_fit(self):
         names = [model.name for model in getattr(self, "models")]  # noqa: B009
         wanted = getattr(self, "report").model  # noqa: B009
-        if not names:
+        if not names and self.needs_models:
             raise ValueError("there are no models", "Give at least one [[models]]")
         for kind, given in (("models", names), ("regions", [region.name for region in getattr(self, "regions", ())])):
             twice = sorted({name for name in given if given.count(name) > 1})

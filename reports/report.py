@@ -12,6 +12,7 @@ import jinja2
 
 from . import words
 from .analysis import Analysis
+from .changes import in_words, since_last, tables_of_changes
 from .draw import Figure, figures_of
 from .families import FAMILIES
 from .files import whole_folder
@@ -84,11 +85,16 @@ def page(analysis: Analysis, results: dict, figures: dict[str, Figure], told: Te
 def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, Figure]) -> list[Section]:
     """The report in reading order; what the survey has no data for is left out."""
     tables = tables_of(analysis, told)
+    changed = since_last(analysis, results)
+    tables |= tables_of_changes(changed, told) if changed is not None else {}
     tables["T14"] = table("T14", told.heading("T14"), provenance(results), told, folded=True)
     outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
-    if told.missing:  # last, when everything has been told
+    if changed is not None:
+        outline.insert(-1, ("changed", [in_words(changed, told)], ("T58", "T59")))
+    english = [text for text in told.missing if " " in text]  # one word may be a name from the data
+    if english:  # last, when everything has been told
         name, said, ids = outline[-1]
-        outline[-1] = (name, [*said, told.say("untranslated", number=len(told.missing))], ids)
+        outline[-1] = (name, [*said, told.say("untranslated", number=len(english))], ids)
     made = [
         Section(name, told.section(name), tuple(filter(None, said)), tuple(_parts(ids, tables, figures)))
         for name, said, ids in outline

@@ -67,7 +67,7 @@ def reproduce(path: str | Path, data: str | Path | None = None, progress: Callab
     folder = find_inputs(then, Path(path), data)
     now = results_of(analyse(study_of(config, folder, then["inputs"][0]["path"]), progress))
     return Reproduction(
-        tuple(compare(then, now)),
+        tuple(compare_numbers(then, now)),
         tuple(changed_inputs(then, folder)),
         tuple(changed_versions(then, now)),
     )
@@ -104,7 +104,7 @@ def changed_versions(then: dict, now: dict) -> Iterator[str]:
             yield f"{name} was {old.get(name, 'not there')} and is {new.get(name, 'not there')}"
 
 
-def compare(then: dict, now: dict) -> Iterator[Number]:
+def compare_numbers(then: dict, now: dict) -> Iterator[Number]:
     """Every number of both, in the order of `then`."""
     old, new = dict(_numbers(then)), dict(_numbers(now))
     for what in dict.fromkeys([*old, *new]):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..models.derived import LEVEL
 from ..survey.errors import refuse
 from .analysis import Analysis, finite
 from .config import config_from
@@ -16,6 +17,13 @@ from .parts import Form
 from .provenance import environment, uncia_version
 
 NUMBERS = ("estimate", "se", "rse", "lower", "upper")
+# Said in every results.json, so that no default of any library can change what a number means.
+CONVENTIONS = {
+    "level": LEVEL,
+    "wald": "estimate times exp(±z·s), s² = log(1 + RSE²), for what is above zero; on the logit for probabilities",
+    "profile": "where the log-likelihood has fallen by half the 0.95 quantile of chi-square with one degree of freedom",
+    "random numbers": "PCG64 of NumPy, from the seed of the form",
+}
 TESTED = ("statistic", "df", "p", "c_hat")
 
 
@@ -23,16 +31,21 @@ def results_of(analysis: Analysis) -> dict:
     """What results.json says, as results.schema.json describes it."""
     config = analysis.study.config
     tested = [_numbers(row, TESTED) for row in analysis.goodness.to_dict("records")]
-    return {
-        "uncia": uncia_version(),
-        "inputs": [{"path": path, "sha256": sha256} for path, sha256 in analysis.study.inputs],
-        "config": config.model_dump(mode="json", by_alias=True),
-        "environment": environment(),
-        "seed": config.seed,
-        "reported": analysis.reported,
-        "models": [_model(name, fit) for name, fit in analysis.fits.items()],
-        "estimates": [_numbers(row, NUMBERS) for row in analysis.estimates.to_dict("records")],
-    } | ({"goodness": tested} if tested else {})
+    return (
+        {
+            "uncia": uncia_version(),
+            "inputs": [{"path": path, "sha256": sha256} for path, sha256 in analysis.study.inputs],
+            "config": config.model_dump(mode="json", by_alias=True),
+            "environment": environment(),
+            "seed": config.seed,
+            "reported": analysis.reported,
+            "models": [_model(name, fit) for name, fit in analysis.fits.items()],
+            "estimates": [_numbers(row, NUMBERS) for row in analysis.estimates.to_dict("records")],
+        }
+        | ({"goodness": tested} if tested else {})
+        | {"conventions": CONVENTIONS}
+        | analysis.more_results
+    )
 
 
 def _model(name: str, fit) -> dict:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..models.model import Model
-from ..survey.errors import SurveyError, SurveyWarning
+from ..survey.errors import SurveyError, SurveyWarning, refuse
 from ..survey.ledger import Ledger
 from ..survey.tables import SurveyTables
 from ..survey.verify import Findings
@@ -62,6 +62,10 @@ class Study(ABC):
     def files_named(cls, config: Any) -> list[str | None]:
         """Paths of the files and folders in the form; None where there is none."""
 
+    def named_files(self) -> list[str | None]:
+        """Paths of all files that were read."""
+        return self.files_named(self.config)
+
     @abstractmethod
     def build(self, part: Any) -> Model:
         """The model that one part of the form describes."""
@@ -84,6 +88,10 @@ class Study(ABC):
     def worded(self, text: str) -> str:
         """What the models say, in the words of this survey."""
         return text
+
+    def definitions(self, fit: Any) -> dict[str, str]:
+        """What was done and how it is called, so that years with other words are not compared unnoticed."""
+        return {}
 
     def goodness(self, fit: Any) -> pd.DataFrame:
         """Tests of the fit: test, statistic, df, p, c_hat; no rows where there is none."""
@@ -175,7 +183,10 @@ def study_of(config: Form, folder: Path, form: str = "") -> Study:
     for w in caught:
         if not issubclass(w.category, SurveyWarning):
             warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
-    return with_files(study, [form, *family.files_named(config)], notes)
+    previous = getattr(config, "report").previous  # noqa: B009
+    if previous is not None and not (folder / previous).is_file():
+        raise refuse("report.previous is not there", "Give the results.json of the last report", value=previous)
+    return with_files(study, [form, *study.named_files(), previous], notes)
 
 
 def with_files(study: Study, named: list[str | None], notes: tuple[str, ...] = ()) -> Study:

@@ -9,7 +9,6 @@ import pandas as pd
 from ..models.summary import coefficient_table, estimate_table, number
 from .analysis import Analysis
 from .texts import Texts
-from .words import verdict
 
 FEW = 12  # rows that a table of findings names
 FOLDED = frozenset({"T10", "T11"})
@@ -31,7 +30,7 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
     """All tables that this survey has data for, by id."""
     story = analysis.story
     makers = {
-        "T8": lambda: models(analysis, texts),
+        "T8": lambda: models(analysis),
         "T9": lambda: estimates(analysis),
         "T10": lambda: other_estimates(analysis),
         "T11": lambda: coefficients(analysis),
@@ -56,16 +55,16 @@ def table(id: str, title: str, frame: pd.DataFrame, texts: Texts, note: str = ""
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
-    if name == "T8":
+    if name == "T8" and analysis.reported in analysis.fits:
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
-        return texts.note("T8_not_compared", why=refused) if refused else texts.note("T8")
+        return texts.note("T8_not_compared", why=texts.term(refused)) if refused else texts.note("T8")
     return analysis.story.note(name, texts)
 
 
 # ---- what was estimated -------------------------------------------------------------------------------------------
 
 
-def models(analysis: Analysis, texts: Texts) -> pd.DataFrame:
+def models(analysis: Analysis) -> pd.DataFrame:
     """T8: the models by AICc, what each estimates, and what its fit says about itself."""
     comparison = None if isinstance(analysis.comparison, str) else analysis.comparison
     names = list(analysis.fits) if comparison is None else list(comparison["model"])
@@ -77,7 +76,7 @@ def models(analysis: Analysis, texts: Texts) -> pd.DataFrame:
         if comparison is not None:
             at = comparison.set_index("model").loc[name]
             row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
-        rows.append(row | analysis.story.model_columns(name) | {"verdict": verdict(analysis, fit.verdict, texts)})
+        rows.append(row | analysis.story.model_columns(name) | {"verdict": analysis.study.worded(str(fit.verdict))})
     return pd.DataFrame(rows)
 
 
@@ -149,7 +148,7 @@ def provenance(results: dict) -> pd.DataFrame:
     """T14: the inputs with their sha256, the versions, the seed."""
     rows = [("uncia", results["uncia"]), *results["environment"].items(), ("seed", results["seed"])]
     rows += [(entry["path"], f"sha256 {entry['sha256']}") for entry in results["inputs"]]
-    return pd.DataFrame(rows, columns=["what", "version or content"])
+    return pd.DataFrame(rows, columns=["software or file", "version or content"])
 
 
 def facts(lines: dict[str, str]) -> pd.DataFrame:

@@ -18,9 +18,12 @@ import pandas as pd
 
 ENGLISH = "en"
 FILE = re.compile(r"([a-z]{2,3})\.toml")
-NUMBER = r"[-−+±]?[\d.,∞–]+(?: ?%)?"
+NUMBER = r"[-−+±]?[\d.,∞–]+(?:e[-+]?\d+)?(?: ?%)?"
 WORDS = re.compile(r"[A-Za-z]{2}")
-SENTENCES = re.compile(r"(?<=[.;:]) (?=\S)")
+TOLD = frozenset(
+    {"", "what", "fix", "quantity", "unit", "verdict", "reason", "category", "definition", "kind", "severity"}
+)
+SENTENCES = re.compile(r"(?<=\.) (?=[A-Z\d])")
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,12 @@ class Texts:
         return text if found is None else found
 
     def frame(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table of text in this language: its headings, the names of facts, and cells that have a translation."""
+        """A table of text in this language: its headings, columns of texts (TOLD), and other cells if they have one."""
         if self.language == ENGLISH:
             return table
         told = table.copy()
         for at, name in enumerate(table.columns):
-            say: Callable[[str], str] = self.term if name == "" else self.cell
+            say: Callable[[str], str] = self.term if name in TOLD else self.cell
             told.isetitem(at, [say(str(v)) for v in table.iloc[:, at]])
         told.columns = [self.term(str(name)) for name in table.columns]
         return told
@@ -135,9 +138,16 @@ class Texts:
             match = pattern.fullmatch(plain)
             if match:
                 return told.format(**{name: self.cell(v) for name, v in match.groupdict().items()})
-        parts = SENTENCES.split(plain)
-        found = [self._found(part) for part in parts] if len(parts) > 1 else [None]
-        return None if None in found else "".join(map(str, found))
+        return self._by_sentences(SENTENCES.split(plain))
+
+    def _by_sentences(self, parts: list[str]) -> str | None:
+        """Several sentences, each in this language, or nothing: a paragraph is not told half in another language."""
+        for n in range(len(parts) - 1, 0, -1):  # the longest beginning that is a text of its own
+            first = self._found(" ".join(parts[:n]))
+            rest = None if first is None else self._found(" ".join(parts[n:]))
+            if first is not None and rest is not None:
+                return f"{first} {rest}"
+        return None
 
 
 def texts(language: str = ENGLISH) -> Texts:

@@ -53,6 +53,8 @@ def change(rse: float, say) -> str:
 
 def which_model(analysis: Analysis, say) -> str:
     """The reported model, and how it was chosen."""
+    if analysis.reported not in analysis.fits:
+        return ""  # such as years, each with a model of its own
     number_of = len(analysis.fits)
     wanted = analysis.study.config.report.model
     kind = "model_only" if number_of == 1 else "model_best" if wanted == BEST else "model_chosen"

@@ -109,10 +109,10 @@ def test_messages(tmp_path, text, expected):
 
 
 def test_all_faults_are_told_at_once(tmp_path):
-    said = message(tmp_path, "seeed = 1\n" + FORM + "[report]\nlanguage = 'zh'\n")
+    said = message(tmp_path, "seeed = 1\n" + FORM + "[report]\nlanguage = 'xx'\n")
     assert said.startswith("2 problems in the input:")
     assert "row 1: the form has no key 'seeed'. Did you mean 'seed'?" in said
-    assert "row 9: [report]: language is not one of the possible values (found 'zh'). Use one of 'en'" in said
+    assert "there is no report in the language 'xx'. Use one of 'en', 'zh'" in said
 
 
 def test_a_form_in_another_encoding(tmp_path):

@@ -117,6 +117,12 @@ def _of_sessions(fit: Any, quantity: str | None, region: Any) -> Series:
     )
 
 
+def definition_of(fit: Any) -> dict[str, str]:
+    """What was done, of a spatial fit with one session."""
+    session = fit.model.sessions[0]
+    return _definition(fit, session, session.mask)
+
+
 def _definition(fit: Any, session: Any, mask: Any) -> dict[str, str]:
     """What was done in a year, in words that another year's must be the same as."""
     model, captures = fit.model, session.captures

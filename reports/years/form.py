@@ -1,0 +1,82 @@
+"""survey.toml of several years."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ...models.trends.processes import METHODS
+from ..captures.form import Model, Region
+from ..parts import Form, Part, Report, Survey
+
+
+class Year(Part):
+    """[[years]]: a year by its own survey.toml, by the results.json of its report, or by a published estimate."""
+
+    year: float = Field(description="the year, as a number")
+    survey: str | None = Field(default=None, description="survey.toml of the year")
+    results: str | None = Field(default=None, description="results.json of a report on the year")
+    estimate: float | None = Field(default=None, gt=0, description="a published estimate")
+    se: float | None = Field(default=None, gt=0, description="its standard error")
+    source: str | None = Field(default=None, description="of a published estimate: who published it")
+    definitions: dict[str, str] = Field(default={}, description="what was done in that year, where no file says it")
+
+    @property
+    def label(self) -> str:
+        return f"{self.year:g}"
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        given = [name for name in ("survey", "results", "estimate") if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = f"the year {self.label} needs one of survey, results and estimate"
+            raise ValueError(what, "Give survey = …, results = …, or estimate = … with se = …")
+        if (self.estimate is None) != (self.se is None):
+            raise ValueError(f"the estimate of {self.label} needs its standard error", "Give estimate = … and se = …")
+        return self
+
+
+class Trends(Part):
+    """[trend]: what is followed through the years, and how."""
+
+    quantity: str | None = Field(default=None, description="e.g. 'density'; by default the first that the years have")
+    unit: str = Field(default="animals", description="of published estimates, where all years are published")
+    scope: str | None = Field(
+        default=None, description="of reports: the area or setting, as in their table of estimates"
+    )
+    method: Literal[*METHODS, "estimates"] | None = Field(default=None, description="see models.trend")
+    generation: float | None = Field(default=None, gt=0, description="years, for the three generations of the Red List")
+    base: float | None = Field(default=None, description="year of the index; the first by default")
+    despite: tuple[str, ...] = Field(default=(), description="differences between years that are accepted, and marked")
+    footprint: Literal["own", "common"] = Field(default="own", description="'common': only ground that all years share")
+
+
+class YearsForm(Form):
+    """The whole form. Without [[models]] each year is estimated by its own form; with them all years in one model."""
+
+    model_names: ClassVar[tuple[str, ...]] = ()
+    formats: ClassVar[tuple[str, ...]] = ()
+    needs_models: ClassVar[bool] = False
+
+    survey: Survey
+    years: tuple[Year, ...] = Field(min_length=2)
+    trend: Trends = Trends()
+    models: tuple[Model, ...] = ()
+    regions: tuple[Region, ...] = ()
+    report: Report = Report()
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _years_fit(self):
+        labels = [year.label for year in self.years]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"the year {twice[0]} is there twice", "Give each year once")
+        if self.models and any(year.survey is None for year in self.years):
+            what = "[[models]] of several years need the survey of every year"
+            raise ValueError(what, "Give survey = … for each, or leave [[models]] out")
+        if self.regions and not self.models:
+            what = "[[regions]] of several years are for [[models]]"
+            raise ValueError(what, "Give scope = … in [trend]: the name of a region in the years' own forms")
+        return self

@@ -1,0 +1,132 @@
+"""Several years read as their form says: each year's own study, stored report or published estimate."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...models import SCR
+from ...models.trends.footprint import CommonFootprint, common_footprint
+from ...survey.checks.finding import SEVERITIES
+from ...survey.errors import refuse
+from ...survey.verify import Findings
+from ..captures.study import CaptureStudy
+from ..study import Study, read_study
+from .form import Year, YearsForm
+
+
+@dataclass(frozen=True, eq=False)
+class YearPart:
+    """One year: its study, or the content of its results.json, or only what the form says."""
+
+    year: Year
+    study: Any = None
+    results: dict | None = None
+
+    @property
+    def label(self) -> str:
+        return self.year.label
+
+
+@dataclass(frozen=True, eq=False)
+class YearStudy(Study):
+    """A study of several years."""
+
+    form: ClassVar = YearsForm
+
+    parts: tuple[YearPart, ...] = ()
+
+    @classmethod
+    def read(cls, config: YearsForm, folder: Path) -> YearStudy:
+        from ..results import read_results  # which knows all kinds of forms
+
+        parts = []
+        for year in sorted(config.years, key=lambda y: y.year):
+            if year.survey is not None:
+                parts.append(YearPart(year, study=_own(folder / year.survey)))
+            elif year.results is not None:
+                parts.append(YearPart(year, results=read_results(folder / year.results)[0]))
+            else:
+                parts.append(YearPart(year))
+        made = cls(config, folder, tuple(parts))
+        if config.models:
+            made._captures()  # that all are captures is said before anything is fitted
+        return made
+
+    @classmethod
+    def files_named(cls, config: YearsForm) -> list[str | None]:
+        return [name for year in config.years for name in (year.survey, year.results)]
+
+    def named_files(self) -> list[str | None]:
+        of_years = [
+            posixpath.normpath(posixpath.join(posixpath.dirname(str(part.year.survey)), path))
+            for part in self.parts
+            if part.study is not None
+            for path, _ in part.study.inputs
+        ]
+        return [*self.files_named(self.config), *of_years, *(region.file for region in self.config.regions)]
+
+    # ---- what is fitted -------------------------------------------------------------------------------------------
+
+    @property
+    def joint(self) -> bool:
+        """Whether all years are estimated in one model."""
+        return bool(self.config.models)
+
+    def _captures(self) -> list[CaptureStudy]:
+        found = []
+        for part in self.parts:
+            if not isinstance(part.study, CaptureStudy):
+                raise refuse("only spatial capture-recapture has [[models]] of several years",
+                             "Leave [[models]] out: each year is then estimated by its own form",
+                             value=part.label)  # fmt: skip
+            found.append(part.study)
+        return found
+
+    @cached_property
+    def common(self) -> CommonFootprint | None:
+        """The captures on the ground that all years share, where the form asks for it."""
+        if self.config.trend.footprint == "own":
+            return None
+        captures = [replace(s.captures, session=p.label) for s, p in zip(self._captures(), self.parts, strict=True)]
+        return common_footprint(captures, [s.mask for s in self._captures()])
+
+    def build(self, part: Any) -> SCR:
+        studies = self._captures()
+        if self.common is not None:
+            captures, masks = list(self.common.captures), list(self.common.masks)
+        else:
+            captures = [replace(s.captures, session=p.label) for s, p in zip(studies, self.parts, strict=True)]
+            masks = [s.mask for s in studies]
+        return SCR(captures, masks, **part.model_dump(exclude={"name"}, exclude_none=True))
+
+    def analyse(self, progress=None):
+        from .analysis import analyse_years
+
+        return analyse_years(self, progress)
+
+    def story(self, analysis):
+        from .story import YearStory
+
+        return YearStory(analysis)
+
+    @property
+    def data(self) -> tuple:
+        return tuple(thing for part in self.parts if part.study is not None for thing in part.study.data)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """The checks of the years' data, each with its year."""
+        own = [(part.label, part.study.findings) for part in self.parts if part.study is not None]
+        found = [replace(finding, rows=(label, *finding.rows)) for label, findings in own for finding in findings]
+        return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+
+
+def _own(path: Path) -> Study:
+    study = read_study(path)
+    if isinstance(study, YearStudy):
+        raise refuse("a year is described by a form of several years", "Give the survey of one year", value=str(path))
+    return study
