@@ -24,6 +24,7 @@ from .independence import Independence
 from .ledger import Ledger
 from .live_dead import LiveDeadHistory, read_live_dead_inp
 from .monitored import MonitoredAnimals
+from .parks import JoinedParks, join_parks
 from .patrols import Patrols, read_patrols
 from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
@@ -55,6 +56,7 @@ __all__ = [
     "HabitatMask",
     "IdentityRegistry",
     "Independence",
+    "JoinedParks",
     "Ledger",
     "LiveDeadHistory",
     "MonitoredAnimals",
@@ -70,6 +72,7 @@ __all__ = [
     "candidates_of",
     "detection_history",
     "fieldwork",
+    "join_parks",
     "lay_out",
     "read_camtrap_dp",
     "read_encounters",

@@ -95,7 +95,7 @@ def _shapes(given, names, crs) -> tuple[list, list[str], pd.DataFrame, Any]:
     if isinstance(given, dict):
         return list(given.values()), [str(name) for name in given], pd.DataFrame(), system
     path = Path(given) if isinstance(given, (str, Path)) else None
-    layer = given if path is None else read_layer(path)
+    layer: Any = given if path is None else read_layer(path)
     columns = pd.DataFrame()
     if hasattr(layer, "geometry") and not isinstance(layer, shapely.Geometry):
         if layer.crs is None:
@@ -142,9 +142,9 @@ def _detectors(kind, shapes, names, effort, occasions, unit, covariates, columns
     return Detectors(id=tuple(names), effort=values, kind=kind, crs=system, effort_unit=unit, **places, **known)
 
 
-def _middle(shape) -> tuple[float, float]:
+def _middle(shape: Any) -> tuple[float, float]:
     """A place to draw a name at."""
-    if not isinstance(shape, shapely.Geometry) or shape.is_empty:
+    if not isinstance(shape, shapely.Geometry) or shapely.is_empty(shape):
         return (0.0, 0.0)
-    middle = shape.centroid
-    return (middle.x, middle.y)
+    x, y = shapely.get_coordinates(shapely.centroid(shape))[0]
+    return (float(x), float(y))

@@ -35,7 +35,7 @@ def segments_of(w: Walked, length: float, names: pd.Series) -> tuple[pd.DataFram
     pieces : `step`, `begin`, `end` and `segment`, each piece in one segment or TOO_SHORT for one
     segments : `cell`, `period`, `trail`, `visit` (from 1 along the trail), `km`
     """
-    p = _in_passages(w)
+    p = in_passages(w)
     track = w.steps.track[p["step"]]
     passages = (
         p.assign(track=track)
@@ -62,7 +62,7 @@ def segments_of(w: Walked, length: float, names: pd.Series) -> tuple[pd.DataFram
     return pd.concat([pieces, dropped], ignore_index=True), segments, replace(w, kilometres=kilometres)
 
 
-def _in_passages(w: Walked) -> pd.DataFrame:
+def in_passages(w: Walked) -> pd.DataFrame:
     """The pieces with their `metres`, their `passage` (from 0) and how many metres of it lie `behind` them."""
     p, s = w.pieces, w.steps
     so_far = (np.cumsum(s.metres) - s.metres)[p["step"]]  # metres along all steps, to see where a way is broken

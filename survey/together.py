@@ -155,7 +155,9 @@ def _all_detectors(named: Mapping[str, CaptureHistory]) -> Detectors:
         crs=each[0].crs,
         effort_unit=" and ".join(units),
         covariates=pd.DataFrame({"method": np.repeat(list(named), [len(d) for d in each])}),
-        shapes=tuple(s for d in each for s in d.shapes or points(d.positions)) if any(d.shapes for d in each) else (),
+        shapes=tuple(s for d in each for s in d.shapes or list(points(d.positions)))
+        if any(d.shapes for d in each)
+        else (),
     )
 
 
