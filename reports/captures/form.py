@@ -54,6 +54,7 @@ class Model(Part):
     likelihood: Literal["full", "conditional"] = "full"
     distribution: Literal["poisson", "binomial"] = "poisson"
     counts: Literal["poisson", "binomial"] = "poisson"
+    at_least: Literal[1, 2] = Field(default=1, description="2 leaves out animals detected once, some may be ghosts")
     links: dict[str, str] = Field(default={}, description="other links by parameter, e.g. D = 'identity'")
 
     @model_validator(mode="before")
@@ -72,6 +73,16 @@ class Region(Part):
     file: str
 
 
+class Checks(Part):
+    """[checks]: what is asked of the reported model after it has been fitted."""
+
+    goodness: int = Field(default=0, ge=0, description="simulated data sets, each fitted again; 0: none")
+    ghosts: bool = Field(default=False, description="animals detected once, and density without them")
+    residuals: bool = Field(default=False, description="where more or fewer detections were made than expected")
+    closure: bool = Field(default=False, description="whether animals came or went during the survey")
+    mask: bool = Field(default=False, description="density on a wider and on a finer habitat mask")
+
+
 class CaptureForm(Form):
     """The whole form."""
 
@@ -84,6 +95,7 @@ class CaptureForm(Form):
     mask: Mask = Mask()
     models: tuple[Model, ...] = (Model(name="constant"),)
     regions: tuple[Region, ...] = ()
+    checks: Checks = Checks()
     report: Report = Report()
     simulate: dict[str, float | dict[str, float]] = Field(default={}, description="true values for `uncia simulate`")
     seed: int = Field(default=1, ge=0)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from ...models.summary import number, percent
 from .. import camera_days
 from ..figures import animals, estimates, places, work
+from ..figures import fit as figures_of_fit
 from ..story import Story
 from ..texts import Texts
 from ..words import findings
 from . import tables, words
+from .checks import FitChecks
 from .maps import density_surface, write_maps
 
 
@@ -19,7 +22,12 @@ class CaptureStory(Story):
     """Density and numbers of animals that were told apart."""
 
     folded: ClassVar = frozenset({"T2", "T5"})
-    on_maps: ClassVar = frozenset({"F1", "F4"})
+    on_maps: ClassVar = frozenset({"F1", "F4", "F8"})
+
+    @cached_property
+    def checks(self) -> FitChecks:
+        """What the form asks of the reported fit."""
+        return FitChecks(self.analysis)
 
     def headline(self, texts: Texts) -> str:
         return words.headline(self.analysis, texts)
@@ -35,6 +43,7 @@ class CaptureStory(Story):
             ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
             ("animals", [], ("T6", "F14 F3", "F4 F5")),
             ("estimates", [words.detection(self.analysis, say)], ("T9", "T8", "F7", "F6")),
+            ("fit", self.checks.paragraphs(texts), ("T12", "T17", "F8")),
             ("checks", [findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T16")),
             ("lists", [], ("T5", "T2", "T14")),
         ]
@@ -49,7 +58,8 @@ class CaptureStory(Story):
             "T6": tables.recaptures,
             "T9": tables.estimates,
         }
-        return {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
+        made = {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
+        return made | {"T17": self.checks.table}
 
     def figures(self):
         captures, mask, outlines = self.study.captures, self.study.mask, self.study.outlines
@@ -66,6 +76,9 @@ class CaptureStory(Story):
         surface = density_surface(self.analysis)
         layers = [layer for layer in ("estimate", "se") if surface[layer].notnull().any()]
         made["F7"] = lambda: tuple(estimates.density(surface, layer, outlines) for layer in layers)
+        residuals = self.checks.residuals
+        if residuals is not None:
+            made["F8"] = lambda: figures_of_fit.residual_map(residuals, mask, outlines)
         made["F14"] = lambda: animals.capture_frequencies(captures)
         return made
 

@@ -17,7 +17,7 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.vector import read_region
 from ..records import read_captures, records_named
-from ..study import Study
+from ..study import Study, simulated_goodness
 from .form import CaptureForm, Model
 
 WALD = "95% Wald on the link scale"
@@ -63,6 +63,15 @@ class CaptureStudy(Study):
         tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
         tables += [detection_estimates(fit, p) for p in fit.model.detection.parameters]
         return pd.concat(tables, ignore_index=True)
+
+    def definitions(self, fit: SpatialFit) -> dict[str, str]:
+        from ...models.trends.from_fits import definition_of
+
+        of_form = {"identities": self.config.data.identities or "", "species": self.species}
+        return {k: v for k, v in of_form.items() if v} | definition_of(fit)
+
+    def goodness(self, fit: SpatialFit) -> pd.DataFrame:
+        return simulated_goodness(fit, self.config.checks.goodness, self.config.seed)
 
     @cached_property
     def findings(self):
