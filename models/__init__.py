@@ -54,9 +54,11 @@ from .spatial.closure import closure_test
 from .spatial.expected_counts import expected_counts
 from .spatial.least_cost import LeastCost
 from .spatial.mark_resight import MarkResight
+from .spatial.parks import unmatched_parks
 from .spatial.residuals import pattern as residual_pattern
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
+from .spatial.stratum_totals import stratum_totals
 from .trends.annual import AnnualEstimates
 from .trends.footprint import common_footprint
 from .trends.trend import Trend, trend
@@ -136,7 +138,9 @@ __all__ = [
     "residual_pattern",
     "score_test",
     "simulate_population",
+    "stratum_totals",
     "trend",
     "trim",
+    "unmatched_parks",
     "variance_components",
 ]
