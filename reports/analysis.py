@@ -95,9 +95,7 @@ def analyse(study: Study, progress: Callable[[str, int, float], None] | None = N
     SurveyError : the models that the data, or their formulas, do not allow: all of them, by name
     KeyboardInterrupt : somebody stopped a fit: half an analysis is none
     """
-    if hasattr(study, "analyse"):
-        return study.analyse(progress)
-    return Analysis(study, fit_all(study, progress))
+    return study.analyse(progress)
 
 
 def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = None) -> dict[str, Fit]:

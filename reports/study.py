@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +81,12 @@ class Study(ABC):
         """The data, as `uncia check` shows them."""
 
     # ---- what it may say ----------------------------------------------------------------------------------------
+
+    def analyse(self, progress: Callable[[str, int, float], None] | None = None) -> Analysis:
+        """All models fitted."""
+        from .analysis import Analysis, fit_all
+
+        return Analysis(self, fit_all(self, progress))
 
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told of a fit, see `models.derived.COLUMNS`."""
@@ -168,6 +175,22 @@ def read_study(path: str | Path) -> Study:
     path = Path(path)
     config = read_config(path)
     form = path / "survey.toml" if path.is_dir() else path
+    return study_of(config, form.parent, form.name)
+
+
+def read_session(path: str | Path, session: str) -> Study:
+    """The study of one session of a survey.toml that holds several."""
+    from .config import read_config
+
+    path = Path(path)
+    config = read_config(path)
+    form = path / "survey.toml" if path.is_dir() else path
+    if "session" in type(config).model_fields:  # it hands the session on
+        config = config.model_copy(update={"session": session})
+    elif hasattr(config, "occasions"):
+        config = config.model_copy(update={"occasions": config.occasions.model_copy(update={"session": session})})  # type: ignore[attr-defined]
+    else:
+        raise refuse("this kind of survey has no sessions", "Leave session out", value=str(path))
     return study_of(config, form.parent, form.name)
 
 

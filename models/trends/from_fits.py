@@ -41,6 +41,8 @@ class OneYear:
 def series_of(fit: Any, quantity: str | None = None, region: Any = None, kind: str | None = None) -> Series:
     """The years of a joint fit, by the kind of model."""
     model = fit.model
+    if hasattr(fit, "expected_animals"):
+        return _of_open_space(fit, quantity, region)
     if region is not None and not hasattr(model, "sessions"):
         raise refuse("a region is for models with places", "Leave region out", value=type(model).__name__)
     if hasattr(model, "sessions"):
@@ -115,6 +117,25 @@ def _of_sessions(fit: Any, quantity: str | None, region: Any) -> Series:
         definitions=tuple(_definition(fit, s, m) for s, m in zip(full.model.sessions, masks, strict=True)),
         footprints=tuple(masks),
     )
+
+
+def _of_open_space(fit: Any, quantity: str | None, region: Any) -> Series:
+    """Density (or expected abundance) of an open population on one mask, by session."""
+    from ..open_scr.series import log_series
+
+    if quantity not in (None, "density", "expected abundance", "abundance"):
+        raise refuse("spatial fits are followed by density or abundance", "Use 'density'", value=quantity)
+    model = fit.model
+    value, V, mask = log_series(fit, region)
+    of_area = quantity in ("expected abundance", "abundance")
+    detectors = {c.detectors.kind + ", " + c.detectors.effort_unit for c in model.captures}
+    varying = [name for name in model.detection.parameters if _by_session(model.formulas.get(name))]
+    sharing = f"shared but for {', '.join(varying)}" if varying else "shared by all years of the fit"
+    words = {"footprint": footprint_words(mask), "observation": " and ".join(sorted(detectors)),
+             "detection": f"{model.detection.name}, {sharing}", "estimator": _estimator(model)}  # fmt: skip
+    return Series(tuple(model.names), value if of_area else value - np.log(mask.area / 100.0), V,
+                  "expected abundance" if of_area else "density", "animals" if of_area else "animals per 100 km²",
+                  (words,) * len(value), (mask,) * len(value))  # fmt: skip
 
 
 def definition_of(fit: Any) -> dict[str, str]:

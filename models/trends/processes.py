@@ -63,7 +63,7 @@ def design(years: np.ndarray) -> np.ndarray:
     return np.column_stack([np.ones(len(years)), years - years[0]])
 
 
-def whiten(process: Process, sigma: float, years: np.ndarray, V: np.ndarray, columns: np.ndarray):
+def whiten(process: Process, sigma: np.ndarray, years: np.ndarray, V: np.ndarray, columns: np.ndarray):
     """Innovations of a state-space model over their standard deviations, and the logarithm of the determinant.
 
     The errors of the estimates go together, V = d I + A A' (d the smallest eigenvalue): the columns of A are the
@@ -73,42 +73,49 @@ def whiten(process: Process, sigma: float, years: np.ndarray, V: np.ndarray, col
 
     Parameters
     ----------
+    sigma : float [K]: values of the standard deviation of the process, filtered side by side
     columns : float [T, c]: the data and the regressors
+
+    Returns
+    -------
+    float [K, T, c], float [K]
     """
     value, vectors = np.linalg.eigh(V)
     d = max(float(value[0]), 0.0)
     A = vectors * np.sqrt(np.maximum(value - d, 0.0))
-    k, m = process.size, len(years)
-    P = np.zeros((k + m, k + m))
-    P[:k, :k], P[k:, k:] = sigma**2 * process.first, np.eye(m)
-    state, out, log_det = np.zeros((k + m, columns.shape[1])), np.empty_like(columns), 0.0
-    for t in range(m):
+    n, k, T, variance = len(sigma), process.size, len(years), sigma[:, None, None] ** 2
+    P = np.zeros((n, k + T, k + T))
+    P[:, :k, :k], P[:, k:, k:] = variance * process.first, np.eye(T)
+    state, out, log_det = np.zeros((n, k + T, columns.shape[1])), np.empty((n, *columns.shape)), np.zeros(n)
+    for t in range(T):
         if t:
             F, Q = process.step(years[t] - years[t - 1])
-            state[:k] = F @ state[:k]
-            P[:k] = F @ P[:k]
-            P[:, :k] = P[:, :k] @ F.T
-            P[:k, :k] += sigma**2 * Q
+            state[:, :k] = F @ state[:, :k]
+            P[:, :k] = F @ P[:, :k]
+            P[:, :, :k] = P[:, :, :k] @ F.T
+            P[:, :k, :k] += variance * Q
         h = np.concatenate([np.eye(1, k)[0] if k else np.empty(0), A[t]])
         gain = P @ h
-        variance = float(h @ gain) + d
+        scatter = gain @ h + d
         innovation = columns[t] - h @ state
-        out[t] = innovation / np.sqrt(variance)
-        log_det += np.log(variance)
-        state = state + np.outer(gain / variance, innovation)
-        P = P - np.outer(gain, gain) / variance
+        out[:, t] = innovation / np.sqrt(scatter)[:, None]
+        log_det += np.log(scatter)
+        part = gain / scatter[:, None]
+        state = state + part[:, :, None] * innovation[:, None, :]
+        P = P - part[:, :, None] * gain[:, None, :]
     return out, log_det
 
 
-def restricted_loglik(process: Process, sigma: float, years: np.ndarray, y: np.ndarray, V: np.ndarray) -> float:
-    """Log-likelihood of T - 2 error contrasts (restricted maximum likelihood; Patterson & Thompson 1971)."""
+def restricted_loglik(process: Process, sigma: np.ndarray, years: np.ndarray, y: np.ndarray, V: np.ndarray):
+    """Log-likelihood [K] of T - 2 error contrasts (restricted maximum likelihood; Patterson & Thompson 1971)."""
     X = design(years)
-    white, log_det = whiten(process, sigma, years, V, np.column_stack([y, X]))
-    Q, R = np.linalg.qr(white[:, 1:])
-    rest = white[:, 0] - Q @ (Q.T @ white[:, 0])
+    white, log_det = whiten(process, np.atleast_1d(sigma), years, V, np.column_stack([y, X]))
+    Q, R = np.linalg.qr(white[:, :, 1:])
+    data = white[:, :, :1]
+    rest = (data - Q @ (np.swapaxes(Q, 1, 2) @ data))[:, :, 0]
     free = len(y) - X.shape[1]
-    log_det += 2.0 * np.sum(np.log(np.abs(np.diag(R))))
-    return float(-0.5 * (log_det + rest @ rest + free * np.log(2.0 * np.pi)))
+    log_det = log_det + 2.0 * np.sum(np.log(np.abs(np.diagonal(R, axis1=1, axis2=2))), axis=1)
+    return -0.5 * (log_det + np.sum(rest**2, axis=1) + free * np.log(2.0 * np.pi))
 
 
 def trajectory(process: Process, sigma: float, years: np.ndarray, y: np.ndarray, V: np.ndarray):

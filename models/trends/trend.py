@@ -88,8 +88,7 @@ def _sigma(annual: AnnualEstimates, method: str, scale: float | None) -> tuple[n
     u = (np.arange(NODES) + 0.5) / NODES
     sigma = (scale or SCALE[method]) * np.tan(0.5 * np.pi * u)
     process = Process(method)
-    log_l = np.array([restricted_loglik(process, s, annual.years, annual.log_estimates, annual.covariance)
-                      for s in sigma])  # fmt: skip
+    log_l = restricted_loglik(process, sigma, annual.years, annual.log_estimates, annual.covariance)
     weight = np.exp(log_l - log_l.max())
     kept = weight > 1e-12 * weight.max()
     return sigma[kept], weight[kept] / weight[kept].sum()

@@ -33,13 +33,9 @@ class YearAnalysis(Analysis):
         """Whether all years are in one model."""
         return self.study.joint
 
-    @property
-    def reported(self) -> str:
-        return self._best if self.joint else ONE_BY_ONE
-
     @cached_property
-    def _best(self) -> str:
-        return super().reported
+    def reported(self) -> str:
+        return Analysis.reported.func(self) if self.joint else ONE_BY_ONE
 
     @property
     def fit(self) -> Any:
@@ -131,9 +127,17 @@ class YearAnalysis(Analysis):
         for name, found in self.series.items():
             of_years = found.annual.table().rename(columns={"year": "scope"})
             of_years = of_years.assign(quantity=found.annual.quantity, unit=found.annual.unit)
-            rows = pd.concat([of_years[list(DERIVED)], found.derive()], ignore_index=True)
+            rows = pd.concat([of_years[list(DERIVED)], found.derive(), self._beyond(name)], ignore_index=True)
             parts.append(rows.assign(model=name, method=found.method))
         return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+    def _beyond(self, name: str) -> pd.DataFrame:
+        """What an open population tells beside the years: survival, arrivals, movement."""
+        fit = self.fits.get(name)
+        if fit is None or not hasattr(fit, "expected_animals"):
+            return pd.DataFrame(columns=list(DERIVED))
+        rows = fit.derive()
+        return rows[~rows["quantity"].isin(("density", "growth"))]
 
     @cached_property
     def goodness(self) -> pd.DataFrame:

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ...models.trends.processes import METHODS
-from ..captures.form import Model, Region
+from ..captures.form import Region
 from ..parts import Form, Part, Report, Survey
+from .models import YearsModel
 
 
 class Year(Part):
@@ -16,6 +16,7 @@ class Year(Part):
 
     year: float = Field(description="the year, as a number")
     survey: str | None = Field(default=None, description="survey.toml of the year")
+    session: str | None = Field(default=None, description="the session of that survey, where it holds several")
     results: str | None = Field(default=None, description="results.json of a report on the year")
     estimate: float | None = Field(default=None, gt=0, description="a published estimate")
     se: float | None = Field(default=None, gt=0, description="its standard error")
@@ -32,6 +33,8 @@ class Year(Part):
         if len(given) != 1:
             what = f"the year {self.label} needs one of survey, results and estimate"
             raise ValueError(what, "Give survey = …, results = …, or estimate = … with se = …")
+        if self.session is not None and self.survey is None:
+            raise ValueError(f"the year {self.label} has a session and no survey", "Give survey = …")
         if (self.estimate is None) != (self.se is None):
             raise ValueError(f"the estimate of {self.label} needs its standard error", "Give estimate = … and se = …")
         return self
@@ -45,7 +48,9 @@ class Trends(Part):
     scope: str | None = Field(
         default=None, description="of reports: the area or setting, as in their table of estimates"
     )
-    method: Literal[*METHODS, "estimates"] | None = Field(default=None, description="see models.trend")
+    method: Literal["state-space", "log-linear", "smooth", "gls", "estimates"] | None = Field(
+        default=None, description="see models.trend"
+    )
     generation: float | None = Field(default=None, gt=0, description="years, for the three generations of the Red List")
     base: float | None = Field(default=None, description="year of the index; the first by default")
     despite: tuple[str, ...] = Field(default=(), description="differences between years that are accepted, and marked")
@@ -55,14 +60,14 @@ class Trends(Part):
 class YearsForm(Form):
     """The whole form. Without [[models]] each year is estimated by its own form; with them all years in one model."""
 
-    model_names: ClassVar[tuple[str, ...]] = ()
+    model_names: ClassVar[tuple[str, ...]] = ("OpenSCR",)
     formats: ClassVar[tuple[str, ...]] = ()
     needs_models: ClassVar[bool] = False
 
     survey: Survey
     years: tuple[Year, ...] = Field(min_length=2)
     trend: Trends = Trends()
-    models: tuple[Model, ...] = ()
+    models: tuple[YearsModel, ...] = ()
     regions: tuple[Region, ...] = ()
     report: Report = Report()
     seed: int = Field(default=1, ge=0)

@@ -8,14 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...models import SCR
+from ...models import SCR, OpenSCR
 from ...models.trends.footprint import CommonFootprint, common_footprint
 from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
+from ...survey.parks import union_of_masks
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
-from ..study import Study, read_study
+from ..model_parts import built
+from ..study import Study, read_session, read_study
 from .form import Year, YearsForm
+from .models import OpenModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class YearStudy(Study):
         parts = []
         for year in sorted(config.years, key=lambda y: y.year):
             if year.survey is not None:
-                parts.append(YearPart(year, study=_own(folder / year.survey)))
+                parts.append(YearPart(year, study=_own(folder / year.survey, year.session)))
             elif year.results is not None:
                 parts.append(YearPart(year, results=read_results(folder / year.results)[0]))
             else:
@@ -94,13 +97,16 @@ class YearStudy(Study):
         captures = [replace(s.captures, session=p.label) for s, p in zip(self._captures(), self.parts, strict=True)]
         return common_footprint(captures, [s.mask for s in self._captures()])
 
-    def build(self, part: Any) -> SCR:
+    def build(self, part: Any) -> SCR | OpenSCR:
         studies = self._captures()
         if self.common is not None:
             captures, masks = list(self.common.captures), list(self.common.masks)
         else:
             captures = [replace(s.captures, session=p.label) for s, p in zip(studies, self.parts, strict=True)]
             masks = [s.mask for s in studies]
+        if isinstance(part, OpenModel):
+            whole = union_of_masks({p.label: mask for p, mask in zip(self.parts, masks, strict=True)})
+            return built(part, captures, masks[0] if all(m.equals(masks[0]) for m in masks) else whole)  # type: ignore[return-value]
         return SCR(captures, masks, **part.model_dump(exclude={"name"}, exclude_none=True))
 
     def analyse(self, progress=None):
@@ -125,8 +131,8 @@ class YearStudy(Study):
         return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
 
 
-def _own(path: Path) -> Study:
-    study = read_study(path)
+def _own(path: Path, session: str | None) -> Study:
+    study = read_study(path) if session is None else read_session(path, session)
     if isinstance(study, YearStudy):
         raise refuse("a year is described by a form of several years", "Give the survey of one year", value=str(path))
     return study
