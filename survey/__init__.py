@@ -36,7 +36,7 @@ from .readers.site_tables import read_matrix, read_visits
 from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildlife_insights
 from .samples import SampleCounts
 from .scats import read_scats, scat_search
-from .search import searched_areas, transects
+from .search import read_search, searched_areas, transects
 from .sightings import Sightings
 from .tables import SurveyTables
 from .telemetry import Telemetry, read_telemetry
@@ -86,6 +86,7 @@ __all__ = [
     "read_patrols",
     "read_samples",
     "read_scats",
+    "read_search",
     "read_secr",
     "read_telemetry",
     "read_visits",

@@ -28,12 +28,13 @@ from .patrols import Patrols
 from .readers.plain import covariates as further_columns
 from .readers.plain import open_table
 from .readers.reading import SEX, degrees
+from .search import sexes_of
 from .segments import in_passages
 from .steps import SLACK
 from .times import WHOLE_DAY_STARTS, zone_of
 from .walked import Walked, period_of, walked
 
-OURS = ("sample", "animal", "time", "x", "y", "longitude", "latitude", "sex")
+OURS = ("sample", "animal", "time", "date", "x", "y", "longitude", "latitude", "sex")
 NO_IDENTITY = "no identity"
 KINDS = ("transect", "count")
 
@@ -51,7 +52,7 @@ def read_scats(
     Parameters
     ----------
     path : CSV or Excel file with `animal` (empty where DNA failed), `longitude` and `latitude` or `x` and `y`, and if
-        known `sample` (its name), `time` (local date, or date and time) and `sex` of the animal; others are kept
+        known `sample` (its name), `time` or `date` (local) and `sex` of the animal; other columns are kept
     timezone : local time zone of the survey
     crs : of the columns x and y
     names : what we call a column → what the file calls it
@@ -82,7 +83,7 @@ def read_scats(
     columns = {
         "sample": sample,
         "animal": c.text("animal"),
-        "time": c.time("time", zone, dates=WHOLE_DAY_STARTS),
+        "time": c.time("time" if c.has("time") else "date", zone, dates=WHOLE_DAY_STARTS),
         "sex": c.choice("sex", SEX),
         "file": np.full(len(c), Path(path).name, object),
         "row": c.row,
@@ -183,7 +184,7 @@ def scat_search(
     return CaptureHistory(
         frame if kind == "transect" else frame.drop(columns=["x", "y"]),
         _with_covariates(detectors, covariates, ways.group_of(kind)),
-        animals=_sexes(scats[named]),
+        animals=sexes_of(scats[named]),
         occasions=w.calendar[["start", "end"]].reset_index(drop=True),
         session=session,
         ledger=ledger,
@@ -326,23 +327,6 @@ def _success(period: np.ndarray, named: np.ndarray, n: int) -> np.ndarray:
     """float [n]: the share of scats with an identity on each occasion; of all scats where an occasion has none."""
     collected, good = np.bincount(period, minlength=n), np.bincount(period, named, n)
     return np.where(collected > 0, good / np.maximum(collected, 1), named.mean())
-
-
-def _sexes(used: pd.DataFrame) -> pd.DataFrame:
-    """The animals' sex, on which all scats must agree."""
-    bad, known = Problems(), used[used["sex"] != ""]
-    for animal, rows in known.groupby("animal"):
-        for other in rows[rows["sex"] != rows["sex"].iloc[0]].drop_duplicates("sex").itertuples():
-            bad.add(
-                f"animal {animal!r} is {rows['sex'].iloc[0]} in row {rows['row'].iloc[0]} and {other.sex} here",
-                "Correct the sex, or the identity",
-                file=other.file,
-                row=int(other.row),
-            )
-    bad.raise_any()
-    if known.empty:
-        return pd.DataFrame()
-    return known.drop_duplicates("animal").set_index("animal")[["sex"]]
 
 
 def _with_covariates(detectors: Detectors, given, group: Mapping[str, str]) -> Detectors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from .crs import projected
+from .captures import CaptureHistory
+from .crs import projected, to_degrees, to_metres
 from .detectors import Detectors
 from .errors import Problems, refuse
+from .ledger import Ledger
+from .readers.plain import open_table
+from .readers.reading import SEX, degrees
 from .vector import read_layer
 
 
@@ -148,3 +152,81 @@ def _middle(shape: Any) -> tuple[float, float]:
         return (0.0, 0.0)
     x, y = shapely.get_coordinates(shapely.centroid(shape))[0]
     return (float(x), float(y))
+
+
+def read_search(
+    path: str | Path,
+    detectors: Detectors,
+    *,
+    crs=None,
+    names: Mapping[str, str] | None = None,
+    session: str = "1",
+    occasions: pd.DataFrame | None = None,
+    encoding: str | None = None,
+) -> CaptureHistory:
+    """Capture histories of animals that were found in searched areas or on searched lines.
+
+    Parameters
+    ----------
+    path : CSV or Excel file, one row per detection, with `animal`, `x` and `y` (or `longitude` and `latitude`), where
+        there are several `occasion` (1, 2, …), and if known `sex`. `detector` is the area or line; without it the one
+        in which the place lies
+    detectors : see `searched_areas` and `transects`
+    crs : of x and y; that of the detectors by default
+    names : what we call a column → what the file calls it
+    session, occasions : as for `CaptureHistory`
+
+    Raises
+    ------
+    SurveyError : no such columns, values that cannot be read, places outside what was searched, an animal with two
+        sexes; all bad rows
+    """
+    bad = Problems()
+    c = open_table(path, bad, names, encoding)
+    c.require("animal")
+    if c.has("longitude", "latitude"):
+        lon, lat = degrees(c, "latitude", "longitude")
+        bad.raise_any()
+        x, y = to_metres(lon, lat, detectors.crs)
+    else:
+        c.require("x", "y")
+        x, y = c.number("x", required=True), c.number("y", required=True)
+        if crs is not None and not bad.found and projected(crs) != detectors.crs:
+            x, y = to_metres(*to_degrees(x, y, crs), detectors.crs)
+    frame = pd.DataFrame(
+        {
+            "animal": c.text("animal", required=True),
+            "occasion": c.number("occasion", low=1, whole=True) if c.has("occasion") else 1.0,
+            "sex": c.choice("sex", SEX),
+            "file": np.full(len(c), Path(path).name, object),
+            "row": c.row,
+        }
+    )
+    bad.raise_any()
+    frame = frame.assign(x=x, y=y, detector=c.text("detector"))
+    nearest = shapely.STRtree(list(detectors.shapes)).nearest(np.asarray(shapely.points(x, y), object))
+    inside = np.asarray(detectors.id, object)[nearest]
+    frame["detector"] = frame["detector"].where(frame["detector"] != "", inside)
+    return CaptureHistory(
+        frame.drop(columns="sex"),
+        detectors,
+        animals=sexes_of(frame),
+        occasions=pd.DataFrame() if occasions is None else occasions,
+        session=session,
+        ledger=Ledger.of(frame["file"], frame["row"], np.full(len(frame), Ledger.USED, object)),
+    )
+
+
+def sexes_of(found: pd.DataFrame) -> pd.DataFrame:
+    """The animals' sex, on which all rows (`animal`, `sex`, `file`, `row`) must agree; without any, no column."""
+    bad, known = Problems(), found[found["sex"] != ""]
+    for animal, rows in known.groupby("animal"):
+        for other in rows[rows["sex"] != rows["sex"].iloc[0]].drop_duplicates("sex").itertuples():
+            bad.add(
+                f"animal {animal!r} is {rows['sex'].iloc[0]} in row {rows['row'].iloc[0]} and {other.sex} here",
+                "Correct the sex, or the identity",
+                file=other.file,
+                row=int(other.row),
+            )
+    bad.raise_any()
+    return pd.DataFrame() if known.empty else known.drop_duplicates("animal").set_index("animal")[["sex"]]

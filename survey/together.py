@@ -117,6 +117,7 @@ def together(
         occasions=parts[0].occasions if same else pd.DataFrame(),
         session=parts[0].session if session is None else session,
         ledger=_all_ledgers(named),
+        tables=next((c.tables for c in parts if c.tables is not None), None),
         telemetry=telemetry,
         methods=named,
     )

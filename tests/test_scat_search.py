@@ -36,7 +36,7 @@ def scats(folder: Path, rows: list[tuple], head: str = HEAD) -> pd.DataFrame:
         text += f"{sample},{animal},{date},{lon:.8f},{lat:.8f},{sex}\n"
     path = folder / "scats.csv"
     path.write_text(text, "utf-8")
-    return survey.read_scats(path, timezone=ZONE, names={"time": "date"})
+    return survey.read_scats(path, timezone=ZONE)
 
 
 ROWS = [

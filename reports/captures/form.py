@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
+from .methods import Method
 
 
 class Data(Records):
@@ -91,6 +92,8 @@ class CaptureForm(Form):
 
     survey: Survey
     data: Data
+    method: str = Field(default="camera", description="how the method of [data] is called where there are [[methods]]")
+    methods: tuple[Method, ...] = ()
     occasions: Occasions = Occasions()
     mask: Mask = Mask()
     models: tuple[Model, ...] = (Model(name="constant"),)

@@ -41,7 +41,7 @@ def _write_captures(captures, path: Path) -> None:
     points = gpd.points_from_xy(detectors.x, detectors.y)
     write_geopackage(gpd.GeoDataFrame(stations, geometry=points, crs=detectors.crs), path, "stations")
     seen = captures.detections[["animal", "occasion", "detector", "count"]].astype({"animal": str, "detector": str})
-    where = points[captures.detector_index]
+    where = gpd.points_from_xy(*captures.places)
     write_geopackage(gpd.GeoDataFrame(seen, geometry=where, crs=detectors.crs), path, "captures")
 
 

@@ -13,12 +13,15 @@ from ... import survey
 from ...models import SCR
 from ...models.spatial.fit import SpatialFit
 from ...survey.captures import CaptureHistory
+from ...survey.detectors import AREAS
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.together import methods_of
 from ...survey.vector import read_region
 from ..records import read_captures, records_named
 from ..study import Study, simulated_goodness
 from .form import CaptureForm, Model
+from .methods import read_method
 
 WALD = "95% Wald on the link scale"
 
@@ -43,7 +46,7 @@ class CaptureStudy(Study):
         data, mask = config.data, config.mask
         *records, mapping = records_named(data)
         named = [*records, data.captures, data.traps, mapping]
-        named += [mask.polygon, *mask.holes, *mask.covariates.values()]
+        named += [mask.polygon, *mask.holes, *mask.covariates.values(), *(f for m in config.methods for f in m.files())]
         return [*named, *(region.file for region in config.regions)]
 
     def build(self, part: Model) -> SCR:
@@ -113,7 +116,16 @@ class CaptureStudy(Study):
 
 
 def read(config: CaptureForm, folder: Path) -> CaptureHistory:
-    """Capture histories by the reader of the form's format."""
+    """Capture histories by the reader of the form's format, with those by other methods."""
+    first = read_data(config, folder)
+    if not config.methods:
+        return first
+    others = {m.name: read_method(m, config.survey, folder, first.session) for m in config.methods}
+    return survey.together({config.method: first} | others)
+
+
+def read_data(config: CaptureForm, folder: Path) -> CaptureHistory:
+    """Capture histories of [data]."""
     data = config.data
     if data.format != "secr":
         return read_captures(config.survey, data, config.occasions, folder)
@@ -150,7 +162,17 @@ def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
     covariates = [c for c in table.columns if c not in ("estimate", "se", "lower", "upper")]
     scopes = [", ".join(f"{c} = {row[c]}" for c in covariates) or "all detectors" for _, row in table.iterrows()]
     known = fit.model.parameters[parameter]
-    unit = known.unit.replace("unit of effort", fit.model.captures.detectors.effort_unit.removesuffix("s"))
+    methods = methods_of(fit.model.captures)
+    by = table["method"].astype(str) if "method" in table else [next(iter(methods))] * len(table)
+    common = len(methods) > 1 and "method" not in table
+    units = [known.unit if common else known.unit.replace("unit of effort", unit_of(methods[m].detectors)) for m in by]
     interval = WALD if known.fixed is None else "fixed"
     rows = table[["estimate", "se", "lower", "upper"]].assign(rse=table["se"] / table["estimate"])
-    return rows.assign(quantity=parameter, unit=unit, scope=scopes, interval=interval)
+    return rows.assign(quantity=parameter, unit=units, scope=scopes, interval=interval)
+
+
+def unit_of(detectors) -> str:
+    """One unit of effort of detectors."""
+    if detectors.kind in AREAS:
+        return "search of a whole range"
+    return "km walked" if detectors.located else detectors.effort_unit.removesuffix("s")

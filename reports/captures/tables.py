@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import shapely
 
 from ...models.summary import number, percent
+from ...survey.detectors import LINES
+from ...survey.together import methods_of
 from ..analysis import Analysis
 from ..precision import smallest_change
 from ..tables import estimates as all_estimates
@@ -24,8 +27,22 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
         first, last = study.dates
         facts["Survey"] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {tables.timezone if tables else first.tz}"
     length = f", each of {study.config.occasions.length}" if tables is not None else ""
-    facts["Occasions"] = f"{captures.n_occasions}{length}"
-    facts["Stations"] = f"{len(detectors)}, on average {number(detectors.spacing / 1000, 2)} km from the next"
+    methods = methods_of(captures)
+    for m, c in methods.items():
+        of = f" ({m})" if m else ""
+        facts[f"Occasions{of}"] = f"{c.n_occasions}{length}"
+        length = ""
+        if not c.detectors.located:
+            between = number(c.detectors.spacing / 1000, 2)
+            facts[f"Stations{of}"] = f"{len(c.detectors)}, on average {between} km from the next"
+        elif c.detectors.kind in LINES:
+            facts[f"Walked{of}"] = f"{_walked(c.detectors):,.1f} km on {len(c.detectors)} ways"
+        else:
+            facts[f"Searched{of}"] = f"{shapely.area(c.detectors.shapes).sum() / 1e6:,.4g} km²"
+        if m:
+            facts[f"Animals{of}"] = f"{c.n_animals}, detected {c.n_detections} times"
+    if len(methods) > 1:
+        facts["Animals by method"] = ", ".join(f"{n} by {by}" for by, n in captures.shared().items())
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
     facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:g} m" + (
         "" if mask.buffer is None else f", {mask.buffer / 1000:g} km around the stations"
@@ -42,15 +59,21 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
         facts["Camera days worked"] = f"{effort['worked'].sum():,.1f}"
         facts["Independence of records"] = str(tables.provenance.get("independence", ""))
         facts["Day boundary"] = str(tables.provenance.get("day boundary", ""))
-    facts[f"Effort ({detectors.effort_unit} by station)"] = f"{np.nansum(detectors.effort):,.1f}"
-    facts["Kind of detector"] = detectors.kind
+    for m, c in methods.items():
+        of = f" of {m}" if m else ""
+        facts[f"Effort{of} ({c.detectors.effort_unit} by station)"] = f"{np.nansum(c.detectors.effort):,.1f}"
+        facts[f"Kind of detector{of}"] = c.detectors.kind
     return fact_table(facts)
 
 
 def _hull(detectors) -> float:
-    import shapely
+    shapes = list(detectors.shapes) or [shapely.multipoints(detectors.positions)]
+    return float(shapely.area(shapely.convex_hull(shapely.geometrycollections(shapes)))) / 1e6
 
-    return shapely.convex_hull(shapely.multipoints(detectors.positions)).area / 1e6
+
+def _walked(detectors) -> float:
+    """Km of lines, each as often as it was walked."""
+    return float(np.count_nonzero(detectors.used, axis=0) @ shapely.length(detectors.shapes)) / 1000.0
 
 
 def stations(analysis: Analysis) -> pd.DataFrame:
@@ -117,9 +140,9 @@ def furthest(captures) -> np.ndarray:
     """Metres between the two stations furthest apart, for each animal seen at two or more."""
     from scipy.spatial.distance import pdist
 
-    places = captures.detectors.positions
-    pairs = pd.DataFrame({"animal": captures.animal_index, "k": captures.detector_index}).drop_duplicates()
-    return np.array([pdist(places[rows["k"]]).max() for _, rows in pairs.groupby("animal") if len(rows) > 1])
+    x, y = captures.places
+    seen = pd.DataFrame({"animal": captures.animal_index, "x": x, "y": y}).drop_duplicates()
+    return np.array([pdist(rows[["x", "y"]]).max() for _, rows in seen.groupby("animal") if len(rows) > 1])
 
 
 # ---- what was estimated -------------------------------------------------------------------------------------------
