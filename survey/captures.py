@@ -115,7 +115,7 @@ class CaptureHistory:
         """No more detections than the kind of detector allows."""
         frame, kind = self.detections, self.detectors.kind
         more = kind.removeprefix("exclusive ") if self.detectors.located else "count"
-        if kind == "proximity" or kind in ONCE:
+        if kind in ("proximity", "capped") or kind in ONCE:
             count = frame["count"]
             for i in np.flatnonzero(count > 1):
                 bad.add(
@@ -131,13 +131,12 @@ class CaptureHistory:
                 fix = f'Use kind="{use}", or keep one capture per occasion'
                 bad.add(f"{self._words(i)}, and in {why}", fix, **places[i])
 
-        if kind == "single":
+        if kind in ("single", "capped"):
+            one = "a single-catch trap holds one" if kind == "single" else "a capped detector records one"
+            fix = 'Use kind="multi" if the trap can hold several' if kind == "single" else 'Use kind="proximity"'
             for i in np.flatnonzero(frame.duplicated(["detector", "occasion"])):
-                bad.add(
-                    f"{self._words(i)}, where another animal was caught too: a single-catch trap holds one",
-                    'Use kind="multi" if the trap can hold several, or correct the detector',
-                    **places[i],
-                )
+                what = f"{self._words(i)}, where another animal was caught too: {one}"
+                bad.add(what, f"{fix}, or correct the detector", **places[i])
 
     def _check_places(self, bad: Problems, places: list[dict]) -> None:
         """Detections lie where was searched."""

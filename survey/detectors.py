@@ -23,6 +23,7 @@ KINDS = {
     "proximity": "at most one detection of each animal per occasion, any number of animals",
     "multi": "a trap that holds any number of animals; an animal is caught in at most one trap per occasion",
     "single": "a trap that holds one animal; an animal is caught in at most one trap per occasion",
+    "capped": "a detector that records one animal per occasion at most; an animal may be recorded at several",
     "area": "an area that is searched; any number of detections, each at its place",
     "exclusive area": "an area that is searched; at most one detection of an animal per occasion, at its place",
     "transect": "a line that is searched; any number of detections, each at its place on the line",
@@ -42,8 +43,8 @@ class Detectors:
     x, y : float [K], metres in `crs`
     effort : float [S, K]; 0 = the detector did not exist on that occasion, NaN = its effort is not known (the
         same for every likelihood: nothing was learned there). Unit in `effort_unit`.
-    kind : "count", "proximity", "multi" or "single"; "area", "exclusive area", "transect" and "exclusive transect" for
-        searches, see `survey.searched_areas` and `survey.transects`
+    kind : "count", "proximity", "multi", "single" or "capped"; "area", "exclusive area", "transect" and "exclusive
+        transect" for searches, see `survey.searched_areas` and `survey.transects`
     crs : projected coordinate reference system (anything pyproj understands); None for local metres, e.g. a
         simulated or a classic data set whose projection was never recorded
     covariates : DataFrame of K rows, optional: in the order of `id`, or indexed by these names in any order

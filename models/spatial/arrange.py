@@ -214,7 +214,7 @@ def _event_kind(kind: str, counts: str) -> int:
         return {"poisson": COUNT, "binomial": BINARY, "negative binomial": CLUMPED}[counts]
     if kind in ONCE:
         return MULTI
-    return BINARY if kind == "proximity" else COUNT
+    return BINARY if kind in ("proximity", "capped") else COUNT
 
 
 def _distinct(captures: CaptureHistory, variables: set[str]) -> tuple[np.ndarray, pd.DataFrame]:

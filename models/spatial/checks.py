@@ -48,7 +48,7 @@ def _animals(n: int):
 
 
 def _single_catch(captures):
-    """The likelihood of single-catch traps is that of multi-catch traps (Efford, Borchers & Byrom 2009)."""
+    """Single-catch traps have the likelihood of multi-catch traps (Efford, Borchers & Byrom 2009), capped ones none."""
     detectors = captures.detectors
     if detectors.kind == "single" and detectors.used.any():
         full = len(captures.detections) / np.count_nonzero(detectors.used)
@@ -56,6 +56,14 @@ def _single_catch(captures):
             Outcome.APPROXIMATE,
             "Single-catch traps are treated as multi-catch traps, an approximation: density is little affected while "
             f"few traps are full (here {100 * full:.0f} %), but the intercept of detection comes out too low",
+        )
+    if detectors.kind == "capped" and detectors.used.any():
+        full = len(captures.detections) / np.count_nonzero(detectors.used)
+        yield Remark(
+            Outcome.APPROXIMATE,
+            "Detectors that record one animal per occasion are treated as proximity detectors, an approximation: an "
+            "animal that comes to one that has recorded another is lost, and density is too low where many are full "
+            f"(here {100 * full:.0f} %)",
         )
 
 

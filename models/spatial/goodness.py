@@ -61,8 +61,8 @@ def resampled(fit, n: int, seed: int, uncertain: bool, **how) -> Goodness:
     model = fit.model
     if any(m.arranged.learned.names for s in model.sessions for m in s.methods):
         raise refuse("resampling does not know what animals learn", "Use fit.goodness(refit=True)")
-    if any(m.captures.detectors.kind == "single" for s in model.sessions for m in s.methods):
-        raise refuse("resampling does not know traps that hold one animal", "Use fit.goodness(refit=True)")
+    if any(m.captures.detectors.kind in ("single", "capped") for s in model.sessions for m in s.methods):
+        raise refuse("resampling does not know detectors that hold one animal", "Use fit.goodness(refit=True)")
     if model.at_least > 1:
         raise refuse("resampling needs all animals detected", "Use fit.goodness(refit=True), or fit with at_least=1")
     children = np.random.SeedSequence(seed).spawn(n)

@@ -96,7 +96,7 @@ def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
         share = np.divide(hazard, H[:, None], out=np.zeros_like(hazard), where=H[:, None] > 0)
         p = share * -np.expm1(-H)[:, None]
         return p, p * (1.0 - p), share * np.expm1(H)[:, None], -np.log1p(-p), H
-    if kind == "proximity":
+    if kind in ("proximity", "capped"):
         p = -np.expm1(-hazard)
         return p, p * (1.0 - p), np.expm1(hazard), hazard, hazard.sum(axis=1)
     if kind == "count" and model.counts == "poisson":

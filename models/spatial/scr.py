@@ -74,6 +74,11 @@ class SCR(Model[SpatialFit]):
         detection function that is a hazard, and straight distances. See `spatial.telemetry`
     threads : threads of the likelihood, by default as many as the work deserves
 
+    Notes
+    -----
+    Single-catch traps have the likelihood of multi-catch traps, and capped detectors (one animal per occasion) that of
+    proximity detectors. Both are approximations, of which the verdict of a fit says how many detectors were full.
+
     Raises
     ------
     SurveyError : the data have no detections, detectors and mask differ in CRS, a formula or name is wrong, …

@@ -21,16 +21,54 @@ NOTHING = 35.0  # minus the logarithm of a hazard, relative to its peak, that is
 COLUMNS = ["animal", "occasion", "detector", "count"]
 
 
-def simulate_population(mask: HabitatMask, D, seed: int, *, distribution: str = "poisson") -> pd.DataFrame:
-    """Activity centres (columns x, y, metres), uniform within their cells.
+def simulate_population(
+    mask: HabitatMask,
+    D,
+    seed: int,
+    *,
+    distribution: str = "poisson",
+    clusters: tuple[float, float] | None = None,
+) -> pd.DataFrame:
+    """Activity centres (columns x, y, metres): a Poisson process, inhomogeneous where D is, or a clustered one.
 
     Parameters
     ----------
-    D : animals per 100 km², a number or one value per habitat cell [M]
+    D : expected animals per 100 km², a number or one value per habitat cell [M]
     seed : of NumPy's default generator
     distribution : "poisson" number of animals, or "binomial": exactly round(∫ D dx) of them
+    clusters : (mean number of animals of a cluster, standard deviation of their places about its centre [m]): a Thomas
+        process (Thomas 1949), its clusters scattered over the habitat and around it, their animals kept with
+        probability D(x)/max D, so that D is the expected density all the same
+
+    Raises
+    ------
+    SurveyError : D below zero, clusters of no animals or without extent, clusters of a fixed number of animals
     """
-    return _population(mask, D, np.random.default_rng(seed), distribution)
+    rng = np.random.default_rng(seed)
+    if clusters is None:
+        return _population(mask, D, rng, distribution)
+    if distribution != "poisson":
+        raise refuse("the number of animals of clusters is random", "Use distribution='poisson'", value=distribution)
+    return _clustered(mask, D, rng, *clusters)
+
+
+def _clustered(mask: HabitatMask, D, rng: np.random.Generator, size: float, sd: float) -> pd.DataFrame:
+    """See `simulate_population`: a Thomas process thinned to D."""
+    if not (size > 0 and sd > 0):
+        raise refuse("clusters need a mean size and an extent above 0", "Correct clusters=", value=(size, sd))
+    D = np.broadcast_to(np.asarray(D, float), (mask.size,))
+    if np.any(D < 0) or not np.isfinite(D).all():
+        raise refuse("density must be 0 or more everywhere", "Correct D", value=float(D.min()))
+    x, y = mask.centres()
+    edge = 5.0 * sd + 0.5 * mask.spacing
+    west, east, south, north = x.min() - edge, x.max() + edge, y.min() - edge, y.max() + edge
+    parents = rng.poisson(D.max() / size * (east - west) * (north - south) / 1e8)
+    children = rng.poisson(size, parents)
+    px = np.repeat(rng.uniform(west, east, parents), children) + rng.normal(0.0, sd, children.sum())
+    py = np.repeat(rng.uniform(south, north, parents), children) + rng.normal(0.0, sd, children.sum())
+    cell = mask.cell_of(px, py)
+    kept = (cell >= 0) & (rng.random(len(cell)) * D.max() < D[cell])
+    return pd.DataFrame({"x": px[kept], "y": py[kept]})
 
 
 def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: str) -> pd.DataFrame:
@@ -85,7 +123,7 @@ def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.n
     effort, table = np.where(detectors.used, detectors.effort, 0.0), detection_table(model, session, method, vector)
     found = []
     step = max(1, CHUNK // max(1, effort.size))
-    common = {"k", "K"} & set(method.arranged.learned.names) or detectors.kind == "single"
+    common = {"k", "K"} & set(method.arranged.learned.names) or detectors.kind in ("single", "capped")
     if common:  # what detectors have become, or hold, is common to all animals
         step = max(1, len(at))
     for begin in range(0, len(at), step):
@@ -211,6 +249,8 @@ def _draw(rng, model, method, distance, effort, table, of_class):
         hazard = unit * effort[s]
         if kind in ("multi", "single"):
             a, k, c = _one_trap(rng, hazard) if kind == "multi" else _one_animal(rng, hazard)
+        elif kind == "capped":  # detectors are to animals what animals are to multi-catch traps
+            k, a, c = _one_trap(rng, hazard.T) if n else (np.empty(0, int),) * 3
         elif kind == "proximity":
             a, k = np.nonzero(rng.random((n, K)) < -np.expm1(-hazard))
             c = np.ones(len(a), int)
