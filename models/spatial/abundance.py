@@ -97,12 +97,15 @@ def expected_and_missed(fit, session, mask: HabitatMask, stratum: int = 0) -> tu
     return sum((expected for expected, _ in parts), nothing), sum((missed for _, missed in parts), nothing)
 
 
-def by_class(fit, session, mask: HabitatMask, stratum: int = 0) -> list[tuple[Functional, Functional]]:
-    """(expected, missed) as in `expected_and_missed`, of each class of animals."""
+def by_class(fit, session, mask: HabitatMask, stratum: int = 0, share=None) -> list[tuple[Functional, Functional]]:
+    """(expected, missed) as in `expected_and_missed`, of each class of animals; `share` [M]: of part of every cell."""
     model, found = fit.model, []
     values = model.values_of(fit.values, session)
     eta, design, D = _density(model, fit.vector, session, mask)
     log_mu, rows = session.kernel_input(dict(values, D=D), mask.cell_area)
+    if share is not None:
+        with np.errstate(divide="ignore"):
+            log_mu = log_mu + np.log(share)
     mu, share = np.exp(log_mu), session.proportions(values)
     total = float(mu.sum())
     for part, engine in session.engines_on(mask, values, stratum):

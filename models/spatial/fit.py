@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ import xarray as xr
 
 from ...survey.errors import refuse
 from ..fit import Fit
+
+if TYPE_CHECKING:
+    from .joint import JointAbundance
 
 DENSE_LIMIT = 5e7  # animals x raster cells above which the stack of surfaces is refused
 
@@ -28,6 +32,27 @@ class SpatialFit(Fit):
         from .abundance import abundance_covariance
 
         return abundance_covariance(self, region, session)
+
+    def joint_abundance(self, regions=None, by: str | None = None) -> JointAbundance:
+        """Abundance in several regions, all sessions and all classes at once, with the covariance between them.
+
+        Parameters
+        ----------
+        regions : {name: polygon file, geometry or HabitatMask}; a layer of polygons (file or GeoDataFrame); strata as a
+            raster of whole numbers (GeoTIFF, DataArray, or the name of a covariate of the mask); None: the whole mask
+        by : column of the layer whose values are the regions; each polygon is one by default
+
+        Returns
+        -------
+        JointAbundance : `table`, `expected_covariance`, `realised_covariance`, and `total()` of rows
+
+        Raises
+        ------
+        SurveyError : a region lies outside the habitat mask, a column is not there
+        """
+        from .joint import joint_abundance
+
+        return joint_abundance(self, regions, by)
 
     def variance_split(self, session: str | None = None) -> dict[str, float]:
         """Coefficients of variation of density: of the number detected, of the sampling area, of both."""
