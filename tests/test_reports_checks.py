@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import small_survey
 
-from uncia import survey
 from uncia.reports import report
 from uncia.reports.analysis import analyse
 from uncia.reports.captures.checks import FitChecks
@@ -37,23 +36,40 @@ def analysis(tmp_path_factory):
     return analyse(read_study(form))
 
 
+def with_ghosts(analysis, number: int):
+    """The same survey in which some detections stand under new names."""
+    captures = analysis.study.captures
+    frame, rng = captures.detections.copy(), np.random.default_rng(1)
+    for j in range(number):
+        times = frame["animal"].map(frame["animal"].value_counts())
+        frame.loc[rng.choice(frame.index[times > 1]), "animal"] = f"ghost {j}"
+    haunted = replace(captures, detections=frame, animals=frame[["animal"]].drop_duplicates().set_index("animal"))
+    fits = {"constant": analysis.fits["constant"].model.on(haunted).fit()}
+    return replace(analysis, study=replace(analysis.study, captures=haunted), fits=fits)
+
+
 @pytest.fixture(scope="module")
-def page(analysis, tmp_path_factory):
-    return report.write_report(analysis, tmp_path_factory.mktemp("out") / "report").read_text("utf-8")
+def haunted(analysis):
+    return with_ghosts(analysis, 3)
+
+
+@pytest.fixture(scope="module")
+def page(haunted, tmp_path_factory):
+    return report.write_report(haunted, tmp_path_factory.mktemp("out") / "report").read_text("utf-8")
 
 
 def plain(page: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", page).replace("\u00a0", " ").split())
 
 
-def test_the_page_shows_what_was_asked_for(page, analysis):
+def test_the_page_shows_what_was_asked_for(page, haunted):
     text = plain(page)
     assert 'id="T12"' in page
     assert 'id="T17"' in page
     assert 'id="F8"' in page
     assert "Do model and data agree" in text
     assert "Freeman-Tukey, animal × detector (3 simulated data sets)" in text
-    test = analysis.fit.ghosts()
+    test = haunted.fit.ghosts()
     assert f"{test.observed} animals were detected once, about as many as the model expects" in text
     assert re.search(r"Without the \d+ animals detected once density is [\d.]+ per 100 km²", text)
     assert "The stations with more and with fewer detections than expected lie mixed" in text
@@ -61,9 +77,9 @@ def test_the_page_shows_what_was_asked_for(page, analysis):
     assert "with a wider one density changes by" in text
 
 
-def test_the_table_is_that_of_the_fit(analysis):
-    table = FitChecks(analysis).table()
-    there = analysis.fit.sensitivity_to_ghosts()
+def test_the_table_is_that_of_the_fit(haunted):
+    table = FitChecks(haunted).table()
+    there = haunted.fit.sensitivity_to_ghosts()
     assert list(table["detections of each animal"]) == ["≥ 1"] * 3 + ["≥ 2"] * 3
     assert list(table["left out"]) == list(there["left_out"])
     assert table["change"].iloc[0] == ""
@@ -77,24 +93,17 @@ def test_without_the_section_nothing_is_checked(tmp_path):
     assert "F8" not in quiet.story.figures()
 
 
-def test_the_public_report_has_no_map_of_stations(analysis, tmp_path):
-    page = report.write_report(report.public(analysis), tmp_path / "report").read_text("utf-8")
+def test_the_public_report_has_no_map_of_stations(haunted, tmp_path):
+    page = report.write_report(report.public(haunted), tmp_path / "report").read_text("utf-8")
     assert 'id="T17"' in page
     assert 'id="F8"' not in page
 
 
-def test_ghosts_bursts_and_an_open_population_are_told(analysis):
-    captures = analysis.study.captures
-    frame = captures.detections.copy()
-    rng = np.random.default_rng(1)
-    for j in range(12):
-        times = frame["animal"].map(frame["animal"].value_counts())
-        frame.loc[rng.choice(frame.index[times > 1]), "animal"] = f"ghost {j}"
-    haunted = survey.CaptureHistory(frame, captures.detectors, occasions=captures.occasions)
-    study = replace(analysis.study, captures=haunted)
-    fits = {"constant": analysis.fits["constant"].model.on(haunted).fit()}
-    checks = FitChecks(replace(analysis, study=study, fits=fits))
-    told = checks._ghosts(texts("en"))
+def test_no_ghosts_and_many(analysis):
+    few = FitChecks(analysis)
+    assert few._ghosts(texts("en")).startswith("No animal was detected once only, where the model expects")
+    assert few.table() is None
+    told = FitChecks(with_ghosts(analysis, 12))._ghosts(texts("en"))
     assert "more than the model expects" in told
     assert "Compare their photographs again" in told
     assert "−" in told.split("detected once density is")[1]
@@ -108,10 +117,10 @@ def test_what_cannot_be_checked_is_said(analysis):
     assert all("{" not in words for words in told)
 
 
-def test_in_chinese_nothing_is_left_in_english(analysis):
+def test_in_chinese_nothing_is_left_in_english(haunted):
     told = texts("zh")
-    assert all(told.tidy(words) for words in FitChecks(analysis).paragraphs(told))
-    told.frame(FitChecks(analysis).table().astype(str))
+    assert all(told.tidy(words) for words in FitChecks(haunted).paragraphs(told))
+    told.frame(FitChecks(haunted).table().astype(str))
     assert not {text for text in told.missing if " " in text}
 
 

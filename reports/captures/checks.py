@@ -95,7 +95,7 @@ class FitChecks:
         if not len(tests):
             return texts.say("goodness_none") if self.asked.goodness else ""
         p = tests["p"].to_numpy(float)
-        told = dict(zip(("records", "animals", "stations"), (number(v, 2) for v in p), strict=True))
+        told = dict(zip(("records", "animals", "stations"), (percent(v) for v in p), strict=True))
         if p.min() >= DOUBTFUL / len(p):
             return texts.say("scr_fits", **told)
         name = tests["test"].iloc[int(p.argmin())]
@@ -105,15 +105,15 @@ class FitChecks:
     def _ghosts(self, texts: Texts) -> str:
         parts, test, table = [], self.ghosts, self.sensitivity
         if test is not None:
-            kind = "ghosts_many" if test.p_value < DOUBTFUL else "ghosts_few"
+            kind = "ghosts_many" if test.p_value < DOUBTFUL else "ghosts_few" if test.observed else "ghosts_none"
             told = {"once": f"{test.observed:,}", "expected": number(test.expected, 3), "p": number(test.p_value, 2)}
             parts.append(texts.say(kind, **told))
-        if table is not None:
+        if table is not None and table["left_out"].any():
             row = table[(table["at_least"] == 2) & (table["quantity"] == "density")].iloc[0]
             change = row["change"]
             told = {"left_out": f"{row['left_out']:,}", "density": number(row["estimate"], 3)}
             told |= {"lower": number(row["lower"], 3), "upper": number(row["upper"], 3)}
-            told["change"] = f"{'−' if change < 0 else '+'}{percent(abs(change))}"
+            told["change"] = _signed(change)
             parts.append(texts.say("without_once", **told))
         return " ".join(parts)
 
@@ -139,7 +139,7 @@ class FitChecks:
         if self.mask is None:
             return ""
         change = self.mask.table.groupby("mask")["change"].agg(lambda v: v.iloc[v.abs().argmax()])
-        told = {what: f"{100 * change[what]:+.1f} %" for what in ("wider", "finer") if what in change}
+        told = {what: _signed(change[what]) for what in ("wider", "finer") if what in change}
         if "wider" not in told:
             return texts.say("mask_finer_only", finer=told["finer"])
         return texts.say("mask_good" if self.mask.good else "mask_bad", **told)
@@ -149,12 +149,9 @@ class FitChecks:
     def table(self) -> pd.DataFrame | None:
         """T17: density and abundance by all animals, and by those detected twice."""
         found = self.sensitivity
-        if found is None:
+        if found is None or not found["left_out"].any():
             return None
-        change = [
-            "" if k == 1 else f"{'−' if c < 0 else '+'}{percent(abs(c))}"
-            for k, c in found[["at_least", "change"]].to_numpy()
-        ]
+        change = ["" if k == 1 else _signed(c) for k, c in found[["at_least", "change"]].to_numpy()]
         interval = [f"{number(a, 3)} – {number(b, 3)}" for a, b in found[["lower", "upper"]].to_numpy()]
         return pd.DataFrame(
             {
@@ -169,3 +166,13 @@ class FitChecks:
                 "change": change,
             }
         )
+
+
+def _signed(change: float) -> str:
+    """A relative change as people write it.
+
+    >>> _signed(-0.123), _signed(0.0001)
+    ('−12.3 %', '0.0 %')
+    """
+    text = f"{100 * change:+.1f} %"
+    return text[1:] if text[1:] == "0.0 %" else text.replace("-", "−")

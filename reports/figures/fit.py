@@ -22,5 +22,6 @@ def residual_map(table, mask, outlines=(), which: str = "residual_given_animals"
     colours = {"cmap": SIDES, "vmin": -most, "vmax": most, "edgecolor": "#444444", "lw": 0.5}
     dots = ax.scatter(shown["x"], shown["y"], c=z, s=size, zorder=3, **colours)
     ax.plot(lost["x"], lost["y"], "x", color=GREY, ms=4, mew=0.8)
-    ax.figure.colorbar(dots, ax=ax, label="standard deviations from what is expected", shrink=0.7)
+    label = "standard deviations from what is expected"
+    ax.figure.colorbar(dots, ax=ax, location="bottom", label=label, shrink=0.8, pad=0.02, aspect=30)
     return as_map(ax, mask.x, mask.y)
