@@ -186,7 +186,7 @@ def _one_line(place: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.ndarray, np
     step = np.hypot(*np.diff(place, axis=0).T)
     at = np.append(0.0, np.cumsum(step))
     piece_length = FINE * rule.unit if rule.raster is None else 2.0 * rule.unit
-    if np.median(step) > 0.25 * piece_length or len(step) < 5:
+    if np.median(step) > 0.5 * piece_length or len(step) < 5:
         parts = [_straight(place[i], place[i + 1], rule) for i in np.flatnonzero(step > 0)]
         x, y, weight = (np.concatenate([part[k] for part in parts]) for k in range(3))
         return x, y, weight
