@@ -17,6 +17,7 @@ from .inference.compare import compare
 from .inference.nested import likelihood_ratio_test, score_test
 from .inference.power import Effect, declining, effort_needed, power
 from .inference.variance_components import variance_components
+from .loo import compare_loo
 from .marked.bilateral import BilateralCapture, flank_comparison
 from .marked.capwire import Capwire, choose_rates
 from .marked.closed import ClosedCapture
@@ -117,6 +118,7 @@ __all__ = [
     "closure_test",
     "common_footprint",
     "compare",
+    "compare_loo",
     "contrast",
     "covariate_effect",
     "cross_validate",

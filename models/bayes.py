@@ -25,7 +25,7 @@ from .draws import Draws
 from .posterior import Posterior
 
 TARGET_ACCEPT = 0.8
-TARGET_ACCEPT_RANDOM = 0.95  # scales of random effects need smaller steps
+TARGET_ACCEPT_RANDOM = 0.9  # scales of random effects need smaller steps
 
 
 def _libraries() -> tuple[Any, Any, Any]:

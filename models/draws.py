@@ -240,22 +240,34 @@ class Draws:
             rows.append((*labels[j], overlap, words))
         return pd.DataFrame(rows, columns=["parameter", "term", "overlap", "says"])
 
+    def _worst(self) -> pd.DataFrame:
+        """`checks` by the unknowns in words; of the effects of a random term the worst."""
+        random, checks = self.posterior.random, self.checks
+        labels = [f"{name} ({term})" for name, term in self.posterior.labels]
+        if random is not None:
+            begin = self.posterior.size - random.size
+            for (p, term, _), at in zip(random.terms, random.positions, strict=True):
+                for j in at.ravel():
+                    labels[begin + j] = f"{p.name} (effects of {term.text})"
+        by = checks.assign(label=labels[: len(checks)]).groupby("label", sort=False)
+        return by.agg({"r_hat": "max", "ess_bulk": "min", "ess_tail": "min"})
+
     @cached_property
     def verdict(self) -> Verdict:
         """What these draws say about themselves."""
-        remarks, checks = [], self.checks
-        labels = [f"{name} ({term})" for name, term in self.posterior.labels]
-        apart = checks["r_hat"] > R_HAT
-        if apart.any():
-            words = ", ".join(f"{labels[j]} {checks['r_hat'][j]:.3f}" for j in np.flatnonzero(apart)[:10])
+        remarks, checks = [], self._worst()
+        apart = checks[checks["r_hat"] > R_HAT]
+        if len(apart):
+            words = ", ".join(f"{label} {r:.3f}" for label, r in apart["r_hat"].items())
             remarks.append(Remark(Outcome.NOT_CONVERGED, f"the chains differ, R-hat above {R_HAT} of {words}"))
         diverged = int(self.statistics["diverging"].sum())
         if diverged:
             words = f"{diverged} steps diverged: a part of the posterior may be missing; use more informative priors"
             remarks.append(Remark(Outcome.IMPRECISE, words))
         few = checks[["ess_bulk", "ess_tail"]].min(axis=1)
-        if not (few >= ESS).all():
-            words = ", ".join(f"{labels[j]} {few[j]:.0f}" for j in np.flatnonzero(~(few >= ESS))[:10])
+        few = few[~(few >= ESS)]
+        if len(few):
+            words = ", ".join(f"{label} {ess:.0f}" for label, ess in few.items())
             remarks.append(Remark(Outcome.IMPRECISE, f"Fewer than {ESS} effective draws of {words}: use more draws"))
         if len(self.unknowns) == 1:
             remarks.append(Remark(Outcome.IMPRECISE, "One chain cannot be compared with others: use chains=4"))

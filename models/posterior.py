@@ -17,7 +17,8 @@ import pandas as pd
 from ..survey.errors import refuse
 from .inference.laplace import Marginal, relative_change
 from .inference.maximum_likelihood import covariance_of, maximise
-from .priors import OF_CORRELATION, OF_LENGTH, SIGMA, LogNormal, Prior, Scale, chosen, to_record
+from .priors import OF_CORRELATION, OF_LENGTH, SIGMA, SMOOTH, LogNormal, Prior, Scale, chosen, to_record
+from .random_terms import Grouped
 
 STEP = 1e-4  # of the differences of gradients, in units of about one standard deviation
 ROUNDS = 3  # updates of the standard deviations at which the metric of random effects is taken
@@ -96,8 +97,9 @@ class Posterior:
                 if kind != "sd":
                     found.append(OF_LENGTH if kind == "length" else OF_CORRELATION)
                     continue
-                spread = float(term.spread[k]) if hasattr(term, "spread") else 1.0
-                prior = given.pop(name, LogNormal(SIGMA[0] / spread, SIGMA[1]))
+                grouped = isinstance(term, Grouped)
+                usual = LogNormal(SIGMA[0] / float(term.spread[k]), SIGMA[1]) if grouped else LogNormal(*SMOOTH)
+                prior = given.pop(name, usual)
                 if not isinstance(prior, LogNormal):
                     raise refuse(f"the standard deviation of {name} needs a LogNormal prior", "Use it", value=prior)
                 found.append(prior)

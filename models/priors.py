@@ -19,6 +19,7 @@ from .parameters import Parameter
 
 SLOPE = 1.5  # standard deviation of the prior of a slope, per standard deviation of its covariate
 WIDE = 10.0  # factor of the prior of a positive value about the model's starting value
+SMOOTH = (0.7, 2.0)  # median and factor of the standard deviation of a smooth on the link scale
 SIGMA = (0.5, 2.5)  # median and factor of a standard deviation on the link scale
 
 
