@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..models.summary import number, percent
 from .analysis import Analysis
+from .texts import Texts
 
 
 def lost_days(analysis: Analysis) -> pd.DataFrame | None:
@@ -62,17 +63,17 @@ def calendar(analysis: Analysis) -> pd.DataFrame | None:
     return None if table is None or not len(table.columns) else table
 
 
-def lost_in_words(tables, say) -> str:
+def lost_in_words(tables, texts: Texts) -> str:
     """The share of camera days lost, and the main reason."""
     effort = tables.effort()
     lost = tables.lost()
     if not len(lost):
-        return say("lost_none")
+        return texts.say("lost_none")
     share = effort["lost"].sum() / effort["set"].sum()
-    return say(
+    return texts.say(
         "lost",
         set=f"{effort['set'].sum():,.0f}",
         lost=f"{effort['lost'].sum():,.0f}",
         share=percent(share),
-        reason=lost["reason"].iloc[0],
+        reason=texts.cell(lost["reason"].iloc[0]),
     )

@@ -51,7 +51,7 @@ def table(id: str, title: str, frame: pd.DataFrame, texts: Texts, note: str = ""
     """A table in the language of the report."""
     first = frame.iloc[:, 0].astype(str)
     marks = tuple(first.where(first.isin(("error", "warning")), ""))
-    return Table(id, title, texts.frame(frame.astype(str)), note, folded, marks)
+    return Table(id, title, texts.frame(frame.astype(str), id), note, folded, marks)
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:

@@ -101,29 +101,33 @@ class Texts:
         found = self._found(text)
         return text if found is None else found
 
-    def frame(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table of text in this language: its headings, columns of texts (TOLD), and other cells if they have one."""
+    def frame(self, table: pd.DataFrame, id: str = "") -> pd.DataFrame:
+        """A table of text in this language: its headings, columns of texts (TOLD), and other cells if they have one.
+
+        A heading that means something else in the table `id` has a term of its own, "T4: visits".
+        """
         if self.language == ENGLISH:
             return table
         told = table.copy()
         for at, name in enumerate(table.columns):
             say: Callable[[str], str] = self.term if name in TOLD else self.cell
             told.isetitem(at, [say(str(v)) for v in table.iloc[:, at]])
-        told.columns = [self.term(str(name)) for name in table.columns]
+        own = {name: self.catalogue["terms"].get(f"{id}: {name}") for name in map(str, table.columns)}
+        told.columns = [own[str(name)] or self.term(str(name)) for name in table.columns]
         return told
 
     def figure(self, drawing) -> None:
         """Put every text of a matplotlib Figure into this language."""
         from matplotlib.text import Text
-        from matplotlib.ticker import FixedFormatter
+        from matplotlib.ticker import FixedLocator
 
         if self.language == ENGLISH:
             return
         for ax in drawing.axes:
             for axis in (ax.xaxis, ax.yaxis):
-                shown = axis.get_major_formatter()
-                if isinstance(shown, FixedFormatter):
-                    shown.seq = [self.cell(str(label)) for label in shown.seq]
+                if isinstance(axis.get_major_locator(), FixedLocator):
+                    labels = [label.get_text() for label in axis.get_ticklabels()]
+                    axis.set_ticks(axis.get_ticklocs(), [self.cell(label) for label in labels])
         for text in drawing.findobj(Text):
             text.set_text(self.term(text.get_text()))
 

@@ -238,7 +238,7 @@ def test_numbers_that_must_not_be_used_are_marked(analysis, tmp_path):
 
 
 def test_lost_days(analysis):
-    said = lost_in_words(analysis.study.captures.tables, texts("en").say)
+    said = lost_in_words(analysis.study.captures.tables, texts("en"))
     assert said == "Of 496 camera days 5 (1.0 %) were lost, most of them to: moved by an animal."
 
 

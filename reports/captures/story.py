@@ -37,7 +37,7 @@ class CaptureStory(Story):
 
     def outline(self, texts: Texts):
         study, say = self.study, texts.say
-        lost = camera_days.lost_in_words(study.tables, say) if study.tables is not None else ""
+        lost = camera_days.lost_in_words(study.tables, texts) if study.tables is not None else ""
         notes = () if study.config.report.public else study.notes  # they name places
         return [
             ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),

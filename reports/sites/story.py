@@ -72,7 +72,7 @@ class SiteStory(Story):
 
     def outline(self, texts: Texts):
         study = self.study
-        lost = camera_days.lost_in_words(study.tables, texts.say) if study.tables is not None else ""
+        lost = camera_days.lost_in_words(study.tables, texts) if study.tables is not None else ""
         animals = study.config.survey.common_name
         told = [words.estimates(self._first_and_last(q), texts, animals) for q in TOLD]
         told.append(texts.of_model(type(self.analysis.fit.model).__name__))
