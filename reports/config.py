@@ -74,8 +74,9 @@ def family_of(content: dict, file: str | Path = "survey.toml", text: str = "") -
     ------
     SurveyError : a model that there is not
     """
-    if isinstance(content.get("years"), list):
-        return next(family for family in FAMILIES if "years" in family.form.model_fields)
+    for key in ("years", "parks"):
+        if isinstance(content.get(key), list):
+            return next(family for family in FAMILIES if key in family.form.model_fields)
     by_model = {name: family for family in FAMILIES for name in family.form.model_names}
     for i, name in enumerate(_model_names(content)):
         if name in by_model:

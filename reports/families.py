@@ -7,6 +7,7 @@ from .encounters.study import EncounterStudy
 from .fates.study import FateStudy
 from .live_dead.study import LiveDeadStudy
 from .pairs.study import PairStudy
+from .parks.study import ParkStudy
 from .samples.study import SampleStudy
 from .sites.study import SiteStudy
 from .study import Study
@@ -21,4 +22,5 @@ FAMILIES: tuple[type[Study], ...] = (
     SampleStudy,
     FateStudy,
     YearStudy,
+    ParkStudy,
 )

@@ -168,30 +168,28 @@ def together(scopes: list[str]) -> str:
     return ", ".join(told)
 
 
-def read_study(path: str | Path) -> Study:
-    """The study of a survey.toml (or of the folder that holds one)."""
+def read_study(path: str | Path, session: str | None = None) -> Study:
+    """The study of a survey.toml (or of the folder that holds one); of one `session`, where it holds several."""
     from .config import read_config
 
     path = Path(path)
     config = read_config(path)
     form = path / "survey.toml" if path.is_dir() else path
-    return study_of(config, form.parent, form.name)
+    return study_of(config if session is None else of_session(config, session), form.parent, form.name)
 
 
-def read_session(path: str | Path, session: str) -> Study:
-    """The study of one session of a survey.toml that holds several."""
-    from .config import read_config
+def of_session(config: Any, session: str) -> Any:
+    """The form with another session wanted.
 
-    path = Path(path)
-    config = read_config(path)
-    form = path / "survey.toml" if path.is_dir() else path
+    Raises
+    ------
+    SurveyError : this kind of form has no sessions
+    """
     if "session" in type(config).model_fields:  # it hands the session on
-        config = config.model_copy(update={"session": session})
-    elif hasattr(config, "occasions"):
-        config = config.model_copy(update={"occasions": config.occasions.model_copy(update={"session": session})})  # type: ignore[attr-defined]
-    else:
-        raise refuse("this kind of survey has no sessions", "Leave session out", value=str(path))
-    return study_of(config, form.parent, form.name)
+        return config.model_copy(update={"session": session})
+    if not hasattr(config, "occasions"):
+        raise refuse("this kind of survey has no sessions", "Leave session out", value=session)
+    return config.model_copy(update={"occasions": config.occasions.model_copy(update={"session": session})})
 
 
 def study_of(config: Form, folder: Path, form: str = "") -> Study:

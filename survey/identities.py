@@ -290,7 +290,7 @@ class IdentityRegistry:
         renamed = renamed.assign(sex=known_sex.where(known_sex.notna(), renamed["sex"]))
         lost = identities["record"][~kept & ~identities["record"].isin(renamed["record"]).to_numpy()]
         reasons = dict(zip(lost, found.loc[lost.index, "why"], strict=True))
-        marked = tables.records.assign(left_out=tables.records["record"].map(reasons).fillna(""))
+        marked = tables.records.assign(left_out=[reasons.get(r, "") for r in tables.records["record"]])
         changes = self.changes(identities["individual"], found)
         provenance = tables.provenance | {"identity registry": self.file, "identity_changes": changes}
         return replace(tables, identities=renamed.reset_index(drop=True), records=marked, provenance=provenance)

@@ -129,3 +129,24 @@ def _own_names(captures: CaptureHistory, park: str) -> CaptureHistory:
     animals = captures.animals.set_axis([f"{park}: {a}" for a in captures.animals.index], axis=0)
     seen = captures.detections.assign(animal=f"{park}: " + captures.detections["animal"])
     return replace(captures, detections=seen, animals=animals)
+
+
+def union_of_masks(masks: Mapping[str, HabitatMask]) -> HabitatMask:
+    """The cells of all masks, by name, on one raster, that of the first; without covariates."""
+    first = next(iter(masks.values()))
+    for park, mask in masks.items():
+        if mask.crs != first.crs:
+            raise refuse("the parks' masks have different CRS", "Make them in one CRS", value=park)
+        if not np.isclose(mask.spacing, first.spacing):
+            raise refuse("the parks' masks have different spacing", "Give them one spacing", value=mask.spacing)
+    s = first.spacing
+    west, south = (min(getattr(m, k) for m in masks.values()) for k in ("x0", "y0"))
+    x0 = first.x0 + s * np.floor((west - first.x0) / s + 1e-6)
+    y0 = first.y0 + s * np.floor((south - first.y0) / s + 1e-6)
+    nx, ny = (
+        int(np.ceil((max(m_end) - start) / s - 1e-6)) + 1
+        for start, m_end in ((x0, [m.x[-1] for m in masks.values()]), (y0, [m.y[-1] for m in masks.values()]))
+    )
+    X, Y = np.meshgrid(x0 + s * np.arange(nx), y0 + s * np.arange(ny))
+    habitat = np.any([m.is_habitat(X, Y) for m in masks.values()], axis=0)
+    return HabitatMask(float(x0), float(y0), s, habitat, first.crs)

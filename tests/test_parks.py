@@ -3,8 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import small_survey
 
 from uncia import models, survey
+from uncia.reports.analysis import analyse
+from uncia.reports.report import write_report
+from uncia.reports.study import read_study
 from uncia.survey.captures import CaptureHistory
 from uncia.survey.errors import SurveyError
 from uncia.survey.identities import IdentityRegistry
@@ -129,3 +133,85 @@ def test_what_must_be_said(two):
     )
     with pytest.raises(SurveyError, match="this compares two parks or more"):
         models.unmatched_parks({"south": fit})
+
+
+# ---- from survey.toml ----------------------------------------------------------------------------------------------
+
+FORM = """\
+identities = "{identities}"
+
+[survey]
+name = "Two valleys"
+common_name = "snow leopards"
+crs = "EPSG:32647"
+
+[[parks]]
+name = "west"
+survey = "west/survey.toml"
+
+[[parks]]
+name = "east"
+survey = "east/survey.toml"
+
+[checks]
+goodness = 0
+
+[[models]]
+name = "constant"
+"""
+
+
+@pytest.fixture(scope="module")
+def valleys(tmp_path_factory):
+    """The same valley surveyed by two teams, the second of which spells its animals in its own way."""
+    folder = tmp_path_factory.mktemp("valleys")
+    for name in ("west", "east"):
+        (folder / name).mkdir()
+        form = small_survey.write(folder / name)
+        text = form.read_text("utf-8")
+        form.write_text(text.split("[mask.covariates]")[0] + '[[models]]\nname = "constant"\n', encoding="utf-8")
+    identities = folder / "east" / "data" / "identities.csv"
+    identities.write_text(identities.read_text("utf-8").replace("cat ", "E"), encoding="utf-8")
+    rows = ["kind,name,becomes", *(f"alias,E{k},cat {k}" for k in range(1, 15))]
+    (folder / "east" / "registry.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    form = folder / "east" / "survey.toml"
+    text = form.read_text("utf-8").replace('path = "data"', 'path = "data"\nregistry = "registry.csv"')
+    form.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_parks_of_a_form_matched_by_a_registry(valleys, tmp_path):
+    (valleys / "survey.toml").write_text(FORM.format(identities="matched"), encoding="utf-8")
+    study = read_study(valleys / "survey.toml")
+    alone = read_study(valleys / "west")
+    assert study.captures.n_animals == alone.captures.n_animals
+    assert study.captures.n_detections == 2 * alone.captures.n_detections
+    assert study.mask.size == alone.mask.size
+    assert {"west/survey.toml", "east/survey.toml", "east/registry.csv"} <= {path for path, _ in study.inputs}
+    write_report(analyse(study), tmp_path / "report")
+    assert "Two valleys" in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
+def test_parks_of_a_form_that_nobody_has_compared(valleys):
+    (valleys / "separate.toml").write_text(FORM.format(identities="separate"), encoding="utf-8")
+    found = analyse(read_study(valleys / "separate.toml"))
+    rows = found.estimates.set_index(["quantity", "scope"])["estimate"]
+    N = found.told("expected abundance")["estimate"]
+    alone = rows["expected abundance", "park west"]
+    assert N == pytest.approx(2 * alone, rel=0.2)  # each animal twice
+    # on the same ground, p_A p_B of an animal that is in both
+    assert (
+        rows["animals detected by several parks", "all masks"] > 0.5 * read_study(valleys / "west").captures.n_animals
+    )
+    assert found.more_results["definitions"]["identities"] == "separate"
+
+
+def test_what_a_form_of_parks_must_say(valleys):
+    text = FORM.format(identities="matched").replace('"west/survey.toml"', '"separate.toml"')
+    (valleys / "bad.toml").write_text(text, encoding="utf-8")
+    (valleys / "separate.toml").write_text(FORM.format(identities="separate"), encoding="utf-8")
+    with pytest.raises(SurveyError, match="a park is a survey of animals that were told apart at cameras"):
+        read_study(valleys / "bad.toml")
+    (valleys / "bad.toml").write_text(FORM.replace('identities = "{identities}"\n', ""), encoding="utf-8")
+    with pytest.raises(SurveyError, match="lacks the key 'identities'"):
+        read_study(valleys / "bad.toml")

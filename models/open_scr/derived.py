@@ -35,7 +35,8 @@ def _arrived(model, vector: np.ndarray, N: np.ndarray) -> np.ndarray:
     return (N[:, 1:] - N[:, :-1] * survival).sum(axis=0)
 
 
-def _check(model) -> None:
+def needs_numbers(model) -> None:
+    """Refuse a likelihood of survival alone."""
     if model.of_survival:
         raise refuse("this likelihood has no number of animals in it", "Use likelihood='full'", value=model.likelihood)
 
@@ -43,7 +44,7 @@ def _check(model) -> None:
 def abundance_covariance(fit) -> np.ndarray:
     """[T, T], by the delta method; under the conditional likelihood with the chance in the number detected."""
     model = fit.model
-    _check(model)
+    needs_numbers(model)
     J = jacobian(lambda v: numbers(model, v).sum(axis=0), fit.vector)
     covariance = fit.covariance_of(J)
     if model.likelihood == "conditional":
@@ -55,7 +56,7 @@ def abundance_covariance(fit) -> np.ndarray:
 def abundance_table(fit) -> pd.DataFrame:
     """See `OpenSpatialFit.abundance`. Expected values, with log-normal intervals."""
     model, names, years = fit.model, fit.model.names, fit.model.years
-    _check(model)
+    needs_numbers(model)
     T, classes = len(names), model.classes
     labels, column = ((), "") if classes is None else (classes.labels, classes.name)
 
@@ -150,16 +151,10 @@ def moved(fit) -> pd.DataFrame:
 def expected_animals(fit, session: str) -> xr.DataArray:
     """See `OpenSpatialFit.expected_animals`."""
     model = fit.model
-    _check(model)
+    needs_numbers(model)
     if str(session) not in model.names:
         raise refuse("there is no such session", f"One of {', '.join(model.names)}", value=session)
-    values = fit.values
-    population, mu = model.population(values), model.cells(values)
-    moving = model.moving(values, mu)
-    total = np.zeros(len(mu))
-    for c, share in enumerate(population.share):
-        here = share * mu
-        for t in range(model.names.index(str(session))):
-            here = population.survival[c, t] * moving.forward(t, here) + share * population.arrivals[t + 1] * mu
-        total += here
+    from .series import animals_by_cell
+
+    total = animals_by_cell(model, fit.vector)[model.names.index(str(session))]
     return model.mask.to_xarray(total, name="animals")

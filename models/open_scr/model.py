@@ -55,7 +55,8 @@ class OpenSCR(Model[OpenSpatialFit]):
     f, growth, gamma, b : formula of one of: recruits per animal, growth rate lambda, seniority phi/lambda (per year),
         arrivals relative to the animals of the first session (over `session`, …); f by default
     lambda0, g0, sigma, z, w : as for `SCR`, without learned responses
-    move : "none" (activity centres stay), "independent", "normal", "exponential", "t", "uniform", or a `Movement`
+    move : "none" (activity centres stay), "independent", "normal", "exponential", "t", "uniform", or a `Movement`, or
+        its arguments as a mapping
     move_scale, move_shape : formulas of the kernel's parameters over the intervals; the scale is that of the moves
         from a session to the next, however far apart they are
     intervals : years [T - 1] between sessions; by default the differences of session names that are years
@@ -94,7 +95,7 @@ class OpenSCR(Model[OpenSpatialFit]):
         z: str | float | None = None,
         w: str | float | None = None,
         *,
-        move: str | Movement = "none",
+        move: str | Mapping[str, object] | Movement = "none",
         move_scale: str | float | None = None,
         move_shape: str | float | None = None,
         intervals: Sequence[float] | None = None,
@@ -112,7 +113,7 @@ class OpenSCR(Model[OpenSpatialFit]):
         self.captures = sessions_of(captures)
         self.mask, self.likelihood, self.counts, self.links = mask, likelihood, counts, dict(links or {})
         self.detection = DETECTION_FUNCTIONS[detection]
-        self.movement = move if isinstance(move, Movement) else Movement(move)
+        self.movement = Movement.of(move)
         self.session_covariates = None if session_covariates is None else session_covariates.rename(index=str)
         self.years = years_between(self.names, intervals)
         self.classes = None if classes is None else Classes.of(classes, self.captures)

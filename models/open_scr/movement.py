@@ -8,7 +8,8 @@ or the raster is a torus.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -51,6 +52,19 @@ class Movement:
         for what, value in (("reach", self.reach), ("own_cell", self.own_cell)):
             if value is not None and not (np.isfinite(value) and value >= 0.0):
                 raise refuse(f"{what} must be a distance in metres", "Correct it", value=value)
+
+    @classmethod
+    def of(cls, given: str | Mapping[str, object] | Movement) -> Movement:
+        """From the name of a kernel, or from arguments by name."""
+        if isinstance(given, Movement):
+            return given
+        if isinstance(given, str):
+            return cls(given)
+        unknown = sorted(set(given) - {f.name for f in fields(cls)})
+        if unknown:
+            known = ", ".join(f.name for f in fields(cls))
+            raise refuse("the movement has no such argument", f"It has {known}", value=unknown[0])
+        return cls(**given)  # type: ignore[arg-type]
 
     @property
     def parameters(self) -> tuple[str, ...]:

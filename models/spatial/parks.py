@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...survey.errors import refuse
-from ...survey.habitat import HabitatMask
+from ...survey.parks import union_of_masks
 from ..derived import log_normal, table
 from ..marked.base import jacobian
 from .fit import SpatialFit
@@ -73,7 +73,7 @@ def unmatched_parks(fits: Mapping[str, SpatialFit]) -> UnmatchedParks:
         raise refuse("this compares two parks or more", 'Write {"north": fit, "south": fit}', value=list(fits))
     fits = {park: fit.as_full() for park, fit in fits.items()}
     masks = {park: fit.model.session().mask for park, fit in fits.items()}
-    everywhere = _union(masks)
+    everywhere = union_of_masks(masks)
     parks, sizes = list(fits), [len(fit.vector) for fit in fits.values()]
     starts = np.cumsum([0, *sizes])
     whole = np.concatenate([fit.vector for fit in fits.values()])
@@ -109,24 +109,3 @@ def unmatched_parks(fits: Mapping[str, SpatialFit]) -> UnmatchedParks:
     ]
     detected = {park: fit.model.session().captures.n_animals for park, fit in fits.items()}
     return UnmatchedParks(table(rows), detected, float(found[-1]), float(se[-1]))
-
-
-def _union(masks: Mapping[str, HabitatMask]) -> HabitatMask:
-    """The cells of all masks on one raster, that of the first."""
-    first = next(iter(masks.values()))
-    for park, mask in masks.items():
-        if mask.crs != first.crs:
-            raise refuse("the parks' masks have different CRS", "Make them in one CRS", value=park)
-        if not np.isclose(mask.spacing, first.spacing):
-            raise refuse("the parks' masks have different spacing", "Give them one spacing", value=mask.spacing)
-    s = first.spacing
-    west, south = (min(getattr(m, k) for m in masks.values()) for k in ("x0", "y0"))
-    x0 = first.x0 + s * np.floor((west - first.x0) / s + 1e-6)
-    y0 = first.y0 + s * np.floor((south - first.y0) / s + 1e-6)
-    nx, ny = (
-        int(np.ceil((max(m_end) - start) / s - 1e-6)) + 1
-        for start, m_end in ((x0, [m.x[-1] for m in masks.values()]), (y0, [m.y[-1] for m in masks.values()]))
-    )
-    X, Y = np.meshgrid(x0 + s * np.arange(nx), y0 + s * np.arange(ny))
-    habitat = np.any([m.is_habitat(X, Y) for m in masks.values()], axis=0)
-    return HabitatMask(float(x0), float(y0), s, habitat, first.crs)

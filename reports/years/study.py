@@ -16,7 +16,7 @@ from ...survey.parks import union_of_masks
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
 from ..model_parts import built
-from ..study import Study, read_session, read_study
+from ..study import Study, read_study
 from .form import Year, YearsForm
 from .models import OpenModel
 
@@ -132,7 +132,7 @@ class YearStudy(Study):
 
 
 def _own(path: Path, session: str | None) -> Study:
-    study = read_study(path) if session is None else read_session(path, session)
+    study = read_study(path, session)
     if isinstance(study, YearStudy):
         raise refuse("a year is described by a form of several years", "Give the survey of one year", value=str(path))
     return study

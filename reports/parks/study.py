@@ -1,0 +1,86 @@
+"""Several parks read as their forms say, and put together."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from ...models import unmatched_parks
+from ...models.spatial.fit import SpatialFit
+from ...survey.checks.finding import SEVERITIES
+from ...survey.errors import refuse
+from ...survey.parks import JoinedParks, join_parks, union_of_masks
+from ...survey.verify import Findings
+from ..captures.study import CaptureStudy
+from ..study import read_study
+from .form import ParksForm
+
+
+@dataclass(frozen=True, eq=False)
+class ParkStudy(CaptureStudy):
+    """Capture histories in which the parks are methods, on the ground of all their masks."""
+
+    form: ClassVar = ParksForm
+
+    parks: tuple[tuple[str, CaptureStudy], ...] = ()
+    joined: JoinedParks | None = None
+
+    @classmethod
+    def read(cls, config: ParksForm, folder: Path) -> ParkStudy:
+        parks = []
+        for park in config.parks:
+            study = read_study(folder / park.survey, config.session)
+            if type(study) is not CaptureStudy:
+                what = "a park is a survey of animals that were told apart at cameras"
+                raise refuse(what, "Give its survey.toml", value=park.survey)
+            parks.append((park.name, study))
+        session = config.session or "1"
+        histories = {name: replace(study.captures, session=session) for name, study in parks}
+        joined = join_parks(histories, config.identities)
+        mask = union_of_masks({name: study.mask for name, study in parks})
+        return cls(config, folder, joined.sessions[0], mask, parks=tuple(parks), joined=joined)  # type: ignore[arg-type]
+
+    @classmethod
+    def files_named(cls, config: ParksForm) -> list[str | None]:
+        return [*(park.survey for park in config.parks), *(region.file for region in config.regions)]
+
+    def named_files(self) -> list[str | None]:
+        of_parks = [
+            posixpath.normpath(posixpath.join(posixpath.dirname(park.survey), path))
+            for park, (_, study) in zip(self.config.parks, self.parks, strict=True)
+            for path, _ in study.inputs
+        ]
+        return [*self.files_named(self.config), *of_parks]
+
+    def estimates(self, fit: SpatialFit) -> pd.DataFrame:
+        """As of one survey; of animals that nobody has compared also each park alone, and what to expect in both."""
+        found = super().estimates(fit)
+        if self.config.identities == "matched" or fit.model.likelihood != "full":
+            return found
+        alone = {name: study.build(self._part(fit)).fit() for name, study in self.parks}
+        return pd.concat([found, unmatched_parks(alone).table], ignore_index=True)
+
+    def _part(self, fit: SpatialFit):
+        """The model of one park alone: without the effect of the park."""
+        part = next(p for p in self.config.models if self.build(p).formulas == fit.model.formulas)
+        plain = {n: "~ 1" for n in ("lambda0", "g0", "sigma") if "method" in str(getattr(part, n) or "")}
+        return part.model_copy(update=plain)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """The checks of the parks' data, each with its park."""
+        own = [(name, study.findings) for name, study in self.parks]
+        found = [replace(finding, rows=(name, *finding.rows)) for name, findings in own for finding in findings]
+        return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+
+    def definitions(self, fit: SpatialFit) -> dict[str, str]:
+        from ...models.trends.from_fits import definition_of
+
+        return {"parks": ", ".join(name for name, _ in self.parks), "identities": self.config.identities} | {
+            k: v for k, v in definition_of(fit).items() if k != "identities"
+        }
