@@ -18,6 +18,7 @@ from .detectors import Detectors
 from .encounters import EncounterHistory, read_inp
 from .errors import SurveyError, SurveyWarning
 from .fieldwork import fieldwork
+from .flanks import flanks, seen_before
 from .habitat import HabitatMask
 from .identities import IdentityRegistry, registry_changes
 from .independence import Independence
@@ -72,6 +73,7 @@ __all__ = [
     "candidates_of",
     "detection_history",
     "fieldwork",
+    "flanks",
     "join_parks",
     "lay_out",
     "read_camtrap_dp",
@@ -94,6 +96,7 @@ __all__ = [
     "registry_changes",
     "scat_search",
     "searched_areas",
+    "seen_before",
     "suggest_utm",
     "tables_from_camtrap_dp",
     "tables_from_field",

@@ -37,6 +37,7 @@ class Mask(Part):
     polygon: str | None = Field(default=None, description="outline outside which there is no habitat")
     holes: tuple[str, ...] = Field(default=(), description="outlines inside which there is no habitat: lakes, glaciers")
     covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
+    barriers: str | None = Field(default=None, description="lines or polygons that animals do not cross; least cost only")
 
 
 class Model(Part):
@@ -54,9 +55,23 @@ class Model(Part):
     detection: str = "hazard half-normal"
     likelihood: Literal["full", "conditional"] = "full"
     distribution: Literal["poisson", "binomial"] = "poisson"
-    counts: Literal["poisson", "binomial"] = "poisson"
+    counts: Literal["poisson", "binomial", "negative binomial"] = "poisson"
+    size: Formula | None = Field(default=None, description="clumping of negative-binomial counts")
     at_least: Literal[1, 2] = Field(default=1, description="2 leaves out animals detected once, some may be ghosts")
     links: dict[str, str] = Field(default={}, description="other links by parameter, e.g. D = 'identity'")
+    distance: Literal["straight", "least cost"] = Field(
+        default="straight", description="least cost: along the ways that cost an animal least, around [mask] barriers"
+    )
+    cost: str | None = Field(default=None, description="formula of the log cost of a metre; none: the shortest way")
+    neighbours: Literal[8, 16] = Field(default=16, description="of a cell, to which steps of a way can lead")
+
+    @model_validator(mode="after")
+    def _cost_of_ways(self):
+        if self.cost is not None and self.distance != "least cost":
+            raise ValueError(
+                f"model {self.name!r} has a cost and straight distances", "Add distance = 'least cost', or leave it out"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +79,23 @@ class Model(Part):
         """`model = "SCR"` may be said, as in the other kinds of survey, and need not."""
         if isinstance(content, dict) and content.get("model") == "SCR":
             return {name: value for name, value in content.items() if name != "model"}
+        return content
+
+
+class Collars(Part):
+    """[telemetry]: positions of collared animals, see `survey.read_telemetry`."""
+
+    files: tuple[str, ...] = Field(min_length=1, description="tables with animal and longitude, latitude or x, y")
+    thin_hours: float | None = Field(default=None, gt=0, description="hours between fixes of an animal that are kept")
+    columns: dict[str, str] = Field(default={}, description="what this project calls a column = what the files call it")
+    dates: Literal["dmy", "mdy"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file(cls, content):
+        """`file = "collars.csv"` may be said for one file."""
+        if isinstance(content, dict) and isinstance(content.get("file"), str) and "files" not in content:
+            return {name: v for name, v in content.items() if name != "file"} | {"files": (content["file"],)}
         return content
 
 
@@ -94,6 +126,7 @@ class CaptureForm(Form):
     data: Data
     method: str = Field(default="camera", description="how the method of [data] is called where there are [[methods]]")
     methods: tuple[Method, ...] = ()
+    telemetry: Collars | None = None
     occasions: Occasions = Occasions()
     mask: Mask = Mask()
     models: tuple[Model, ...] = (Model(name="constant"),)

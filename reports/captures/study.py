@@ -10,14 +10,16 @@ from typing import ClassVar
 import pandas as pd
 
 from ... import survey
-from ...models import SCR
+from ...models import SCR, LeastCost
 from ...models.spatial.fit import SpatialFit
 from ...survey.captures import CaptureHistory
 from ...survey.detectors import AREAS
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.ledger import Ledger
+from ...survey.telemetry import Telemetry
 from ...survey.together import methods_of
-from ...survey.vector import read_region
+from ...survey.vector import read_region, read_shapes
 from ..records import read_captures, records_named
 from ..study import Study, simulated_goodness
 from .form import CaptureForm, Model
@@ -38,7 +40,7 @@ class CaptureStudy(Study):
 
     @classmethod
     def read(cls, config: CaptureForm, folder: Path) -> CaptureStudy:
-        captures = read(config, folder)
+        captures = read(config, folder).with_telemetry(read_collars(config, folder))
         return cls(config, folder, captures, make_mask(config, folder, captures))
 
     @classmethod
@@ -46,11 +48,18 @@ class CaptureStudy(Study):
         data, mask = config.data, config.mask
         *records, mapping = records_named(data)
         named = [*records, data.captures, data.traps, mapping]
-        named += [mask.polygon, *mask.holes, *mask.covariates.values(), *(f for m in config.methods for f in m.files())]
+        named += [mask.polygon, mask.barriers, *mask.holes, *mask.covariates.values(), *(f for m in config.methods for f in m.files())]
+        named += config.telemetry.files if config.telemetry is not None else ()
         return [*named, *(region.file for region in config.regions)]
 
     def build(self, part: Model) -> SCR:
-        return SCR(self.captures, self.mask, **part.model_dump(exclude={"name"}, exclude_none=True))
+        ways = {"name", "distance", "cost", "neighbours"}
+        distance = None
+        if part.distance == "least cost":
+            barriers = self.config.mask.barriers
+            land = None if barriers is None else read_shapes(self.folder / barriers, self.mask.crs)
+            distance = LeastCost(part.cost, barriers=land, neighbours=part.neighbours)
+        return SCR(self.captures, self.mask, distance=distance, **part.model_dump(exclude=ways, exclude_none=True))
 
     def story(self, analysis):
         from .story import CaptureStory
@@ -64,7 +73,8 @@ class CaptureStudy(Study):
     def estimates(self, fit: SpatialFit) -> pd.DataFrame:
         """Density, abundance, sampling area and detection in the mask and in every region."""
         tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
-        tables += [detection_estimates(fit, p) for p in fit.model.detection.parameters]
+        tables += [detection_estimates(fit, p) for p in fit.model.detecting]
+        tables += [cost_estimates(fit)] if "cost" in fit.model.parameters else []
         return pd.concat(tables, ignore_index=True)
 
     def definitions(self, fit: SpatialFit) -> dict[str, str]:
@@ -83,7 +93,11 @@ class CaptureStudy(Study):
 
     @property
     def ledger(self):
-        return self.captures.ledger
+        """Where the records went, those of collars with them."""
+        own, collars = self.captures.ledger, self.captures.telemetry
+        if collars is None:
+            return own
+        return Ledger(own.read | collars.ledger.read, own.entries + collars.ledger.entries)
 
     @property
     def tables(self):
@@ -122,6 +136,21 @@ def read(config: CaptureForm, folder: Path) -> CaptureHistory:
         return first
     others = {m.name: read_method(m, config.survey, folder, first.session) for m in config.methods}
     return survey.together({config.method: first} | others)
+
+
+def read_collars(config: CaptureForm, folder: Path) -> Telemetry | None:
+    """The fixes of [telemetry]."""
+    given = config.telemetry
+    if given is None:
+        return None
+    return survey.read_telemetry(
+        [folder / name for name in given.files],
+        config.survey.crs or None,
+        timezone=config.survey.timezone or None,
+        columns=given.columns or None,
+        thin_hours=given.thin_hours,
+        date_order=given.dates,
+    )
 
 
 def read_data(config: CaptureForm, folder: Path) -> CaptureHistory:
@@ -169,6 +198,14 @@ def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
     interval = WALD if known.fixed is None else "fixed"
     rows = table[["estimate", "se", "lower", "upper"]].assign(rse=table["se"] / table["estimate"])
     return rows.assign(quantity=parameter, unit=units, scope=scopes, interval=interval)
+
+
+def cost_estimates(fit: SpatialFit) -> pd.DataFrame:
+    """The resistance coefficients of least-cost distance: log cost of a metre per unit of each covariate."""
+    table = fit.coefficients.query("parameter == 'cost'")
+    rows = table[["estimate", "se", "lower", "upper"]].assign(rse=table["se"] / table["estimate"].abs())
+    unit = "log cost of a metre per unit"
+    return rows.assign(quantity="cost", unit=unit, scope=table["term"], interval=WALD)
 
 
 def unit_of(detectors) -> str:

@@ -8,6 +8,7 @@ import shapely
 
 from ...models.summary import number, percent
 from ...survey.detectors import LINES
+from ...survey.telemetry import TOO_CLOSE
 from ...survey.together import methods_of
 from ..analysis import Analysis
 from ..precision import smallest_change
@@ -43,6 +44,8 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
             facts[f"Animals{of}"] = f"{c.n_animals}, detected {c.n_detections} times"
     if len(methods) > 1:
         facts["Animals by method"] = ", ".join(f"{n} by {by}" for by, n in captures.shared().items())
+    if captures.telemetry is not None:
+        facts |= _collars(captures)
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
     facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:g} m" + (
         "" if mask.buffer is None else f", {mask.buffer / 1000:g} km around the stations"
@@ -64,6 +67,15 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
         facts[f"Effort{of} ({c.detectors.effort_unit} by station)"] = f"{np.nansum(c.detectors.effort):,.1f}"
         facts[f"Kind of detector{of}"] = c.detectors.kind
     return fact_table(facts)
+
+
+def _collars(captures) -> dict[str, str]:
+    """How many animals wore collars, how many of them were detected, and how many fixes there are of them."""
+    fixes, names = captures.telemetry, captures.telemetry.names
+    both = sum(name in captures.animals.index for name in names)
+    dropped = fixes.ledger.count(TOO_CLOSE)
+    more = f", {dropped:,} more dropped for being too close in time" if dropped else ""
+    return {"Collared animals": f"{len(names)}, {both} of them detected", "Fixes of collars": f"{len(fixes):,}{more}"}
 
 
 def _hull(detectors) -> float:
