@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .. import survey
-from ..models import SCR, simulate_population
+from ..models import SCR, LeastCost, simulate_population
 from ..survey.captures import CaptureHistory
 from ..survey.errors import SurveyError, refuse
 from ..survey.habitat import HabitatMask
@@ -69,7 +69,8 @@ def simulate_survey(
     animals = pd.DataFrame({"sex": sexes}, index=simulated.animals.index)
     simulated = replace(simulated, occasions=captures.occasions, animals=animals)
     tables = survey.fieldwork(simulated, species=species, seed=fieldwork, tables=captures.tables, others=others)
-    settings = {"seed": seed, "model": dict(model), "values": dict(values), "animals detected": simulated.n_animals}
+    words = {name: repr(v) if isinstance(v, LeastCost) else v for name, v in model.items()}
+    settings = {"seed": seed, "model": words, "values": dict(values), "animals detected": simulated.n_animals}
     return SimulatedSurvey(simulated, tables, settings | _truth(centres, mask, D, regions or {}))
 
 
@@ -168,7 +169,8 @@ def _model_for(study: CaptureStudy, values: Mapping[str, object], progress) -> t
         candidates = study.config.models
     refusals = []
     for candidate in candidates:
-        model = candidate.model_dump(exclude={"name", "likelihood", "distribution", "links"}, exclude_none=True)
+        said = candidate.options(study.barriers)
+        model = {name: v for name, v in said.items() if name not in ("likelihood", "distribution", "links")}
         try:
             SCR(study.captures, study.mask, **model).parameters.vector_from(values)
         except SurveyError as error:
@@ -181,7 +183,8 @@ def _model_for(study: CaptureStudy, values: Mapping[str, object], progress) -> t
 def _copy_maps(study: CaptureStudy, folder: Path) -> dict[str, str]:
     """Copy the rasters and polygons of the form beside the simulated survey; path in the form -> name of the copy."""
     mask = study.config.mask
-    named = [mask.polygon, *mask.holes, *mask.covariates.values(), *(region.file for region in study.config.regions)]
+    named = [mask.polygon, mask.barriers, *mask.holes, *mask.covariates.values()]
+    named += [region.file for region in study.config.regions]
     copied = {}
     for name in dict.fromkeys(filter(None, named)):
         for part in files_at(study.folder / name):
@@ -197,8 +200,7 @@ def _form(config: CaptureForm, copied: Mapping[str, str], values: Mapping[str, o
     form["data"] = {"format": "camtrap-dp", "path": "camtrap-dp"}
     form["simulate"] = dict(values)
     mask = form.get("mask", {})
-    if "polygon" in mask:
-        mask["polygon"] = copied[mask["polygon"]]
+    mask |= {name: copied[mask[name]] for name in ("polygon", "barriers") if name in mask}
     mask["holes"] = [copied[hole] for hole in mask.get("holes", [])]
     mask["covariates"] = {name: copied[raster] for name, raster in mask.get("covariates", {}).items()}
     for region in form.get("regions", []):

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ...models import LeastCost
 from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
 from .methods import Method
 
@@ -37,7 +38,9 @@ class Mask(Part):
     polygon: str | None = Field(default=None, description="outline outside which there is no habitat")
     holes: tuple[str, ...] = Field(default=(), description="outlines inside which there is no habitat: lakes, glaciers")
     covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
-    barriers: str | None = Field(default=None, description="lines or polygons that animals do not cross; least cost only")
+    barriers: str | None = Field(
+        default=None, description="lines or polygons that animals do not cross; least cost only"
+    )
 
 
 class Model(Part):
@@ -64,6 +67,13 @@ class Model(Part):
     )
     cost: str | None = Field(default=None, description="formula of the log cost of a metre; none: the shortest way")
     neighbours: Literal[8, 16] = Field(default=16, description="of a cell, to which steps of a way can lead")
+
+    def options(self, barriers=None) -> dict:
+        """The arguments of models.SCR after the data; `barriers`: shapes that ways do not cross."""
+        said = self.model_dump(exclude={"name", "distance", "cost", "neighbours"}, exclude_none=True)
+        if self.distance == "straight":
+            return said
+        return said | {"distance": LeastCost(self.cost, barriers=barriers, neighbours=self.neighbours)}
 
     @model_validator(mode="after")
     def _cost_of_ways(self):

@@ -42,7 +42,11 @@ class CaptureStory(Story):
         return [
             ("survey", [lost], ("T1", "F1 F2", "T3", "T4")),
             ("animals", [], ("T6", "F14 F3", "F4 F5")),
-            ("estimates", [words.detection(self.analysis, say)], ("T9", "T8", "F7", "F6")),
+            (
+                "estimates",
+                [words.detection(self.analysis, say), words.distance(self.analysis, say)],
+                ("T9", "T8", "F7", "F6"),
+            ),
             ("fit", self.checks.paragraphs(texts), ("T12", "T17", "F8")),
             ("checks", [findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T16")),
             ("lists", [], ("T5", "T2", "T14")),

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pandas as pd
 
 from ... import survey
-from ...models import SCR, LeastCost
+from ...models import SCR
 from ...models.spatial.fit import SpatialFit
 from ...survey.captures import CaptureHistory
 from ...survey.detectors import AREAS
@@ -48,18 +48,24 @@ class CaptureStudy(Study):
         data, mask = config.data, config.mask
         *records, mapping = records_named(data)
         named = [*records, data.captures, data.traps, mapping]
-        named += [mask.polygon, mask.barriers, *mask.holes, *mask.covariates.values(), *(f for m in config.methods for f in m.files())]
+        named += [
+            mask.polygon,
+            mask.barriers,
+            *mask.holes,
+            *mask.covariates.values(),
+            *(f for m in config.methods for f in m.files()),
+        ]
         named += config.telemetry.files if config.telemetry is not None else ()
         return [*named, *(region.file for region in config.regions)]
 
     def build(self, part: Model) -> SCR:
-        ways = {"name", "distance", "cost", "neighbours"}
-        distance = None
-        if part.distance == "least cost":
-            barriers = self.config.mask.barriers
-            land = None if barriers is None else read_shapes(self.folder / barriers, self.mask.crs)
-            distance = LeastCost(part.cost, barriers=land, neighbours=part.neighbours)
-        return SCR(self.captures, self.mask, distance=distance, **part.model_dump(exclude=ways, exclude_none=True))
+        return SCR(self.captures, self.mask, **part.options(self.barriers))
+
+    @cached_property
+    def barriers(self):
+        """What animals do not cross, as one shapely geometry, or None."""
+        file = getattr(getattr(self.config, "mask", None), "barriers", None)
+        return None if file is None else read_shapes(self.folder / file, self.mask.crs)
 
     def story(self, analysis):
         from .story import CaptureStory

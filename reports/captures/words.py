@@ -74,6 +74,13 @@ def detection(analysis: Analysis, say) -> str:
     return say("detection", p0=number(p(0.0), 2), half=number(half / 1000, 2))
 
 
+def distance(analysis: Analysis, say) -> str:
+    """How distances were measured, where not by straight lines."""
+    if getattr(analysis.fit.model, "distance", None) is None:
+        return ""
+    return say("ways", barriers="" if analysis.study.barriers is None else say("ways_barriers"))
+
+
 def scope(analysis: Analysis) -> str:
     """The area of the headline: the first region, or else the habitat mask."""
     return next(iter(analysis.study.regions), "habitat mask")

@@ -107,7 +107,7 @@ class YearStudy(Study):
         if isinstance(part, OpenModel):
             whole = union_of_masks({p.label: mask for p, mask in zip(self.parts, masks, strict=True)})
             return built(part, captures, masks[0] if all(m.equals(masks[0]) for m in masks) else whole)  # type: ignore[return-value]
-        return SCR(captures, masks, **part.model_dump(exclude={"name"}, exclude_none=True))
+        return SCR(captures, masks, **part.options())
 
     def analyse(self, progress=None):
         from .analysis import analyse_years

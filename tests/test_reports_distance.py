@@ -1,0 +1,62 @@
+"""Least-cost distance and barriers from survey.toml to the report."""
+
+from __future__ import annotations
+
+import json
+
+import geopandas as gpd
+import shapely
+import small_survey
+from test_cli import run
+from test_config import message
+
+from uncia.models import LeastCost
+from uncia.reports.analysis import analyse
+from uncia.reports.report import write_report
+from uncia.reports.study import read_study
+
+LEAST_COST = """
+[[models]]
+name = "least cost"
+distance = "least cost"
+cost = "~ rugged"
+"""
+
+
+def form(folder):
+    """The small survey with a river that has a ford, and a model with ways of least cost."""
+    path = small_survey.write(folder)
+    river = shapely.LineString([(503_750, 3_990_000), (503_750, 4_006_000)])
+    gpd.GeoDataFrame({"name": ["river"]}, geometry=[river], crs=small_survey.CRS).to_file(path.parent / "river.gpkg")
+    text = path.read_text("utf-8").replace("[mask]\n", '[mask]\nbarriers = "river.gpkg"\n')
+    path.write_text(text + LEAST_COST + '\n[report]\nmodel = "least cost"\n', encoding="utf-8")
+    return path
+
+
+def test_from_the_form_to_the_page(tmp_path):
+    study = read_study(form(tmp_path))
+    assert "river.gpkg" in {path for path, _ in study.inputs}
+    analysis = analyse(study)
+    fit = analysis.fit
+    assert isinstance(fit.model.distance, LeastCost)
+    rows = analysis.estimates.query("model == 'least cost' and quantity == 'cost'")
+    assert rows["scope"].tolist() == ["rugged"]
+    assert rows["estimate"].iloc[0] == fit.vector[-1]
+    along = "Distances are not straight lines but along the ways that cost an animal least"
+    write_report(analysis, tmp_path / "report")
+    assert f"{along}, around the barriers of the survey." in (tmp_path / "report" / "report.html").read_text("utf-8")
+
+
+def test_simulate_takes_the_barriers_along(tmp_path):
+    values = ["--set", "D=6", "--set", "lambda0=0.1", "--set", "sigma=2000", "--set", "cost.rugged=0.3"]
+    result = run("simulate", form(tmp_path), "--seed", 4, "--out", tmp_path / "sim", *values)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "sim" / "river.gpkg").exists()
+    truth = json.loads((tmp_path / "sim" / "truth.json").read_text("utf-8"))
+    assert truth["model"]["distance"] == "LeastCost(~ rugged, 16 neighbours, barriers)"
+    assert run("check", tmp_path / "sim").exit_code == 0
+
+
+def test_message(tmp_path):
+    text = small_survey.FORM + '\n[[models]]\nname = "c"\ncost = "~ rugged"\n'
+    assert "model 'c' has a cost and straight distances" in message(tmp_path, text)
