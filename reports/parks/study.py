@@ -43,7 +43,8 @@ class ParkStudy(CaptureStudy):
         histories = {name: replace(study.captures, session=session) for name, study in parks}
         joined = join_parks(histories, config.identities)
         mask = union_of_masks({name: study.mask for name, study in parks})
-        return cls(config, folder, joined.sessions[0], mask, parks=tuple(parks), joined=joined)  # type: ignore[arg-type]
+        whole = replace(joined.sessions[0], tables=None)  # every park has its own: see their reports
+        return cls(config, folder, whole, mask, parks=tuple(parks), joined=joined)  # type: ignore[arg-type]
 
     @classmethod
     def files_named(cls, config: ParksForm) -> list[str | None]:
