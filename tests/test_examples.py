@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 HESHUN = EXAMPLES / "heshun"
 # Examples made again by a test, and how many bytes they may have.
 MADE = {"desert_cats": 3e5, "released_animals": 3e5, "leopards_ten_years": 3e5, "ranger_patrols": 1.5e6}
+MADE |= {"mountain_reserve": 6e5}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,19 @@ def test_the_area_that_rangers_found_occupied_covers_the_truth():
     for quantity, name in names.items():
         row = analysis.told(quantity)
         assert row["lower"] < truth[name] < row["upper"], quantity
+
+
+def test_snow_leopards_by_cameras_scats_and_collars_are_as_many_as_they_truly_are():
+    analysis, truth = of_form("mountain_reserve")
+    assert analysis.reported == "ruggedness" and analysis.study.captures.shared()["camera + scat"] > 10
+    told = analysis.told("expected abundance", "Reserve")
+    assert told["lower"] < truth["animals in the reserve, expected"] < told["upper"]
+    told = analysis.told("realised abundance", "Reserve")
+    assert told["lower"] < truth["animals in the reserve"] < told["upper"]
+    sigma = analysis.told("sigma")
+    assert sigma["lower"] < truth["sigma (m)"] < sigma["upper"]
+    camera = analysis.told("lambda0", "method = camera")
+    assert camera["lower"] < truth["detections per camera day at the activity centre"] < camera["upper"]
 
 
 def test_a_table_of_many_files_tells_them_together():
