@@ -23,6 +23,7 @@ WORDS = re.compile(r"[A-Za-z]{2}")
 TOLD = frozenset(
     {"", "what", "fix", "quantity", "unit", "verdict", "reason", "category", "definition", "kind", "severity"}
 )
+FROM_DATA = {"T3": frozenset({"reason"})}  # columns of these names that hold words of the survey team in some tables
 SENTENCES = re.compile(r"(?<=\.) (?=[A-Z\d])")
 
 
@@ -110,7 +111,8 @@ class Texts:
             return table
         told = table.copy()
         for at, name in enumerate(table.columns):
-            say: Callable[[str], str] = self.term if name in TOLD else self.cell
+            known = name in TOLD - FROM_DATA.get(id, frozenset())
+            say: Callable[[str], str] = self.term if known else self.cell
             told.isetitem(at, [say(str(v)) for v in table.iloc[:, at]])
         own = {name: self.catalogue["terms"].get(f"{id}: {name}") for name in map(str, table.columns)}
         told.columns = [own[str(name)] or self.term(str(name)) for name in table.columns]

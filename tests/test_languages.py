@@ -1,11 +1,21 @@
 """The languages of reports: every text of every template exists in all of them, with the same gaps to fill."""
 
+import ast
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+import small_survey
 
-from uncia.reports.texts import ENGLISH, catalogue, languages, pattern_of, texts
+from uncia.models import Outcome
+from uncia.reports import report
+from uncia.reports.analysis import analyse
+from uncia.reports.figures.style import can_write
+from uncia.reports.results import results_of
+from uncia.reports.study import read_study
+from uncia.reports.texts import ENGLISH, FILE, catalogue, languages, pattern_of, texts
 
 OTHERS = [language for language in languages() if language != ENGLISH]
 PARTS = ("sections", "headings", "notes", "words", "models", "quantities", "dates")
@@ -77,3 +87,99 @@ def test_numbers_stay_with_their_units():
         texts("zh").tidy("第一句。 第二句：12 % 与 5 km")
         == "第一句。第二句：12\N{NO-BREAK SPACE}% 与 5\N{NO-BREAK SPACE}km"
     )
+
+
+# ---- what is made in English elsewhere ------------------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+CHECKS = [*(ROOT / "survey" / "checks").glob("*.py"), *(ROOT / "reports").glob("*/checks.py")]
+
+
+def wordings(path: Path) -> list[str]:
+    """What the checks in a file say and advise, with 7 for numbers and x for other things."""
+    found = []
+    for function in [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.FunctionDef)]:
+        calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+        for call in [c for c in calls if c.func.id in ("error", "warning", "note") and len(c.args) >= 3]:
+            found += [said for argument in call.args[1:3] for said in written(argument, function)]
+    return found
+
+
+def written(node: ast.expr, function: ast.FunctionDef) -> list[str]:
+    """The texts that an expression can be; a name stands for all that it is assigned in the function."""
+    if isinstance(node, ast.Constant):
+        return [str(node.value)]
+    if isinstance(node, ast.JoinedStr):
+        return ["".join(v.value if isinstance(v, ast.Constant) else filled(v) for v in node.values)]
+    if isinstance(node, ast.Name):
+        targets = [n for n in ast.walk(function) if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == node.id]
+        return [said for n in targets for said in written(n.value, function)]
+    return []
+
+
+def filled(value: ast.FormattedValue) -> str:
+    source = ast.unparse(value.value)
+    noun = re.fullmatch(r"some\(.*, '(\w+)'\)", source)
+    if noun:
+        return f"7 {noun[1]}s"
+    if source.startswith("about("):
+        return "7 m"
+    named = value.conversion != -1 or re.search(r"name|unit|period|words|span|string|observers|area\.name|iloc", source)
+    return "x" if named else "7"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("path", CHECKS, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_findings_of_checks_are_translated(language, path):
+    told = texts(language)
+    for said in wordings(path):
+        told.term(said)
+    assert sorted(told.missing) == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_outcomes_of_fits_are_translated(language):
+    told = texts(language)
+    plain = [o for o in Outcome if o.value != "{detail}."]
+    for outcome in plain:
+        said = told.term(outcome.value.format(detail="x"))
+        assert said != outcome.value.format(detail="x") or "only" in outcome.value.lower() or "mask" in outcome.value
+
+
+@pytest.fixture(scope="module")
+def survey_in(tmp_path_factory):
+    """The small survey, analysed once, and told in a language."""
+    english = analyse(read_study(small_survey.write(tmp_path_factory.mktemp("survey"))))
+
+    def told(language: str):
+        config = english.study.config
+        told = config.model_copy(update={"report": config.report.model_copy(update={"language": language})})
+        return replace(english, study=replace(english.study, config=told))
+
+    return told
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_report_is_in_its_language_throughout(survey_in, language):
+    analysis, found = survey_in(language), texts(language)
+    figures = report.figures_of(analysis, found)
+    page = report.page(analysis, results_of(analysis), figures, found)
+    assert sorted(found.missing) == []
+    assert f'<html lang="{language}">' in page
+    letters = re.sub(r"<[^>]+>|base64,[\w+/=]+", " ", page[page.index("<main>") :])
+    assert not re.findall(r"(?:[a-z]+ ){4}[a-z]+", letters)  # no five English words in a row
+
+
+def test_pictures_hold_the_letters_for_the_readers_fonts(survey_in):
+    figure = report.figures_of(survey_in("zh"), texts("zh"))["F14"].images[0]
+    svg = figure.svg.decode()
+    assert ">个体数</text>" in svg and "Noto Sans CJK SC" in svg and "sans-serif" in svg
+    english = report.figures_of(survey_in("en"), texts("en"))["F14"].images[0]
+    assert "<text" not in english.svg.decode()
+    if not can_write(texts("zh").fonts):
+        assert figure.png == english.png  # a picture without the letters would be empty boxes
+
+
+def test_another_language_is_a_file():
+    assert [FILE.fullmatch(name)[1] for name in ("en.toml", "zh.toml", "mn.toml")] == ["en", "zh", "mn"]
+    assert not FILE.fullmatch("survey.toml")

@@ -77,7 +77,9 @@ def drawn(figure: Figure, kind: str, fonts: Sequence[str] = ()) -> bytes:
     if not (fonts and kind == "svg"):
         return buffer.getvalue()
     stack = ", ".join(f"'{name}'" for name in (*fonts, "DejaVu Sans"))
-    return re.sub(r"(font: [^;\"]*?px) [^;\"]*", rf"\1 {stack}, sans-serif", buffer.getvalue().decode()).encode()
+    return re.sub(
+        r"(font-family:|font: [^;\"]*?px) [^;\"]*", rf"\1 {stack}, sans-serif", buffer.getvalue().decode()
+    ).encode()
 
 
 def as_map(ax, x, y):

@@ -1,0 +1,160 @@
+"""Reports of several years: jointly and one by one, in two languages, the same bytes again, and what is refused."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import small_years
+from small_years import HEAD, JOINT, YEARS
+
+from uncia.reports import report
+from uncia.reports.analysis import analyse
+from uncia.reports.config import read_config
+from uncia.reports.reproduce import reproduce
+from uncia.reports.study import read_study
+from uncia.reports.texts import texts
+from uncia.survey.errors import SurveyError
+
+IDS = ("T1", "T8", "T9", "T14", "T50", "T51", "T52", "T53", "T54", "T56", "F50")
+TREND = "\n[trend]\ngeneration = 5.0\n"
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("years")
+    return analyse(read_study(small_years.write(folder, HEAD + YEARS + JOINT + TREND)))
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("years")
+    return analyse(read_study(small_years.write(folder, HEAD + YEARS)))
+
+
+@pytest.fixture(scope="module")
+def written(joint):
+    return report.write_report(joint, joint.study.folder / "report").parent
+
+
+def page(folder) -> str:
+    return (folder / "report.html").read_text("utf-8")
+
+
+def test_tables_and_figures_have_their_ids(written):
+    found = re.findall(r'(?:figure|div class="table") id="(\w+)"', page(written))
+    assert set(IDS) <= set(found)
+
+
+def test_the_same_inputs_give_the_same_bytes(joint, written):
+    again = report.write_report(analyse(read_study(joint.study.folder)), joint.study.folder / "again").parent
+    for name in ("report.html", "results.json", "estimates.csv", "figures/F50.svg", "figures/F50.png"):
+        assert (again / name).read_bytes() == (written / name).read_bytes(), name
+
+
+def test_the_headline_is_the_change_with_its_interval(written, joint):
+    low, high = np.expm1(joint.trend.log_change().limits)
+    assert "these surveys cannot tell it from no change" in page(written)
+    assert f"95 % interval −{abs(100 * low):.0f} to +{100 * high:.0f} %".replace(" %", "\N{NO-BREAK SPACE}%") in page(
+        written
+    )
+
+
+def test_results_hold_every_year_with_the_covariance(written, joint):
+    results = json.loads((written / "results.json").read_text("utf-8"))
+    assert [y["year"] for y in results["years"]] == ["2019", "2021", "2024"]
+    V = np.array(results["log_covariance"])
+    assert V == pytest.approx(joint.annual.covariance) and (V > 0).all()  # detection is shared
+    assert results["trend"]["method"] == "gls" and results["trend"]["generation"] == 5.0
+    kinds = {row["quantity"] for row in results["estimates"]}
+    assert {"density", "growth rate", "change", "probability of a decline of more than 50 %"} <= kinds
+
+
+def test_the_inputs_are_those_of_all_years(written):
+    results = json.loads((written / "results.json").read_text("utf-8"))
+    paths = [entry["path"] for entry in results["inputs"]]
+    assert paths[0] == "survey.toml"
+    assert {f"{y}/{name}" for y in (2019, 2021, 2024) for name in ("survey.toml", "captures.txt", "traps.txt")} <= set(
+        paths
+    )
+
+
+def test_it_is_reproduced_from_its_results(written):
+    again = reproduce(written / "results.json")
+    assert again.same and not again.inputs and not again.versions
+
+
+def test_years_one_by_one_are_independent(apart):
+    V = apart.annual.covariance
+    assert np.count_nonzero(V) == 3 and apart.reported == "each year by itself"
+    own = apart.by_year["2021"].told("density")
+    assert apart.annual.estimates[1] == pytest.approx(own["estimate"])
+    made = report.write_report(apart, apart.study.folder / "report").parent
+    assert reproduce(made / "results.json").same
+    assert "Each year was estimated by itself" in page(made)
+
+
+def test_stored_reports_and_published_numbers_are_years_too(apart):
+    folder = apart.study.folder
+    report.write_report(apart.by_year["2021"], folder / "2021" / "report")
+    form = HEAD + '[[years]]\nyear = 2015\nestimate = 5.0\nse = 1.5\nsource = "Wang 2016"\n'
+    form += '[[years]]\nyear = 2021\nresults = "2021/report/results.json"\n'
+    form += '[[years]]\nyear = 2024\nsurvey = "2024/survey.toml"\n'
+    (folder / "mixed.toml").write_text(form, "utf-8")
+    mixed = analyse(read_study(folder / "mixed.toml"))
+    assert mixed.annual.estimates[1:] == pytest.approx(apart.annual.estimates[1:])
+    assert mixed.annual.estimates[0] == pytest.approx(5.0)
+    text = page(report.write_report(mixed, folder / "mixed").parent)
+    assert "Wang 2016" in text
+
+
+def test_a_larger_array_is_refused_or_cut_or_marked(tmp_path):
+    form = HEAD + YEARS + JOINT
+    path = small_years.write(tmp_path, form, columns=9)
+    with pytest.raises(SurveyError, match=r"the years cannot be compared: footprint .* models.common_footprint"):
+        analyse(read_study(path))
+    path.write_text(form + '\n[trend]\nfootprint = "common"\n', "utf-8")
+    cut = analyse(read_study(path))
+    assert cut.trend.differences == () and len(cut.study.common.captures[2].detectors) == 25
+    path.write_text(form + '\n[trend]\ndespite = ["footprint"]\n', "utf-8")
+    text = page(report.write_report(analyse(read_study(path)), tmp_path / "report").parent)
+    assert "NOT THE SAME IN ALL YEARS: footprint" in text and 'id="T57"' in text
+
+
+def test_the_report_is_chinese_throughout(joint):
+    path = joint.study.folder / "survey.toml"
+    form = path.read_text("utf-8")
+    told = joint.study.config.report.model_copy(update={"language": "zh"})
+    study = read_study(path)
+    study = type(study)(
+        study.config.model_copy(update={"report": told}), study.folder, study.parts, inputs=study.inputs
+    )
+    chinese = type(joint)(study, joint.fits, joint.by_year)
+    found = texts("zh")
+    text = report.page(chinese, report.results_of(chinese), report.figures_of(chinese, found), found)
+    assert found.missing == set()
+    assert '<html lang="zh">' in text and "这些调查不能把它与“没有变化”区分开" in text
+    assert path.read_text("utf-8") == form
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        (HEAD + YEARS.replace("2021", "2019", 1), "the year 2019 is there twice"),
+        (
+            HEAD + "[[years]]\nyear = 2019\n[[years]]\nyear = 2020\nestimate = 3\nse = 1\n",
+            "needs one of survey, results",
+        ),
+        (
+            HEAD + "[[years]]\nyear = 2019\nestimate = 3\n[[years]]\nyear = 2020\nestimate = 3\nse = 1\n",
+            "standard error",
+        ),
+        (HEAD + YEARS + "\n[[regions]]\nname = 'a'\nfile = 'a.gpkg'\n", "are for"),
+        (HEAD + YEARS + "\n[trend]\nmetod = 'gls'\n", "has no key 'metod'. Did you mean 'method'"),
+        (HEAD + YEARS + "\n[trend]\nmethod = 'lm'\n", "method is not one of the possible values"),
+    ],
+)
+def test_forms_that_are_refused(tmp_path, form, said):
+    (tmp_path / "survey.toml").write_text(form, "utf-8")
+    with pytest.raises(SurveyError, match=re.escape(said)):
+        read_config(tmp_path / "survey.toml")
