@@ -35,7 +35,7 @@ def predict(fit, name: str, newdata=None, session: str | None = None):
         return pd.DataFrame(
             {"estimate": [parameter.fixed], "se": [0.0], "lower": [parameter.fixed], "upper": [parameter.fixed]}
         )
-    rows = fit.model.class_rows if name == "pmix" else fit.model.rows
+    rows = fit.model.rows_of(name)
     frame = rows if newdata is None else newdata
     matrix = parameter.design.matrix if newdata is None else parameter.design.at(newdata)
     where = full.model.parameters.slice_of(name)

@@ -228,6 +228,10 @@ class SCR(Model[SpatialFit]):
             frame["session"] = pd.Categorical(frame["session"], names)
         return frame.assign(**{self.classes.name: pd.Categorical(frame[self.classes.name], others)})
 
+    def rows_of(self, name: str) -> pd.DataFrame:
+        """Covariates of the rows of a parameter of detection, or of pmix."""
+        return self.class_rows if name == "pmix" else self.rows
+
     # ---- parameters -----------------------------------------------------------------------------------------
 
     def _parameters(self, links: dict[str, str]) -> ParameterSet:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ...survey.captures import CaptureHistory
 from ...survey.sightings import Sightings
-from .mark_resight import MARKING, MarkResight, after_marking
+from .mark_resight import MarkResight
+from .marked_session import MARKING, after_marking
 from .simulate import _detections, _population
 
 
