@@ -24,6 +24,7 @@ from ..survey.errors import refuse
 from .draws import Draws
 from .posterior import Posterior
 
+TUNE, TUNE_RANDOM = 300, 1000  # steps before the draws
 TARGET_ACCEPT = 0.8
 TARGET_ACCEPT_RANDOM = 0.9  # scales of random effects need smaller steps
 
@@ -143,13 +144,28 @@ def _start(target, rng: np.random.Generator, size: int) -> np.ndarray:
     raise refuse("the posterior cannot be evaluated near its mode", "Look at fit().verdict, or narrow the priors")
 
 
-def sample(model, draws: int, tune: int, chains: int, seed: int, priors: Mapping[str, Any] | None) -> Draws:
+def sample(
+    model,
+    draws: int,
+    tune: int | None,
+    chains: int,
+    seed: int,
+    priors: Mapping[str, Any] | None,
+    sampler: str = "nuts",
+) -> Draws:
     """See `Model.sample`."""
-    for name, number in (("draws", draws), ("tune", tune), ("chains", chains)):
+    for name, number in (("draws", draws), ("tune", tune or TUNE), ("chains", chains)):
         if number < (4 if name == "draws" else 1):
-            raise refuse(f"there are too few {name}", "Use draws=1000, tune=1000, chains=4", value=number)
+            raise refuse(f"there are too few {name}", "Use draws=1000, tune=300, chains=4", value=number)
+    if sampler not in ("nuts", "surface"):
+        raise refuse("this sampler is not known", "Use 'nuts' or 'surface'", value=sampler)
+    if sampler == "surface":
+        from .surface import sample_surface
+
+        return sample_surface(Posterior(model, priors), draws, chains, seed)
     _libraries()
     posterior = Posterior(model, priors)
+    tune = tune or (TUNE if posterior.random is None else TUNE_RANDOM)
     target = TARGET_ACCEPT if posterior.random is None else TARGET_ACCEPT_RANDOM
     return Sampler(posterior.size, target).run(posterior, draws, tune, chains, seed)
 

@@ -141,6 +141,9 @@ class Draws:
     @cached_property
     def checks(self) -> pd.DataFrame:
         """R-hat and effective sample sizes [size] of the unknowns."""
+        if int(self.made.get("independent", 0)):
+            n = float(self.unknowns.shape[0] * self.unknowns.shape[1])
+            return pd.DataFrame({"r_hat": 1.0, "ess_bulk": n, "ess_tail": n}, index=range(self.posterior.size))
         from .bayes import convergence
 
         return convergence(self.unknowns)
@@ -269,7 +272,11 @@ class Draws:
         if len(few):
             words = ", ".join(f"{label} {ess:.0f}" for label, ess in few.items())
             remarks.append(Remark(Outcome.IMPRECISE, f"Fewer than {ESS} effective draws of {words}: use more draws"))
-        if len(self.unknowns) == 1:
+        error = float(self.made.get("error of the log-posterior", 0.0))
+        if error > 0.05:
+            words = f"The surface that was drawn from is {error:.2g} off in the log-posterior: sampler='nuts' is not"
+            remarks.append(Remark(Outcome.IMPRECISE, words))
+        if len(self.unknowns) == 1 and not int(self.made.get("independent", 0)):
             remarks.append(Remark(Outcome.IMPRECISE, "One chain cannot be compared with others: use chains=4"))
         converged = not any(r.outcome.serious for r in remarks)
         first = [Remark(Outcome.CONVERGED)] if converged and not remarks else []

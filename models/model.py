@@ -214,22 +214,27 @@ class Model(ABC, Generic[F]):
         self,
         *,
         draws: int = 1000,
-        tune: int = 1000,
+        tune: int | None = None,
         chains: int = 4,
         seed: int = 1,
         priors: Mapping[str, Any] | None = None,
+        sampler: str = "nuts",
     ) -> Draws:
         """Draws from the posterior distribution, by PyMC's NUTS (needs `pip install 'uncia[bayes]'`).
 
         Parameters
         ----------
         draws : kept of each chain
-        tune : steps of each chain before them
+        tune : steps of each chain before them; by default 300, since the metric is that of the curvature at the mode,
+            and 1000 with random effects
         chains : from different starting points, one after another
         seed : the same seed gives the same draws on the same versions of the libraries
         priors : by parameter, in its unit: {"sigma": LogNormal(median=4000, factor=2), "phi": Beta(2, 2), "p":
             {"Intercept": Normal(0, 1)}}; "N" for a closed population; "p: 1 | site" for the standard deviation of a
             random effect; where none is given see `priors.defaults`, and `Draws.priors()` lists all
+        sampler : "nuts", or "surface": independent draws from a posterior of up to eight coefficients that is not far
+            from normal, through a polynomial whose error is measured and said; some dozens of evaluations in all, and
+            PyMC is not needed (see `surface`)
 
         Returns
         -------
@@ -241,7 +246,7 @@ class Model(ABC, Generic[F]):
         """
         from .bayes import sample
 
-        return sample(self, draws, tune, chains, seed, priors)
+        return sample(self, draws, tune, chains, seed, priors, sampler)
 
     def pymc(self, priors: Mapping[str, Any] | None = None) -> Any:
         """This model as a `pymc.Model` with named coordinates, ready to extend (needs `pip install 'uncia[bayes]'`).

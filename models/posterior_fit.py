@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from .derived import COLUMNS
+
+MOST = 300  # draws that predictions and regions use
+LIMITS = (0.025, 0.975)
+INTERVAL = "95% credible, equal tails"
 
 
 @cache
@@ -30,6 +36,9 @@ def _kind(base: type) -> type:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return told.assign(rse=told["se"] / told["estimate"])[list(COLUMNS)]
 
+        def predict(self, name: str, newdata=None, **more):
+            return over_draws(self.sampled, lambda fit: fit.predict(name, newdata, **more))
+
         @property
         def coefficients(self) -> pd.DataFrame:
             told = self.sampled.summary().rename(columns={"mean": "estimate", "sd": "se"})
@@ -39,10 +48,18 @@ def _kind(base: type) -> type:
         def verdict(self):
             return self.sampled.verdict
 
-        @property
+        @cached_property
         def _criterion_loglik(self) -> float:
-            return np.nan  # draws have no maximum, so no AIC: compare by leave-one-out
+            return self.model.fit().loglik  # draws have no maximum: AIC is that of maximum likelihood
 
+    if hasattr(base, "abundance"):
+
+        def abundance(self, region=None, name: str | None = None, session: str | None = None) -> pd.DataFrame:
+            from .spatial.centres import abundance_of_draws
+
+            return abundance_of_draws(self.sampled, region, name, session, MOST)
+
+        OfDraws.abundance = abundance
     OfDraws.__name__ = OfDraws.__qualname__ = f"{base.__name__}OfDraws"
     return OfDraws
 
@@ -50,7 +67,8 @@ def _kind(base: type) -> type:
 def as_fit(draws):
     """The posterior mean and covariance as a fit of the model; `sampled` holds the draws.
 
-    `predict` and what else uses the covariance takes the posterior as normal on the link scale; `derive` does not.
+    Tables, predictions and abundance in regions are of the draws. What else uses the covariance takes the posterior as
+    normal on the link scale.
     """
     flat = draws.coefficients.reshape(-1, draws.coefficients.shape[2])
     vector = flat.mean(axis=0)
@@ -64,3 +82,24 @@ def as_fit(draws):
         interval="credible",
         sampled=draws,
     )
+
+
+def over_draws(draws, of: Callable[[Any], Any], most: int = MOST) -> Any:
+    """Mean, standard deviation and 95 % limits of the column or layer `estimate` of a table or raster, over draws.
+
+    Parameters
+    ----------
+    of : from a draw, as a fit without uncertainty, to a DataFrame or Dataset with `estimate`, `se`, `lower`, `upper`
+    """
+    from .draws import atom
+
+    rng = np.random.default_rng([draws.seed, 5])
+    found = [of(atom(draws.model, vector, rng)) for vector in draws.some(most)]
+    first = found[0]
+    values = np.array([np.asarray(one["estimate"], float) for one in found])
+    lower, upper = np.quantile(values, LIMITS, axis=0)
+    columns = {"estimate": values.mean(axis=0), "se": values.std(axis=0, ddof=1), "lower": lower, "upper": upper}
+    if isinstance(first, xr.Dataset):
+        dims, attributes = first["estimate"].dims, first.attrs | {"interval": INTERVAL}
+        return first.assign({name: (dims, layer) for name, layer in columns.items()}).assign_attrs(attributes)
+    return first.assign(**columns)

@@ -214,3 +214,58 @@ def test_statistics_of_data():
     found = statistics(ragged())
     assert found["visits with findings"] >= found["sites with findings"] > 0
     assert statistics(histories(3))["animals"] == histories(3).n_animals
+
+
+# ---- draws through a surface -----------------------------------------------------------------------------------------
+
+
+def sites(seed: int = 5) -> survey.DetectionHistory:
+    rng = np.random.default_rng(seed)
+    return survey.DetectionHistory.from_wide((rng.random((90, 1)) < 0.6) * (rng.random((90, 5)) < 0.5) * 1.0)
+
+
+def test_surface_is_the_posterior():
+    """Means, standard deviations and tails beside sums over a grid of both coefficients."""
+    model = models.Occupancy(sites())
+    draws = model.sample(draws=2000, chains=2, seed=2, sampler="surface")
+    assert draws.made["error of the log-posterior"] < 0.03 and draws.made["evaluations"] < 120
+    again = model.sample(draws=2000, chains=2, seed=2, sampler="surface")
+    np.testing.assert_array_equal(draws.unknowns, again.unknowns)
+    summary, posterior = draws.summary(), draws.posterior
+    axes = [np.linspace(m - 6 * s, m + 6 * s, 61) for m, s in summary[["mean", "sd"]].to_numpy()]
+    log = np.array([[posterior.loglik_and_gradient(np.array([a, b]))[0] for b in axes[1]] for a in axes[0]])
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    for axis, share, row in zip(axes, (weight.sum(axis=1), weight.sum(axis=0)), summary.itertuples(), strict=True):
+        mean = share @ axis
+        sd = np.sqrt(share @ (axis - mean) ** 2)
+        assert row.mean == pytest.approx(mean, abs=4.0 * sd / np.sqrt(4000))
+        assert row.sd == pytest.approx(sd, rel=0.05)
+        assert row.lower == pytest.approx(np.interp(0.025, share.cumsum(), axis), abs=0.2 * sd)
+    assert draws.verdict.good and "The fit converged" in str(draws.verdict)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: models.Occupancy(ragged()), "a surface cannot stand for a posterior with long tails"),
+        (lambda: models.NMixture(ragged(most=3), "~ 1 + (1 | site)"), "for a posterior with random effects"),
+        (lambda: models.Occupancy(sites(), "~ 1").sample(sampler="gibbs"), "Use 'nuts' or 'surface'"),
+    ],
+)
+def test_what_a_surface_cannot_do(make, words):
+    with pytest.raises(SurveyError, match=words):
+        make().sample(draws=10, sampler="surface")
+
+
+def test_draws_as_a_fit():
+    """The same tables as a fit, from draws; AIC is that of the maximum."""
+    model = models.Occupancy(sites())
+    draws, fit = model.sample(draws=500, chains=2, sampler="surface"), model.fit()
+    told = draws.as_fit()
+    assert list(told.derive()) == list(fit.derive()) and list(told.coefficients) == list(fit.coefficients)
+    assert told.derive()["estimate"].iloc[0] == pytest.approx(fit.derive()["estimate"].iloc[0], rel=0.05)
+    assert told.derive()["interval"].iloc[0] == "95% credible, equal tails"
+    assert told.aic == pytest.approx(fit.aic) and told.draws.shape == (1000, 2)
+    predicted = told.predict("p")
+    assert (predicted["lower"] < predicted["estimate"]).all() and (predicted["estimate"] < predicted["upper"]).all()

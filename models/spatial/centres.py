@@ -7,6 +7,7 @@ never met are a Poisson process of intensity D (1 - p.) (Borchers & Efford 2008)
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from ...survey.habitat import HabitatMask
@@ -112,3 +113,30 @@ def latent_of_captures(model: SCR, vectors: np.ndarray, region, session, rng, at
         layer = own.mask.to_xarray(values, name=name).assign_attrs(unit, long_name=words)
         data[name] = layer.rename({dim: f"mask_{dim}" for dim in layer.dims}).drop_vars("spatial_ref", errors="ignore")
     return data
+
+
+def abundance_of_draws(draws, region, name: str | None, session: str | None, most: int) -> pd.DataFrame:
+    """Density, expected and realised abundance in a region over draws, as `SpatialFit.abundance` has them of a fit.
+
+    Realised abundance is drawn: where each animal lives, and how many live there that were never met. That of classes
+    is an expectation given the parameters.
+    """
+    from ..draws import EXPECTED, INTERVAL, atom
+
+    own = draws.model.session(session)
+    where, rng = Region(draws.model, own, region, name), np.random.default_rng([draws.seed, 6])
+    told = []
+    for vector in draws.some(most):
+        fit = atom(draws.model, vector, rng)
+        table = fit.abundance(None if region is None else where.mask, where.name, session)
+        if not any(len(s.strata.columns) for s in fit.model.sessions):
+            inside = centres(fit, fit.model.session(session), where, rng)[3]
+            table.loc[(table["quantity"] == "realised abundance") & (table["scope"] == where.name), "estimate"] = inside
+        told.append(table)
+    values = np.array([table["estimate"].to_numpy(float) for table in told])
+    lower, upper = np.quantile(values, [0.025, 0.975], axis=0)
+    mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1)
+    of_class = (told[0]["quantity"] == "realised abundance") & (told[0]["scope"] != where.name)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = {"estimate": mean, "se": sd, "rse": sd / mean, "lower": lower, "upper": upper}
+    return told[0].assign(**columns, interval=np.where(of_class, EXPECTED, INTERVAL))
