@@ -6,6 +6,8 @@ import pytest
 import small_survey
 
 from uncia import survey
+from uncia.reports.analysis import analyse
+from uncia.reports.report import write_report
 from uncia.reports.study import read_study
 from uncia.survey.captures import CaptureHistory
 from uncia.survey.errors import SurveyError
@@ -148,6 +150,16 @@ def test_a_survey_read_with_its_registry(named):
     assert list(changes["kind"]) == ["merge", "exclude"] and changes["records"][1] == left > 0
     assert any("The identity registry changed" in note for note in study.notes)
     study.ledger.check()
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "one animal by both flanks"), ("zh", "个体身份的更正")])
+def test_the_report_shows_the_decisions(named, tmp_path, language, words):
+    form, _, _ = named
+    text = form.read_text("utf-8").replace('[[models]]\nname = "rugged"\nD = "~ rugged"\n', "")
+    form.write_text(text + f'\n[report]\nlanguage = "{language}"\n', encoding="utf-8")
+    write_report(analyse(read_study(form)), tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert words in page and "too blurred" in page
 
 
 def test_a_registry_needs_records_with_identities(tmp_path):

@@ -87,9 +87,12 @@ class YearAnalysis(Analysis):
 
     def _one_by_one(self) -> AnnualEstimates:
         asked = self.study.config.trend
+        correlation = None if asked.correlation is None else np.array(asked.correlation)
         if all(part.year.estimate is not None for part in self.study.parts):
             frame = pd.DataFrame([_published(part) for part in self.study.parts])
-            return AnnualEstimates.from_table(frame, quantity=asked.quantity or "abundance", unit=asked.unit)
+            return AnnualEstimates.from_table(
+                frame, quantity=asked.quantity or "abundance", unit=asked.unit, correlation=correlation
+            )
         stored = {part.label: self._stored(part) for part in self.study.parts}
         known = next(c for c in stored.values() if c["estimates"][0]["quantity"])
         for content in stored.values():  # a published estimate is of what the others are
@@ -97,7 +100,9 @@ class YearAnalysis(Analysis):
             if not row["quantity"]:
                 like = _like(known, asked)
                 row |= {"quantity": like["quantity"], "unit": like["unit"], "scope": like["scope"]}
-        return AnnualEstimates.from_results(stored, quantity=asked.quantity, scope=asked.scope)
+        return AnnualEstimates.from_results(
+            stored, quantity=asked.quantity, scope=asked.scope, correlation=correlation
+        )
 
     def _stored(self, part: YearPart) -> dict[str, Any]:
         """A year as a results.json holds it."""
@@ -137,7 +142,9 @@ class YearAnalysis(Analysis):
         if fit is None or not hasattr(fit, "expected_animals"):
             return pd.DataFrame(columns=list(DERIVED))
         rows = fit.derive()
-        return rows[~rows["quantity"].isin(("density", "growth"))]
+        told = rows["quantity"].isin(("density", "growth"))
+        told |= (rows["quantity"] == "expected abundance") & ~rows["scope"].str.contains(",")  # that of all classes
+        return rows[~told]
 
     @cached_property
     def goodness(self) -> pd.DataFrame:
