@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ...models.summary import number, percent
+from ...survey.together import Together
 from .. import camera_days
 from ..figures import animals, estimates, places, work
 from ..figures import fit as figures_of_fit
@@ -15,13 +16,14 @@ from ..texts import Texts
 from ..words import findings
 from . import tables, words
 from .checks import FitChecks
+from .identities import decisions
 from .maps import density_surface, write_maps
 
 
 class CaptureStory(Story):
     """Density and numbers of animals that were told apart."""
 
-    folded: ClassVar = frozenset({"T2", "T5"})
+    folded: ClassVar = frozenset({"T2", "T5", "T18"})
     on_maps: ClassVar = frozenset({"F1", "F4", "F8"})
 
     @cached_property
@@ -48,7 +50,7 @@ class CaptureStory(Story):
                 ("T9", "T8", "F7", "F6"),
             ),
             ("fit", self.checks.paragraphs(texts), ("T12", "T17", "F8")),
-            ("checks", [findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T16")),
+            ("checks", [findings(study.findings, texts), *map(texts.term, notes)], ("T15", "T18", "T16")),
             ("lists", [], ("T5", "T2", "T14")),
         ]
 
@@ -63,7 +65,7 @@ class CaptureStory(Story):
             "T9": tables.estimates,
         }
         made = {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
-        return made | {"T17": self.checks.table}
+        return made | {"T17": self.checks.table, "T18": lambda: decisions(self.analysis)}
 
     def figures(self):
         captures, mask, outlines = self.study.captures, self.study.mask, self.study.outlines
@@ -71,7 +73,8 @@ class CaptureStory(Story):
         worked = camera_days.calendar(self.analysis)
         if worked is not None:
             made["F2"] = lambda: work.calendar(worked)
-        made["F3"] = lambda: animals.accumulation(captures)
+        if not isinstance(captures, Together):  # occasions of several methods have no common order
+            made["F3"] = lambda: animals.accumulation(captures)
         made["F4"] = lambda: places.spider(captures, outlines)
         visits = self.dated_visits()
         if visits is not None and len(visits) >= 10:
