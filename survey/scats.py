@@ -256,7 +256,7 @@ class _Ways:
             effort=np.where(there, rate if thin else 1.0, 0.0),
             kind="transect",
             crs=land.crs,
-            effort_unit="times walked" + ", by the share of scats identified" * thin,
+            effort_unit="times walked" + " (by the share of scats named)" * thin,
             varying={"success": np.where(there, rate, np.nan)},
             shapes=tuple(shapes),
         )
@@ -276,7 +276,7 @@ class _Ways:
             effort=km * (rate if thin else 1.0),
             kind="count",
             crs=land.crs,
-            effort_unit="km" + ", by the share of scats identified" * thin,
+            effort_unit="km walked" + " (by the share of scats named)" * thin,
             varying={"success": np.where(km > 0, rate, np.nan)},
         )
 

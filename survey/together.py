@@ -36,6 +36,12 @@ class Together(CaptureHistory):
         """Whether an animal did not return to the population after a detection."""
         return bool(self.detections["removed"].any())
 
+    def capture_frequencies(self) -> pd.Series:
+        """Number of animals detected on 1, 2, 3, … occasions, those of different methods being different."""
+        of = self.detectors.covariates["method"].to_numpy()[self.detector_index]
+        seen = self.detections[["animal", "occasion"]].assign(method=of).drop_duplicates().groupby("animal").size()
+        return seen.value_counts().sort_index().rename_axis("occasions").rename("animals")
+
     def with_animals(self, covariates: pd.DataFrame) -> Together:
         """The same with more covariates of the animals, see `CaptureHistory.with_animals`."""
         whole = CaptureHistory.with_animals(self, covariates)

@@ -81,7 +81,7 @@ def test_effort_counts_by_the_share_of_scats_with_an_identity(tmp_path):
     np.testing.assert_allclose(plain.detectors.effort, [[1, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(thinned.detectors.effort, [[1, 1, 0], [0, 0, 0.5]])  # s5 of two in June
     np.testing.assert_allclose(np.nanmax(plain.detectors.varying["success"], axis=1), [1.0, 0.5])
-    assert "share of scats identified" in thinned.detectors.effort_unit
+    assert thinned.detectors.effort_unit == "times walked (by the share of scats named)"
 
 
 def test_walked_twice_is_twice_the_length(tmp_path):

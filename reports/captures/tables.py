@@ -9,7 +9,7 @@ import shapely
 from ...models.summary import number, percent
 from ...survey.detectors import LINES
 from ...survey.telemetry import TOO_CLOSE
-from ...survey.together import methods_of
+from ...survey.together import Together, methods_of
 from ..analysis import Analysis
 from ..precision import smallest_change
 from ..tables import estimates as all_estimates
@@ -37,7 +37,7 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
             between = number(c.detectors.spacing / 1000, 2)
             facts[f"Stations{of}"] = f"{len(c.detectors)}, on average {between} km from the next"
         elif c.detectors.kind in LINES:
-            facts[f"Walked{of}"] = f"{_walked(c.detectors):,.1f} km on {len(c.detectors)} ways"
+            facts[f"Walked{of}"] = f"{walked(c.detectors):,.1f} km on {len(c.detectors)} ways"
         else:
             facts[f"Searched{of}"] = f"{shapely.area(c.detectors.shapes).sum() / 1e6:,.4g} km²"
         if m:
@@ -83,7 +83,7 @@ def _hull(detectors) -> float:
     return float(shapely.area(shapely.convex_hull(shapely.geometrycollections(shapes)))) / 1e6
 
 
-def _walked(detectors) -> float:
+def walked(detectors) -> float:
     """Km of lines, each as often as it was walked."""
     return float(np.count_nonzero(detectors.used, axis=0) @ shapely.length(detectors.shapes)) / 1000.0
 
@@ -125,7 +125,9 @@ def individuals(analysis: Analysis) -> pd.DataFrame:
     if len(captures.occasions):
         start = captures.occasions["start"].dt.strftime("%Y-%m-%d").to_numpy()
         first, last = first.map(lambda s: start[s - 1]), last.map(lambda s: start[s - 1])
-    frame = frame.assign(first=first, last=last).reindex(captures.animals.index)
+    if not isinstance(captures, Together):  # occasions of several methods have no common order
+        frame = frame.assign(first=first, last=last)
+    frame = frame.reindex(captures.animals.index)
     covariates = captures.animals.fillna("").astype(str)
     return pd.concat([covariates, frame], axis=1).rename_axis("individual").reset_index()
 

@@ -6,9 +6,12 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ...models.summary import number, percent
+from ...survey.detectors import LINES
+from ...survey.together import methods_of
 from ..analysis import Analysis
 from ..texts import Texts
 from ..words import change, whole
+from .tables import walked
 
 FAIR, WEAK = 0.12, 0.20  # relative standard errors from which density is told to be fair, and weak
 
@@ -36,7 +39,12 @@ def headline(analysis: Analysis, texts: Texts) -> str:
 def data(analysis: Analysis, texts: Texts) -> str:
     """How many animals were seen, where and when."""
     captures = analysis.study.captures
-    detectors = captures.detectors
+    detectors, methods = captures.detectors, methods_of(captures)
+    if len(methods) > 1:
+        each = [one_method(m, c, texts) for m, c in methods.items()]
+        seen = {"animals_seen": f"{captures.n_animals:,}", "detections": f"{captures.n_detections:,}"}
+        seen |= {"spatial": f"{captures.n_spatial_recaptures:,}", "methods": ", ".join(each)}
+        return texts.say("data_methods", **seen)
     told = dict(
         animals_seen=f"{captures.n_animals:,}",
         detections=f"{captures.n_detections:,}",
@@ -49,6 +57,16 @@ def data(analysis: Analysis, texts: Texts) -> str:
     if not dates:
         return texts.say("data_undated", **told)
     return texts.say("data", first=texts.day(dates[0]), last=texts.day(dates[1]), **told)
+
+
+def one_method(name: str, captures, texts: Texts) -> str:
+    """What one of several methods was, and found."""
+    detectors = captures.detectors
+    effort, unit = float(np.nansum(detectors.effort)), detectors.effort_unit
+    if detectors.kind in LINES:
+        effort, unit = walked(detectors), "km walked"
+    told = {"method": name, "detections": f"{captures.n_detections:,}", "effort": number(effort)}
+    return texts.say("data_method", effort_unit=texts.cell(unit), **told)
 
 
 def precision(analysis: Analysis, say) -> str:
