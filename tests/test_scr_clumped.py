@@ -126,6 +126,14 @@ def test_simulated_counts_have_the_mean_and_variance_of_the_model():
     assert counts.var() == pytest.approx(1.5 + 1.5**2 / 0.7, rel=0.15)
 
 
+def test_counts_that_are_not_clumped_are_told():
+    captures, mask = small("count")
+    plain = models.SCR(captures, mask, detection="hazard half-normal")
+    fit = clumped(plain.simulate({"D": 1100.0, "lambda0": 0.8, "sigma": 300.0}, 3), mask).fit()
+    assert "The data show no variation of counts beyond that of Poisson counts: size may be anything above" in str(fit)
+    assert "negative binomial counts" in repr(fit.model)
+
+
 def test_what_does_not_go_with_clumped_counts_is_refused():
     captures, mask = small("count")
     with pytest.raises(survey.SurveyError, match="size is a parameter of negative-binomial counts"):

@@ -28,7 +28,7 @@ def remarks(fit, ghosts: bool = True) -> tuple[Remark, ...]:
     if fit.method != "given values":
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session), *_search(fit, session)]
-        found += _precision(fit)
+        found += [*_precision(fit), *_clumping(fit)]
     found += ghost_remarks(fit) if ghosts else []
     return tuple(dict.fromkeys(found))
 
@@ -148,6 +148,22 @@ def _scale(fit, session) -> float:
     d = np.linspace(0.0, 50.0, 20_001)[1:] * parameters[0]
     share = np.cumsum(d * shape.relative(d, *[*parameters, 1.0][:2]))
     return float(d[np.searchsorted(share, 0.5 * share[-1])] / np.sqrt(2.0 * np.log(2.0)))
+
+
+UNKNOWN = 1e3  # upper over lower limit of a size beyond which it is not known
+
+
+def _clumping(fit):
+    """A size that could be anything above some value: the counts are not clumped."""
+    if "size" not in fit.model.formulas or fit.model.parameters["size"].design is None:
+        return
+    rows = fit.predict("size")
+    if (rows["upper"] / rows["lower"] > UNKNOWN).all():
+        least = rows["lower"].min()
+        words = (
+            f"counts beyond that of Poisson counts: size may be anything above {least:.2g}, and Poisson counts will do"
+        )
+        yield Remark(Outcome.NO_VARIATION, words)
 
 
 def _precision(fit):

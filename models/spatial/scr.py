@@ -453,6 +453,7 @@ class SCR(Model[SpatialFit]):
     def __repr__(self) -> str:
         formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
         twice = ", at least 2 detections" if self.at_least > 1 else ""
+        twice += f", {self.counts} counts" if self.counts != "poisson" else ""
         return f"SCR({formulas}; {self.detection.name}, {self.likelihood} likelihood, {self.distribution} N{twice})"
 
 
