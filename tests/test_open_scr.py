@@ -4,8 +4,9 @@ import numpy as np
 import oracle_open as slow
 import pandas as pd
 import pytest
+import shapely
 
-from uncia.models import SCR, Movement, OpenSCR
+from uncia.models import SCR, AnnualEstimates, Movement, OpenSCR
 from uncia.survey.captures import CaptureHistory
 from uncia.survey.detectors import Detectors
 from uncia.survey.errors import SurveyError
@@ -296,6 +297,23 @@ def test_a_fit_tells_numbers_by_year(fitted):
     assert fit.moved()["mean"].between(500, 3000).all()
 
 
+def test_years_for_a_trend(fitted):
+    """The series of years has the numbers and their covariance; of a region, those of its cells."""
+    fit, _ = fitted
+    table = fit.abundance().set_index(["quantity", "scope"])["estimate"]
+    N = np.array([table["expected abundance", f"session {year}"] for year in (2020, 2021, 2023)])
+    annual = AnnualEstimates.from_fit(fit, quantity="expected abundance")
+    assert np.exp(annual.log_estimates) == pytest.approx(N)
+    assert annual.covariance == pytest.approx(fit.abundance_covariance() / np.outer(N, N), rel=1e-4)
+    assert list(annual.years) == [2020, 2021, 2023]
+    west = shapely.box(-500.0, -500.0, 2500.0, 4500.0)  # half of the cells, all alike to the first session
+    part = AnnualEstimates.from_fit(fit, quantity="expected abundance", region=west)
+    assert np.exp(part.log_estimates[0]) == pytest.approx(N[0] / 2)
+    assert np.exp(part.log_estimates[2]) == pytest.approx(float(fit.expected_animals("2023")[:, :3].sum()))
+    density = AnnualEstimates.from_fit(fit)
+    assert np.exp(density.log_estimates[0]) == pytest.approx(fit.values["D"][0])
+
+
 def test_simulation_is_the_same_for_the_same_seed(fitted):
     fit, m = fitted
     a, b, c = (m.simulate(fit.vector, seed) for seed in (5, 5, 6))
@@ -330,6 +348,7 @@ def test_conditional_numbers_are_those_of_the_full_likelihood():
     [
         ({"f": "~ 1", "b": "~ 1"}, "recruitment is one parameter"),
         ({"move": "levy"}, "this kind of movement is not known"),
+        ({"move": {"kernel": "normal", "radius": 3.0}}, "the movement has no such argument"),
         ({"move_scale": "~ 1"}, "the movement 'none' has no move_scale"),
         ({"phi": "~ rain"}, "the formula of phi uses a covariate that is not there"),
         ({"lambda0": "~ b"}, "learned responses are not part of open models"),
