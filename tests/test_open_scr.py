@@ -382,3 +382,13 @@ def test_it_says_when_the_kernel_is_cut_short():
     assert "of the movement kernel lies beyond its reach of 1,000 m" in words
     assert "The intervals between sessions differ" in words
     assert "Only 3 animals were detected in more than one session" in words
+
+
+def test_it_says_when_the_mask_does_not_fit():
+    coarse, small = HabitatMask.around(data()[0].detectors, 8000.0, 2000.0), area()
+    small = HabitatMask(small.x0, small.y0, SPACING, small.habitat, buffer=900.0)
+    values = {"lambda0": 0.3, "phi": 0.7, "f": 0.4}
+    fits = [model(data("count"), mask, **values).fit() for mask in (coarse, small)]
+    assert "its cells are 2,000 m wide" in str(fits[0].verdict)
+    assert "too high; use a wider one" not in str(fits[0].verdict)
+    assert "with its buffer of 900 m density comes out about" in str(fits[1].verdict)
