@@ -56,7 +56,7 @@ def row(true: np.ndarray, annual: models.AnnualEstimates, method: str, change: f
     ends = float(end_point_contrast(YEARS) @ true)
     if method == "regression on estimates":
         slope, _, (low, high), chance = naive(annual)
-        covers_ends = low <= ends <= high
+        covers_ends, (below, above) = low <= ends <= high, (low, high)
     else:
         name, known = method.split(",")[0], annual
         if "independent" in method:
@@ -67,11 +67,12 @@ def row(true: np.ndarray, annual: models.AnnualEstimates, method: str, change: f
         chance = tuple(found.probability_of_decline(s, "slope") for s in (0.0, 0.3, 0.5))
         a, b = found.log_growth("end-point").limits
         covers_ends = a <= ends <= b
+        below, above = found.underlying_growth().limits
     fell = [truth * 9 < np.log1p(-s) for s in (0.0, 0.3, 0.5)]
     drift = np.log1p(change) / 9
     return {
         "change": change, "method": method, "error": slope - truth, "width": high - low,
-        "covers": low <= truth <= high, "covers end-point": covers_ends, "covers drift": low <= drift <= high,
+        "covers": low <= truth <= high, "covers end-point": covers_ends, "covers drift": below <= drift <= above,
         **{f"p{k}": v for k, v in enumerate(chance)}, **{f"fell{k}": v for k, v in enumerate(fell)},
     }  # fmt: skip
 

@@ -36,6 +36,7 @@ class Kind(Enum):
     patrols = "patrols"
     animals = "animals"
     released = "released"
+    years = "years"
 
 
 Form = Annotated[Path, typer.Argument(metavar="survey.toml", help="the form of the survey, or the folder it lies in")]
@@ -82,7 +83,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help="where the form goes; made when it is not there")] = Path("."),
     kind: Annotated[
         Kind,
-        typer.Option(help="captures: animals told apart at places; sites; patrols; animals without places; released"),
+        typer.Option(
+            help="captures: animals told apart at places; sites; patrols; animals without places; released; years"
+        ),
     ] = Kind.captures,
 ) -> None:
     """Start a survey: write a survey.toml to fill in."""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from uncia.reports import analysis, simulate
 from uncia.reports.cli import app
 
-COMMANDS = ("init", "check", "effort", "fit", "report", "reproduce", "simulate")
+COMMANDS = ("init", "check", "effort", "fit", "report", "reproduce", "compare", "freeze", "simulate")
 CONFIG_KEYS = {"species", "timezone", "crs"}
 DATA_KEYS = {"identities", "failures", "mapping", "encoding"}
 
@@ -185,7 +185,7 @@ def test_check_of_a_bad_input_is_one_message(case, tmp_path):
 # ---- kinds of survey ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["captures", "sites", "patrols", "animals", "released"])
+@pytest.mark.parametrize("kind", ["captures", "sites", "patrols", "animals", "released", "years"])
 def test_init_has_a_form_for_every_kind_of_survey(kind, tmp_path):
     assert run("init", tmp_path / "new", "--kind", kind).exit_code == 0
     assert "[[models]]" in (tmp_path / "new" / "survey.toml").read_text("utf-8")

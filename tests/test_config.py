@@ -47,7 +47,7 @@ def test_a_folder_stands_for_the_form_in_it(tmp_path):
     assert read_config(tmp_path).survey.name == "A"
 
 
-@pytest.mark.parametrize("kind", ["", "-sites", "-patrols", "-animals", "-released"])
+@pytest.mark.parametrize("kind", ["", "-sites", "-patrols", "-animals", "-released", "-years"])
 def test_the_form_that_init_writes_is_valid(kind, tmp_path):
     read(tmp_path, files("uncia.reports.templates").joinpath(f"survey{kind}.toml").read_text("utf-8"))
 

@@ -172,6 +172,21 @@ def test_three_generations_within_and_beyond_the_surveys():
     assert list(beyond.iucn("A1")["reduction"]) == [0.0, 0.5, 0.7, 0.9]
 
 
+def test_beyond_the_surveys_the_process_goes_on():
+    t = models.trend(annual(), "state-space", generation=6.0)  # 18 years, 9 of them surveyed
+    rng = np.random.default_rng(1)
+    mean, C = t._known
+    k = rng.choice(len(t.weight), 60_000, p=t.weight)
+    x = np.array([rng.multivariate_normal(mean[i], C[i], int(np.sum(k == i))) for i in np.unique(k)], object)
+    ends = [
+        (v[:, 5] - v[:, 0] + 9 * v[:, 6] + rng.normal(0, 3 * t.sigma[i], len(v)))
+        for v, i in zip(x, np.unique(k), strict=True)
+    ]
+    fell = np.mean(np.concatenate(ends) < np.log(0.5))
+    told = t.iucn().set_index("category")["probability"]
+    assert told["endangered"] + told["critically endangered"] == pytest.approx(fell, abs=0.01)
+
+
 def test_a_window_of_three_generations_begins_between_surveys():
     years = np.array([2000.0, 2004.0, 2012.0])
     a = AnnualEstimates(years, np.log([8.0, 8.0, 4.0]), 1e-8 * np.eye(3))

@@ -6,6 +6,7 @@ section 4.5. Probabilities of categories as in JARA (Sherley et al. 2020, Conser
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +36,15 @@ def extrapolated(trend: Trend) -> bool:
 
 def log_reduction(trend: Trend, definition: str) -> Mixture:
     """What is known of the log change over three generations."""
-    length = window(trend)
+    length, years = window(trend), trend.annual.years
+    if extrapolated(trend) and trend.method == "state-space":
+        beyond = length - trend.span
+        c = np.append(np.zeros(len(years)), beyond)
+        c[[0, len(years) - 1]] = -1.0, 1.0
+        known = trend._of(c)
+        return replace(known, sd=np.sqrt(known.sd**2 + beyond * trend.sigma**2))
     if extrapolated(trend):
         return trend.log_change(definition, length)
-    years = trend.annual.years
     start = years[-1] - length
     after = int(np.searchsorted(years, start))
     c = np.zeros(len(years))

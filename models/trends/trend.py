@@ -180,6 +180,11 @@ class Trend:
         growth, factor = self.log_growth(definition), over or self.span
         return Mixture(growth.mean * factor, growth.sd * factor, growth.weight)
 
+    def underlying_growth(self) -> Mixture:
+        """What is known of the mean growth of the process, log scale per year: not what happened in these years, but
+        what would be expected of others. With the method "estimates" there is no process, and it is the slope."""
+        return self._of(np.append(np.zeros(len(self.annual)), 1.0))
+
     # ---- what people are told ------------------------------------------------------------------------------------
 
     def years(self) -> pd.DataFrame:
@@ -222,6 +227,7 @@ class Trend:
                 more = "" if share == 0.0 else f" of more than {100 * share:g} %"
                 rows.append(_plain(f"probability of a decline{more}", "probability", name,
                                    change.below(np.log1p(-share))))  # fmt: skip
+        rows.append(_row("underlying growth rate", "per year", scope, self.underlying_growth(), np.exp))
         for row in self.components().to_dict("records"):
             rows.append({"unit": "log scale", "scope": scope, **row})
         down, up = self.detectable()
@@ -263,7 +269,8 @@ class Trend:
         """How likely each category of the IUCN Red List is by the reduction over three generations (at least 10 years).
 
         Where the surveys are of fewer years, the growth found in them is taken to have been that of the whole time, as
-        the guidelines allow if it is said; where they are of more, the growth is that of the last years of that length.
+        the guidelines allow if it is said: with "state-space" the underlying growth with its process error in the years
+        beyond (JARA), else `definition`. Where they are of more, it is the change of the last years of that length.
 
         Parameters
         ----------

@@ -52,6 +52,9 @@ class Trends(Part):
         default=None, description="see models.trend"
     )
     generation: float | None = Field(default=None, gt=0, description="years, for the three generations of the Red List")
+    correlation: tuple[tuple[float, ...], ...] | None = Field(
+        default=None, description="of the errors of years that are not in one model, in their order; none by default"
+    )
     base: float | None = Field(default=None, description="year of the index; the first by default")
     despite: tuple[str, ...] = Field(default=(), description="differences between years that are accepted, and marked")
     footprint: Literal["own", "common"] = Field(default="own", description="'common': only ground that all years share")
@@ -74,6 +77,11 @@ class YearsForm(Form):
 
     @model_validator(mode="after")
     def _years_fit(self):
+        R, T = self.trend.correlation, len(self.years)
+        if R is not None and (len(R) != T or any(len(row) != T for row in R)):
+            raise ValueError(f"the correlation must have {T} rows of {T} numbers", "One for each pair of years")
+        if R is not None and self.models:
+            raise ValueError("[[models]] know how the errors of the years go together", "Leave correlation out")
         labels = [year.label for year in self.years]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:

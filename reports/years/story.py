@@ -83,7 +83,8 @@ class YearStory(Story):
 
     def outline(self, texts: Texts):
         notes = () if self.study.config.report.public else self.study.notes
-        told = "years_joint" if self.analysis.joint else "years_apart"
+        together = self.study.config.trend.correlation is not None
+        told = "years_joint" if self.analysis.joint else "years_correlated" if together else "years_apart"
         return [
             ("trend", [texts.say(told)], ("F50", "T50", "T51", "T52", "T53", "T54")),
             ("comparable", [self._marked(texts)], ("T57", "T56", "T55")),
