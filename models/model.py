@@ -33,6 +33,7 @@ class Model(ABC, Generic[F]):
 
     parameters: ParameterSet
     fit_class: type = Fit  # what `fit` and `at` give back: F
+    kinked: bool = False  # whether the log-likelihood has small kinks, see `inference.kinks`
 
     # ---- what a model must say ------------------------------------------------------------------------------
 

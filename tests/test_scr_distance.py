@@ -19,6 +19,7 @@ from uncia.models.spatial.distances import Fixed, Reached
 from uncia.models.spatial.engine import SpatialLikelihood
 from uncia.models.spatial.given_distance import GivenDistanceLikelihood
 from uncia.models.spatial.least_cost import Landscape, LeastCost, Ways
+from uncia.models.verdict import Outcome
 from uncia.survey.errors import SurveyError
 
 HAZARD = {"detection": "hazard half-normal"}
@@ -323,3 +324,15 @@ def test_messages():
     assert "distance lacks a session" in message(both, mask, {"1": whole})
     assert "differ in the formula of the cost" in message(both, mask, [LeastCost("~ forest"), LeastCost()])
     assert "need straight-line distances" in message(captures, mask, whole, at_least=2)
+
+
+def test_a_maximum_on_a_kink_is_found():
+    """Noise from cell to cell changes the course of ways at every turn."""
+    captures, mask = small("proximity")
+    noise = np.random.default_rng(1).normal(size=mask.habitat.shape)
+    model = models.SCR(captures, mask.with_covariate("noise", noise), distance=LeastCost("~ noise"))
+    fit = model.fit()
+    assert Outcome.NOT_CONVERGED not in fit.verdict
+    for step in 0.2 * np.diag(fit.se):
+        assert model.loglik(fit.vector + step) < fit.loglik + 1e-3
+        assert model.loglik(fit.vector - step) < fit.loglik + 1e-3

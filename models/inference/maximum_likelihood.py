@@ -15,6 +15,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
+from .kinks import settled
+
 DECREMENT = 1e-9  # squared length of the last Newton step in standard errors
 FLAT = 1e-4  # curvature below which a direction is undetermined: a standard error of 100 units of a log or logit
 NOISE = 1e-9  # curvature, relative to the largest, that is rounding
@@ -104,6 +106,9 @@ def maximise(
     try:
         gamma = _quasi_newton(objective, gamma, max_iterations)
         gamma, information, why = _newton(objective, gamma)
+        if why and getattr(model, "kinked", False):
+            gamma, why = settled(objective, gamma, information, why)
+            information = objective.information(gamma)
     except KeyboardInterrupt:
         return _stopped(objective, objective.best[1], "", interrupted=True)
     return Optimum(T @ gamma, -objective(gamma)[0], information, T, objective.evaluations, why == "", why=why)

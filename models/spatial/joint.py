@@ -31,6 +31,7 @@ from .abundance import (
 )
 
 LABELS = ["session", "region", "animals"]
+NO_PART = 1e-6  # gradients below this share of the largest
 BEYOND = 0.02  # share of a region that may lie outside the habitat mask
 
 
@@ -105,8 +106,8 @@ def joint_abundance(fit, regions: Any = None, by: str | None = None) -> JointAbu
 
 
 def _sandwich(G: np.ndarray, V: np.ndarray) -> np.ndarray:
-    """G V G'; coefficients that play no part may be undetermined."""
-    used = np.flatnonzero(np.any(G != 0.0, axis=0))
+    """G V G'; coefficients that play no part may be undetermined, such as the logarithm of a density of none."""
+    used = np.flatnonzero(np.abs(G).max(axis=0, initial=0.0) > NO_PART * np.abs(G).max(initial=0.0))
     return G[:, used] @ V[np.ix_(used, used)] @ G[:, used].T
 
 

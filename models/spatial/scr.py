@@ -127,6 +127,7 @@ class SCR(Model[SpatialFit]):
         captures, self.left_out = detected_often(self.given, at_least)
         self.distance = distance
         self.formulas |= cost_formula(by_session(distance, [c.session for c in captures]))
+        self.kinked = COST in self.formulas
         self.classes = classes_of(classes, captures, self._variables)
         if self.classes is not None:
             self.formulas["pmix"] = pmix if pmix is not None else self.classes.formula
