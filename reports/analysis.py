@@ -13,6 +13,7 @@ import pandas as pd
 from ..models import Outcome, compare
 from ..models.fit import Fit
 from ..survey.errors import SurveyError, refuse
+from . import posterior
 from .parts import BEST
 from .story import Story
 from .study import Study
@@ -57,7 +58,8 @@ class Analysis:
     @cached_property
     def estimates(self) -> pd.DataFrame:
         """What people are told of every model."""
-        parts = [self.study.estimates(fit).assign(model=name, method=fit.method) for name, fit in self.fits.items()]
+        told = {name: posterior.in_words(self.study.estimates(fit), fit) for name, fit in self.fits.items()}
+        parts = [table.assign(model=name, method=self.fits[name].method) for name, table in told.items()]
         return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
 
     @cached_property
@@ -74,7 +76,7 @@ class Analysis:
     def more_results(self) -> dict[str, Any]:
         """What results.json holds beside models and estimates."""
         found = self.study.definitions(self.fit)
-        return {"definitions": found} if found else {}
+        return ({"definitions": found} if found else {}) | posterior.facts(self)
 
     def told(self, quantity: str, scope: str | None = None) -> pd.Series:
         """One estimate of the reported model, in `scope` or in the first one that has it."""
@@ -111,7 +113,7 @@ def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = N
     fits = {}
     for name, model in built.items():
         report = (lambda n, loglik, name=name: progress(name, n, loglik)) if progress else None
-        fits[name] = model.fit(progress=report, interval=study.config.report.interval)
+        fits[name] = posterior.fitted(model, study.config.report, study.config.seed, report)
         if Outcome.INTERRUPTED in fits[name].verdict:
             raise KeyboardInterrupt
     return fits

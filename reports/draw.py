@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from . import posterior
 from .analysis import Analysis
 from .figures.style import can_write, drawn, look
 from .texts import Texts
@@ -32,7 +33,7 @@ def figures_of(analysis: Analysis, texts: Texts) -> dict[str, Figure]:
     """All figures that this survey has data for, by id."""
     public, story = analysis.study.config.report.public, analysis.story
     made = {}
-    for name, draw in story.figures().items():
+    for name, draw in (dict(story.figures()) | posterior.figures(analysis)).items():
         if public and name in story.on_maps:
             continue
         with look():
@@ -40,8 +41,12 @@ def figures_of(analysis: Analysis, texts: Texts) -> dict[str, Figure]:
             axes = axes if isinstance(axes, tuple) else (axes,)
             named = zip(_suffixes(axes), axes, strict=True)
             images = tuple(_image(f"{name}{suffix}", ax.figure, texts) for suffix, ax in named)
-        made[name] = Figure(name, story.heading(name, texts), images, story.note(name, texts))
+        made[name] = Figure(name, story.heading(name, texts), images, _note(name, story, texts))
     return made
+
+
+def _note(name: str, story, texts: Texts) -> str:
+    return texts.note(name) if name == "F60" else story.note(name, texts)
 
 
 def _suffixes(axes: tuple) -> tuple[str, ...]:

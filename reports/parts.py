@@ -97,6 +97,11 @@ class Report(Part):
 
     model: str = Field(default=BEST, description="name of the model to report, or 'best by AICc'")
     interval: Literal["wald", "profile"] = "wald"
+    method: Literal["likelihood", "bayes"] = Field(default="likelihood", description="bayes: draws, needs uncia[bayes]")
+    sampler: Literal["nuts", "surface"] = Field(default="nuts", description="of method = 'bayes'")
+    draws: int = Field(default=1000, ge=4, description="of each chain")
+    chains: int = Field(default=4, ge=1)
+    priors: dict[str, dict[str, Any]] = Field(default_factory=dict, description="distributions by parameter")
     previous: str | None = Field(default=None, description="results.json of the last report, to say what has changed")
     language: str = Field(default=ENGLISH, description="of the report; each has a file in reports/templates")
     public: bool = Field(default=False, description="leave out what would lead somebody to the animals")

@@ -89,6 +89,8 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
     tables |= tables_of_changes(changed, told) if changed is not None else {}
     tables["T14"] = table("T14", told.heading("T14"), provenance(results), told, folded=True)
     outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
+    if "T60" in tables:
+        outline.insert(-1, ("posterior", [], ("T60", "F60", "T62", "T61")))
     if changed is not None:
         outline.insert(-1, ("changed", [in_words(changed, told)], ("T58", "T59")))
     english = [text for text in told.missing if " " in text]  # one word may be a name from the data

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..models.summary import coefficient_table, estimate_table, number
+from . import posterior
 from .analysis import Analysis
 from .texts import Texts
 
@@ -36,6 +37,9 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
         "T11": lambda: coefficients(analysis),
         "T12": lambda: goodness(analysis),
         "T15": lambda: findings(analysis),
+        "T60": lambda: posterior.checks(analysis),
+        "T61": lambda: posterior.priors(analysis),
+        "T62": lambda: posterior.predicted(analysis),
         "T16": lambda: ledger(analysis),
     }
     made = {}
@@ -55,6 +59,8 @@ def table(id: str, title: str, frame: pd.DataFrame, texts: Texts, note: str = ""
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
+    if name in ("T60", "T61", "T62"):
+        return texts.note(name)
     if name == "T8" and analysis.reported in analysis.fits:
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
         return texts.note("T8_not_compared", why=texts.term(refused)) if refused else texts.note("T8")
