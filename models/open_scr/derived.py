@@ -98,12 +98,14 @@ def derived_table(fit, interval: str) -> pd.DataFrame:
         if name == "D" or (model.of_survival and name == "pmix"):
             continue
         p, frame = model.parameters[name], predict(fit, name, None)
+        effort = {c.detectors.effort_unit for c in model.captures}
+        unit = p.unit.replace("unit of effort", effort.pop().removesuffix("s")) if len(effort) == 1 else p.unit
         kind = f"95% Wald on the {p.link.name}"
         if interval == "profile" and p.design is not None and p.design.constant:
             ends = profile_intervals(fit, [name]).iloc[0]
             frame, kind = frame.assign(lower=float(ends["lower"]), upper=float(ends["upper"])), "95% profile"
         for words, r in zip(scopes(model.layouts[name].frame), frame.itertuples(), strict=True):
-            rows.append(Estimate(WORDS[name], p.unit, words, r.estimate, r.se, r.lower, r.upper, kind))
+            rows.append(Estimate(WORDS[name], unit, words, r.estimate, r.se, r.lower, r.upper, kind))
     found = table(rows)
     return found if model.of_survival else pd.concat([abundance_table(fit), found], ignore_index=True)
 
