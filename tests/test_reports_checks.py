@@ -20,7 +20,7 @@ from uncia.survey.errors import SurveyError
 
 CHECKS = """
 [checks]
-goodness = 3
+goodness = 2
 ghosts = true
 residuals = true
 closure = true
@@ -68,7 +68,7 @@ def test_the_page_shows_what_was_asked_for(page, haunted):
     assert 'id="T17"' in page
     assert 'id="F8"' in page
     assert "Do model and data agree" in text
-    assert "Freeman-Tukey, animal × detector (3 simulated data sets)" in text
+    assert "Freeman-Tukey, animal × detector (2 simulated data sets)" in text
     test = haunted.fit.ghosts()
     assert f"{test.observed} animals were detected once, about as many as the model expects" in text
     assert re.search(r"Without the \d+ animals detected once density is [\d.]+ per 100 km²", text)

@@ -6,10 +6,10 @@ least two detections (Kodi et al. 2024, Methods Ecol. Evol. 15:1060),
 
     p.(x) = 1 − exp(−Λ0(x)) (1 + S(x)),     S = Σ_j times_j exp(term_j(x))
 
-where j runs over the ways to be detected once (`problem.OneDetection`): S is Σ x h for counts, Σ expm1(x h) for binary
-detectors and Σ_s expm1(Λ_s) over the occasions of competing detectors. exp(−Λ0) exp(term_j) is the probability of the
-history of an animal that was detected in the way j and never else, so that ∫ D exp(−Λ0) S dx is a sum over
-*pseudo-animals*, whose integrals, gradients and curvature the engine gives like those of all animals.
+where j runs over the ways to be detected once (`problem.OneDetection`): S is Σ x h for counts and searches,
+Σ expm1(x h) for binary detectors and Σ_s expm1(Λ_s) over the occasions of competing detectors. exp(−Λ0) exp(term_j) is
+the probability of the history of an animal that was detected in the way j and never else, so that ∫ D exp(−Λ0) S dx is
+a sum over *pseudo-animals*, whose integrals, gradients and curvature the engine gives like those of all animals.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.together import Together, together
-from .arrange import Arranged
+from .arrange import Arranged, subset
+from .arrange import _event_kind as event_kind
 from .curvature import Curvature
 from .engine import Evaluation, SpatialLikelihood
 from .methods import Method
@@ -82,10 +84,39 @@ class DetectedTwice(SpatialLikelihood):
 
     def detection_probability(self, rows) -> np.ndarray:
         found = super().detection_probability(rows)
-        passes, nothing = self._passes(np.asarray(rows, float)), self._density(np.zeros(self._size))
-        for j, times in enumerate(self._times):
-            found -= times * np.exp(self._path.log_posterior(passes, nothing, self._n + j))
-        return np.maximum(found, 0.0)
+        return np.maximum(found - (1.0 - found) * self._odds_of_one(np.asarray(rows, float)), 0.0)
+
+    def _odds_of_one(self, rows: np.ndarray) -> np.ndarray:
+        """S [M]: of counts the sum of their hazards, of competing detectors Σ expm1 of theirs, of others way by way."""
+        once, nobody = self.problem.once, replace(subset(self.problem, np.empty(0, np.int64)), once=None)
+        assert once is not None
+        count, multi = once.kind == COUNT, once.kind == MULTI
+        odds = np.zeros(self._size)
+        if count.any():
+            odds += self._hazard(nobody, np.isin(nobody.entry_pass, once.passes[count]), nobody.void_weight, rows)
+        for f in np.unique(once.field[multi]):
+            alone = np.where(np.arange(nobody.n_fields) == f, 1.0, 0.0)
+            mine = (nobody.entry_field == f) & np.isin(nobody.entry_pass, once.passes[multi & (once.field == f)])
+            odds += nobody.void_weight[f] * np.expm1(self._hazard(nobody, mine, alone, rows))
+        others = np.flatnonzero(~(count | multi))
+        if not others.size:
+            return odds
+        nothing, silence = np.zeros(self._size), super().detection_probability(rows)
+        passes, whole = self._passes(rows), self.evaluate(nothing, rows, False).state.whole.log_a
+        for j in others:
+            if np.isfinite(whole[self._n + j]):  # the posterior may lack a constant
+                log_q = self._path.log_posterior(passes, self._density(nothing), self._n + j)
+                q = np.exp(log_q - logsumexp(log_q) + whole[self._n + j])
+                odds += self._times[j] * np.divide(q, 1.0 - silence, out=np.zeros_like(q), where=silence < 1.0)
+        return odds
+
+    def _hazard(self, nobody: SpatialProblem, entries: np.ndarray, void: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Λ [M] of some entries of the fields, weighted by `void` [F]."""
+        names = ("entry_field", "entry_pass", "entry_exposure")
+        some = {name: getattr(nobody, name)[entries] for name in names}
+        part = SpatialLikelihood(replace(nobody, void_weight=void, **some), self.threads, self.tolerance)
+        with np.errstate(divide="ignore"):
+            return np.minimum(-np.log1p(-part.detection_probability(rows)), 700.0)
 
 
 def _with_pseudo_animals(problem: SpatialProblem, once: OneDetection) -> SpatialProblem:
@@ -147,7 +178,7 @@ def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arr
 
     Raises
     ------
-    SurveyError : learned responses; a kind of detection for which one detection has no formula here
+    SurveyError : learned responses
     """
     problems = [m.arranged.problem for m in methods]
     field = fields_together(problems)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
@@ -168,25 +199,26 @@ def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arr
 def _ways(method: Method, counts: str) -> OneDetection:
     """How an animal can be detected exactly once by one method."""
     captures, problem, learned = method.captures, method.arranged.problem, method.arranged.learned
-    kind = captures.detectors.kind
+    kind = event_kind(captures.detectors.kind, counts)
     if learned.names:
         what = "a model given two detections has no learned responses here: the first detection would change the second"
         raise refuse(what, "Leave them out of the formulas, or use at_least=1", value=", ".join(learned.names))
-    if kind not in ("count", "proximity", "multi", "single") or counts not in ("poisson", "binomial"):
-        raise refuse("at_least=2 is not known for this kind of detection", "Use at_least=1", value=f"{kind}, {counts}")
-    if kind in ("multi", "single"):
-        x, f = problem.entry_exposure, problem.entry_field
+    x, f = problem.entry_exposure, problem.entry_field
+    if kind == MULTI:
         return _one(problem.entry_pass, MULTI, x, f, problem.void_weight[f])
+    if kind != BINARY:  # Σ x h over counts and searches; a clumped pass is one detector-occasion and its likes
+        times = np.bincount(problem.entry_pass, problem.void_weight[f] * x)
+        passes = np.flatnonzero(times > 0)
+        return _one(passes, kind, np.ones(len(passes)), np.full(len(passes), -1), times[passes])
     s, k = np.nonzero(captures.detectors.used & (captures.detectors.effort > 0))
     x = captures.detectors.effort[s, k]
     pairs = np.stack([k, method.arranged.code[s, k]])
     passes = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)  # in the order of `arrange`
     assert passes.max(initial=-1) + 1 == len(problem.pass_x)
-    alike = kind == "count"  # Σ x h, and the single trials of all occasions, add up
-    key, way = np.unique(np.stack([passes, np.ones(len(x)) if alike else x]), axis=1, return_inverse=True)
-    times = np.bincount(way.reshape(-1), x if alike else None, minlength=key.shape[1])
-    code = COUNT if alike and counts == "poisson" else BINARY
-    return _one(key[0].astype(int), code, key[1], np.full(key.shape[1], -1), times)
+    trials = captures.detectors.kind == "count"  # of one unit each
+    key, way = np.unique(np.stack([passes, np.ones(len(x)) if trials else x]), axis=1, return_inverse=True)
+    times = np.bincount(way.reshape(-1), x if trials else None, minlength=key.shape[1])
+    return _one(key[0].astype(int), BINARY, key[1], np.full(key.shape[1], -1), times)
 
 
 def _one(passes, kind: int, exposure, field, times) -> OneDetection:

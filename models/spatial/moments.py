@@ -12,8 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
+from ...survey.detectors import AREAS, ONCE
+from .arrange import movement, raster_of
+from .nodes import Nodes
+from .rows import log_measure
 from .simulate import _detections, _distances, detection_table
+
+CHUNK = 2_000_000  # distances at a time
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,55 @@ def moments(model, session, method, vector, x, y, of_class, who=None) -> Moments
     of_class : int [n], the class of each animal
     who : int [n], whose experience and removal each animal has (position in the session); by default they are naive
     """
-    table = detection_table(model, session, method, vector)
-    places = pd.DataFrame({"x": x, "y": y})
-    distance = _distances(model, session, vector, places, method.captures.detectors, table)
-    n, K = distance.shape
+    table, detectors = detection_table(model, session, method, vector), method.captures.detectors
+    hazard_of = _Searched(model, session, method, x, y) if detectors.located else None
+    if hazard_of is None:
+        places = pd.DataFrame({"x": x, "y": y})
+        hazard_of = _Points(model, _distances(model, session, vector, places, detectors, table))
+    n, K = len(x), len(detectors)
     mean, variance, once, silent, hazard = (*np.zeros((4, n, K)), np.zeros(n))
     for s, times, state, alive in _occasions(session, method, who):
-        effort = np.where(method.captures.detectors.used[s], method.captures.detectors.effort[s], 0.0)
-        parameters = table[of_class[:, None], method.arranged.code[s], state]
-        unit = model.detection.hazard_at(distance, *np.moveaxis(parameters, -1, 0))
-        found = _of_occasion(model, method, unit, effort)
+        effort = np.where(detectors.used[s], detectors.effort[s], 0.0)
+        parameters = np.broadcast_to(table[of_class[:, None], method.arranged.code[s], state], (n, K, table.shape[-1]))
+        found = _of_occasion(model, detectors.kind, hazard_of(parameters), effort, parameters)
         for total, value in zip((mean, variance, once, silent), found[:4], strict=True):
             total += times * alive[:, None] * value
         hazard += times * alive * found[4]
     return Moments(mean, variance, once, silent, hazard)
+
+
+class _Points:
+    """Hazard [n, K] per unit of effort at detectors that stand at a place."""
+
+    def __init__(self, model, distance: np.ndarray):
+        self.function, self.distance = model.detection, distance
+
+    def __call__(self, parameters: np.ndarray) -> np.ndarray:
+        return self.function.hazard_at(self.distance, *np.moveaxis(parameters[..., :3], -1, 0))
+
+
+class _Searched:
+    """Hazard [n, K] per unit of effort of what was searched, by the nodes of the likelihood."""
+
+    def __init__(self, model, session, method, x: np.ndarray, y: np.ndarray):
+        self.detectors, self.function = method.captures.detectors, model.detection
+        scale = movement(method.captures, session.mask)
+        self.nodes = Nodes.of(self.detectors, scale, model.detection.name, raster_of(session.mask))
+        self.x, self.y = x, y
+
+    def __call__(self, parameters: np.ndarray) -> np.ndarray:
+        n, K = parameters.shape[:2]
+        out = np.zeros((n, K))
+        for k in range(K):
+            here = slice(self.nodes.start[k], self.nodes.start[k + 1])
+            height, sigma, third = parameters[:, k, :3].T
+            if self.detectors.kind in AREAS:
+                height = height / np.exp(log_measure(self.function.name, sigma, third)[0])
+            for rows in np.array_split(np.arange(n), n * (here.stop - here.start) // CHUNK + 1):
+                away = np.hypot(self.x[rows, None] - self.nodes.x[here], self.y[rows, None] - self.nodes.y[here])
+                h = self.function.hazard_at(away, height[rows, None], sigma[rows, None], third[rows, None])
+                out[rows, k] = h @ self.nodes.weight[here]
+        return out
 
 
 def _occasions(session, method, who) -> Iterator[tuple[int, float, np.ndarray, np.ndarray]]:
@@ -88,10 +128,10 @@ def _last(session, method) -> np.ndarray:
     return last
 
 
-def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
+def _of_occasion(model, kind: str, unit: np.ndarray, effort: np.ndarray, parameters: np.ndarray):
     """Of one occasion: mean, variance, odds of one detection alone, −log Pr(none there) [n, K], and hazard [n]."""
-    kind, hazard = method.captures.detectors.kind, unit * effort
-    if kind in ("multi", "single"):
+    hazard = unit * effort
+    if kind in ONCE:
         H = hazard.sum(axis=1)
         share = np.divide(hazard, H[:, None], out=np.zeros_like(hazard), where=H[:, None] > 0)
         p = share * -np.expm1(-H)[:, None]
@@ -99,16 +139,14 @@ def _of_occasion(model, method, unit: np.ndarray, effort: np.ndarray):
     if kind in ("proximity", "capped"):
         p = -np.expm1(-hazard)
         return p, p * (1.0 - p), np.expm1(hazard), hazard, hazard.sum(axis=1)
-    if kind == "count" and model.counts == "poisson":
-        return hazard, hazard, hazard, hazard, hazard.sum(axis=1)
-    if kind == "count" and model.counts == "negative binomial":
-        raise refuse(
-            "there is no such check for negative-binomial counts yet", "Check the same model with counts='poisson'"
-        )
     if kind == "count" and model.counts == "binomial":
         p = -np.expm1(-unit)
         return effort * p, effort * p * (1.0 - p), effort * np.expm1(unit), hazard, hazard.sum(axis=1)
-    raise refuse("there is no such check for this kind of detector", "Leave this method out", value=kind)
+    if kind == "count" and model.counts == "negative binomial":
+        r = parameters[..., 3]
+        silent = r * np.log1p(hazard / r)
+        return hazard, hazard + hazard**2 / r, hazard / (1.0 + hazard / r), silent, silent.sum(axis=1)
+    return hazard, hazard, hazard, hazard, hazard.sum(axis=1)
 
 
 def observed(session, method) -> np.ndarray:
