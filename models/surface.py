@@ -2,7 +2,7 @@
 
 In the units in which the posterior is standard normal at its mode, its logarithm is nearly quadratic. A polynomial of
 degree four through its values and gradients at some dozens of places is then as good as itself, and costs nothing:
-draws are made from the polynomial, by importance resampling. How far it is off is measured where the draws are, on
+draws are made from the polynomial, by rejection. How far it is off is measured where the draws are, on
 places that it has not seen, and said; what lies beyond is estimated, and a posterior with long tails refused.
 An error of standard deviation e in the log-density moves a probability by about e / 2 at most (Pinsker), far less than
 the Monte-Carlo error of a chain of usual length.
@@ -24,7 +24,7 @@ from .posterior import Posterior
 DEGREE, MOST = 4, 8  # of the polynomial; coefficients beyond which it has too many terms
 FAR, LOST = 4.5, 0.003  # standard deviations where the surface ends; share of the posterior that may be beyond
 WIDE, FREEDOM = 1.25, 6.0  # of the places and of the candidates, in standard deviations; of Student's t
-CANDIDATES, CHECKED, ROUNDS = 200_000, 40, 4
+PILOT, CHECKED, ROUNDS = 4000, 40, 4
 GOOD, USABLE = 0.03, 0.15  # standard deviation of the error of the log-posterior: to stop, and to be of use
 
 
@@ -130,10 +130,13 @@ def _evaluated(posterior: Posterior, mode, unit, z: np.ndarray) -> tuple[np.ndar
 
 
 def _drawn(surface: Surface, d: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """float [n, d]: by importance resampling from Student's t, nowhere farther out than the surface knows."""
-    z = rng.normal(size=(CANDIDATES, d)) * WIDE / np.sqrt(rng.chisquare(FREEDOM, (CANDIDATES, 1)) / FREEDOM)
-    z = z[np.linalg.norm(z, axis=1) < FAR]
-    log_q = -0.5 * (FREEDOM + d) * np.log1p(np.sum((z / WIDE) ** 2, axis=1) / FREEDOM)
-    log_w = surface(z) - log_q
-    weight = np.exp(log_w - log_w.max())
-    return z[rng.choice(len(z), n, p=weight / weight.sum())]
+    """float [n, d]: by rejection from Student's t, nowhere farther out than the surface knows."""
+    kept, top = np.empty((0, d)), -np.inf
+    while len(kept) < n:
+        many = PILOT + 8 * (n - len(kept))
+        z = rng.normal(size=(many, d)) * WIDE / np.sqrt(rng.chisquare(FREEDOM, (many, 1)) / FREEDOM)
+        z = z[np.linalg.norm(z, axis=1) < FAR]
+        log_w = surface(z) + 0.5 * (FREEDOM + d) * np.log1p(np.sum((z / WIDE) ** 2, axis=1) / FREEDOM)
+        top = max(top, float(log_w.max()))
+        kept = np.vstack([kept, z[np.log(rng.uniform(size=len(z))) < log_w - top]])
+    return kept[:n]
