@@ -17,7 +17,7 @@ from uncia.reports.texts import texts
 from uncia.survey.errors import SurveyError
 
 IDS = ("T1", "T8", "T9", "T14", "T50", "T51", "T52", "T53", "T54", "T56", "F50")
-TREND = "\n[trend]\ngeneration = 5.0\n"
+TREND = "\n[trend]\ngeneration = 3.2\n"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_results_hold_every_year_with_the_covariance(written, joint):
     assert [y["year"] for y in results["years"]] == ["2019", "2021", "2024"]
     V = np.array(results["log_covariance"])
     assert V == pytest.approx(joint.annual.covariance) and (V > 0).all()  # detection is shared
-    assert results["trend"]["method"] == "gls" and results["trend"]["generation"] == 5.0
+    assert results["trend"]["method"] == "gls" and results["trend"]["generation"] == 3.2
     kinds = {row["quantity"] for row in results["estimates"]}
     assert {"density", "growth rate", "change", "probability of a decline of more than 50 %"} <= kinds
 

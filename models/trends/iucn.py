@@ -34,6 +34,11 @@ def extrapolated(trend: Trend) -> bool:
     return window(trend) > trend.span + 1e-9
 
 
+def too_short(trend: Trend) -> bool:
+    """Whether the surveys are of less than half of three generations: too few years to speak of them."""
+    return trend.span < 0.5 * window(trend)
+
+
 def log_reduction(trend: Trend, definition: str) -> Mixture:
     """What is known of the log change over three generations."""
     length, years = window(trend), trend.annual.years

@@ -17,6 +17,7 @@ from ..derived import COLUMNS, LEVEL, z_of
 from . import processes
 from .annual import AnnualEstimates
 from .comparable import Difference, check_comparable
+from .iucn import categories, too_short
 from .processes import METHODS, Process, restricted_loglik, trajectory
 
 NODES = 240  # of the integral over the standard deviation of the process
@@ -233,7 +234,7 @@ class Trend:
         down, up = self.detectable()
         rows.append(_plain("detectable decrease", "%", scope, 100.0 * down))
         rows.append(_plain("detectable increase", "%", scope, 100.0 * up))
-        if self.generation is not None:
+        if self.generation is not None and not too_short(self):
             rows += [_plain(f"probability of {row.category}", "probability", "three generations", row.probability)
                      for row in self.iucn().itertuples()]  # fmt: skip
         return pd.DataFrame(rows)[list(COLUMNS)]
@@ -276,12 +277,12 @@ class Trend:
         ----------
         criterion : "A1" (causes ceased: reductions of 50, 70, 90 %) or "A2" (30, 50, 80 %; also A3 and A4)
 
+        Of fewer than half of the years there is a reading here, but none in tables and reports.
+
         Returns
         -------
         DataFrame of category, reduction (its lower limit), probability
         """
-        from .iucn import categories
-
         return categories(self, criterion, definition)
 
     # ---- in words and pictures -----------------------------------------------------------------------------------

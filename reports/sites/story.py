@@ -56,8 +56,8 @@ class SiteStory(Story):
         state = tables.states(self.analysis)
         if state is None or "occupied" not in state:
             return ""
-        found = self.study.history.detected[:, -1]
-        occupied = state["occupied"].to_numpy(float)
+        history = self.study.history
+        found, occupied = history.detected[:, -1][history.visited], state["occupied"].to_numpy(float)[history.visited]
         if not occupied.sum() > 0:
             return ""
         return texts.say("overlooked", share=percent(float(occupied[~found].sum() / occupied.sum())))

@@ -100,9 +100,7 @@ class YearAnalysis(Analysis):
             if not row["quantity"]:
                 like = _like(known, asked)
                 row |= {"quantity": like["quantity"], "unit": like["unit"], "scope": like["scope"]}
-        return AnnualEstimates.from_results(
-            stored, quantity=asked.quantity, scope=asked.scope, correlation=correlation
-        )
+        return AnnualEstimates.from_results(stored, quantity=asked.quantity, scope=asked.scope, correlation=correlation)
 
     def _stored(self, part: YearPart) -> dict[str, Any]:
         """A year as a results.json holds it."""

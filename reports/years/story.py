@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...models.summary import number, percent
-from ...models.trends.iucn import extrapolated, window
+from ...models.trends.iucn import extrapolated, too_short, window
 from ...models.trends.trend import signed
 from ..figures.style import new_axes
 from ..story import Story
@@ -71,6 +71,8 @@ class YearStory(Story):
         found = self.analysis.trend
         if found.generation is None:
             return ""
+        if too_short(found):
+            return texts.say("red_list_short", window=f"{window(found):g}", span=f"{found.span:g}")
         told = found.iucn("A2").sort_values("probability", ascending=False).iloc[0]
         kind = "red_list_beyond" if extrapolated(found) else "red_list"
         return texts.say(kind, category=texts.term(told["category"]), p=tables.chance(told["probability"]),

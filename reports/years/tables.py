@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...models.summary import number, percent
 from ...models.trends.comparable import overlap
+from ...models.trends.iucn import too_short
 from ...models.trends.trend import DEFINITIONS, Trend, signed
 from ..tables import facts
 from .analysis import YearAnalysis, source_of
@@ -59,17 +60,25 @@ def change(analysis: YearAnalysis) -> pd.DataFrame:
     """T51: growth, change and the probability of a decline, by both definitions of a trend."""
     rows = []
     for definition in DEFINITIONS:
-        found = analysis.trend
-        growth, total = found.log_growth(definition), found.log_change(definition)
-        rate, ends = np.expm1(growth.centre), np.expm1(growth.limits)
-        whole, limits = np.expm1(total.centre), np.expm1(total.limits)
-        row = {"definition": definition, "growth rate": number(1 + rate, 3), "per year": f"{percent_of(rate)} %"}
-        row["per year, 95 % interval"] = f"{percent_of(ends[0])} – {percent_of(ends[1])} %"
-        row |= {"change": f"{signed(whole)} %", "change, 95 % interval": f"{signed(limits[0])} – {signed(limits[1])} %"}
+        growth, total = analysis.trend.log_growth(definition), analysis.trend.log_change(definition)
+        ends, limits = np.expm1(growth.limits), np.expm1(total.limits)
+        row = {"definition": definition}
+        row["per year (95 % interval)"] = (
+            f"{_yearly(np.expm1(growth.centre))} ({_yearly(ends[0])} – {_yearly(ends[1])})"
+        )
+        row["change (95 % interval)"] = f"{_whole(np.expm1(total.centre))} ({_whole(limits[0])} – {_whole(limits[1])})"
         row["P(decline)"] = chance(total.below(0.0))
         row |= {f"P(decline > {s} %)": chance(total.below(float(np.log1p(-s / 100)))) for s in (30, 50, 80)}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _yearly(share: float) -> str:
+    return f"{percent_of(share)} %"
+
+
+def _whole(share: float) -> str:
+    return f"{signed(share)} %"
 
 
 def percent_of(share: float) -> str:
@@ -106,7 +115,7 @@ def variation(analysis: YearAnalysis) -> pd.DataFrame:
 def red_list(analysis: YearAnalysis) -> pd.DataFrame | None:
     """T53: the categories of the Red List."""
     found: Trend = analysis.trend
-    if found.generation is None:
+    if found.generation is None or too_short(found):
         return None
     told, slow = found.iucn("A2"), found.iucn("A1")
     frame = pd.DataFrame({"category": told["category"]})
