@@ -185,6 +185,8 @@ def test_sighting_only_is_that_written_out(kind, marked):
     vector = fit.vector + 0.02
     gradient = model.loglik_and_gradient(vector)[1]
     np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
+    assert list(fit.derive()["quantity"]) == ["density", "expected abundance"]
+    assert list(fit.abundance(mask)["quantity"]) == ["density", "expected abundance"]
 
 
 @pytest.mark.parametrize(("kind", "after", "marking_kind"), CASES)

@@ -47,6 +47,16 @@ class MarkResightFit(SpatialFit):
         one_of("overdispersion by", by, ("sightings",))
         return self.model.overdispersion(self)
 
+    def abundance(self, region=None, name: str | None = None, session: str | None = None) -> pd.DataFrame:
+        """See `SpatialFit.abundance`; expected abundance alone where marking was not recorded."""
+        return self.model._known(super().abundance(region, name, session))
+
+    def total_activity_centres(self, session: str | None = None):
+        """See `SpatialFit.total_activity_centres`; not known where marking was not recorded."""
+        if self.model.marked is not None:
+            raise _unknown("surface of total activity centres")
+        return super().total_activity_centres(session)
+
     def goodness(self, n: int = 200, seed: int = 1, **how):
         """Not known."""
         raise _unknown("test of fit")
@@ -205,6 +215,16 @@ class MarkResight(SCR):
     def adjusted(self, fit) -> MarkResight:
         """The same model, to fit again, with the likelihood of sightings divided by its overdispersion at a fit."""
         return self._with(c_hat=self.overdispersion(fit))
+
+    def derive(self, fit, interval):
+        return self._known(super().derive(fit, interval))
+
+    def _known(self, estimates: pd.DataFrame) -> pd.DataFrame:
+        """Without marking, how many animals there were beyond those identified is known as an expectation alone."""
+        if self.marked is None:
+            return estimates
+        unknown = estimates["quantity"].isin(("realised abundance", "effective sampling area"))
+        return estimates[~unknown].reset_index(drop=True)
 
     def not_comparable(self, other) -> str:
         if not isinstance(other, MarkResight):
