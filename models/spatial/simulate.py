@@ -17,6 +17,7 @@ from .simulate_search import draw as draw_places
 from .telemetry import simulate_like
 
 CHUNK = 2_000_000  # hazards drawn at a time
+MOST = 2e7  # animals of one simulated population
 NOTHING = 35.0  # minus the logarithm of a hazard, relative to its peak, that is none
 COLUMNS = ["animal", "occasion", "detector", "count"]
 
@@ -77,6 +78,12 @@ def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: st
     if np.any(mu < 0) or not np.isfinite(mu).all():
         raise refuse("density must be 0 or more everywhere", "Correct D", value=float(mu.min()))
     total = float(mu.sum())
+    if total > MOST:
+        raise refuse(
+            "so many animals are not simulated",
+            "Look at D: an estimate without spatial recaptures has no upper limit (see fit.verdict)",
+            value=f"{total:,.0f} expected in the mask",
+        )
     N = int(rng.poisson(total)) if distribution == "poisson" else round(total)
     cell = np.sort(rng.choice(mask.size, N, p=mu / total)) if N else np.empty(0, int)
     x, y = mask.centres()
