@@ -294,5 +294,5 @@ def test_a_lake_inside_the_mask_is_no_habitat_of_a_region(reach):
 def test_a_population_without_an_upper_limit_is_not_simulated():
     detectors = survey.Detectors(["a", "b"], [0.0, 1000.0], [0.0, 0.0], np.ones((1, 2)), "count")
     mask = survey.HabitatMask.around(detectors, 1000.0, 500.0)
-    with pytest.raises(survey.SurveyError, match="so many animals are not simulated.*no upper limit"):
+    with pytest.raises(survey.SurveyError, match=r"so many animals are not simulated.*no upper limit"):
         models.simulate_population(mask, 1e12, seed=1)
