@@ -146,6 +146,13 @@ def mask_without(captures, dx=0.0, radius=1500.0):
     return around(captures).clip(place.buffer(radius), outside=True)
 
 
+def collared(times, name):
+    """Good captures with a collar on the animal called `name`."""
+    g = good()
+    fixes = pd.DataFrame({"animal": name, "x": g.detectors.x[0], "y": g.detectors.y[0], "time": times})
+    return g.with_telemetry(survey.Telemetry(fixes, g.detectors.crs))
+
+
 def planted():
     g = good()
     no_animal = good(pd.DataFrame())
@@ -200,6 +207,10 @@ def planted():
     yield "detector-covariate-missing", good(detectors=cameras(covariates=slope)), None, "for 1 of 49 detectors"
     flat = pd.DataFrame({"slope": [3.0] * 49})
     yield "detector-covariate-constant", good(detectors=cameras(covariates=flat)), None, "'slope' is 3.0 for every"
+    often = collared(pd.date_range("2026-05-01", periods=30, freq="4h"), first)
+    yield "fixes-close-in-time", often, None, "Half of the fixes follow the one before within 4 hours"
+    stranger = collared(pd.date_range("2026-05-01", periods=30, freq="D"), "nobody")
+    yield "collars-not-detected", stranger, None, "None of 1 collared animal is among those detected"
     yield "crs-unknown", good(detectors=cameras(crs=None)), None, "no coordinate reference system"
     swapped = cameras(x=cameras().y + 4_000_000.0, y=cameras().x)
     yield "crs-does-not-fit", good(detectors=swapped), None, "49 of 49 detectors lie outside the area of EPSG:32649"

@@ -7,7 +7,7 @@ that reviewers of camera-trap studies name most often.
 
 from __future__ import annotations
 
-from . import effort, identity, layout, sample, space
+from . import collars, effort, identity, layout, sample, space
 
 IDS = {
     # animals and detections
@@ -42,6 +42,9 @@ IDS = {
     "silent-camera": "a camera that stopped unnoticed is effort that was never made",
     "detector-covariate-missing": "a covariate with gaps stops a model",
     "detector-covariate-constant": "a covariate without variation has no effect to estimate",
+    # collars
+    "fixes-close-in-time": "fixes that are alike count as more evidence than they are",
+    "collars-not-detected": "one animal under two names, or animals that live elsewhere",
     # places
     "crs-unknown": "local metres cannot be put on a map",
     "crs-does-not-fit": "coordinates swapped, or in another zone",
@@ -64,5 +67,5 @@ IDS = {
     "mask-extrapolation": "density is predicted beyond what was surveyed",
 }
 
-OF_THE_DATA = [*sample.CHECKS, *identity.CHECKS, *effort.CHECKS, *layout.CHECKS]
+OF_THE_DATA = [*sample.CHECKS, *identity.CHECKS, *effort.CHECKS, *collars.CHECKS, *layout.CHECKS]
 OF_THE_MASK = space.CHECKS

@@ -138,7 +138,7 @@ def one_flank(look: Look) -> Iterator[Finding]:
         yield (warning if min(len(left), len(right)) > 0.1 * look.captures.n_animals else note)(
             "one-flank-animals",
             f"{some(len(left), 'animal')} known from the left only, {len(right)} from the right only: perhaps the same",
-            "Use one flank only, or left and right as two sessions with shared detection",
+            "Use one flank only, or left and right as two sessions with shared detection (survey.flanks)",
             [*left, *right],
         )
 

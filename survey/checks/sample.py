@@ -110,7 +110,8 @@ def counts_clumped(look: Look) -> Iterator[Finding]:
             "counts-clumped",
             f"Counts vary {statistic / freedom:.1f} times as much between occasions as independent visits would: "
             "intervals will be too narrow",
-            'Use kind="proximity" (seen or not per occasion), or a longer independence interval between records',
+            'Use counts="negative binomial", kind="proximity" (seen or not per occasion), or a longer independence '
+            "interval between records",
         )
 
 
