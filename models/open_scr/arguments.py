@@ -77,6 +77,7 @@ def members(classes: Classes | None, captures, names: pd.Index, alone: bool) -> 
 
 
 def sessions_of(captures) -> list[CaptureHistory]:
+    """The captures of two sessions or more, with names that differ."""
     if isinstance(captures, CaptureHistory) or not all(isinstance(c, CaptureHistory) for c in captures):
         raise refuse("an open model takes the captures of several sessions", "Give a list of CaptureHistory")
     captures = list(captures)

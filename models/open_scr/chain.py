@@ -122,6 +122,7 @@ class Chain:
             d_mu += a * d_psi[t]
 
     def pull_chi(self, d_chi, d_missed, d_survival) -> None:
+        """Adds to d_missed [T, M] and d_survival [T - 1] what comes from those by χ [T, M]."""
         for t in range(len(d_chi) - 1):
             later = self.missed[t + 1] * self.chi[t + 1]
             d_survival[t] += d_chi[t] @ (self.moving.backward(t, later) - 1.0)

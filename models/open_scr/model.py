@@ -343,6 +343,7 @@ class OpenSCR(Model[OpenSpatialFit]):
     def adjoints(
         self, values, population, hazards, mu, d_mu, d_settled, d_arrivals, d_survival, d_move, d_log_h
     ) -> dict[str, np.ndarray]:
+        """Derivatives by each array of values from those by everything between: mu, arrivals, survival, log h, …"""
         total = mu.sum()
         d_mu = d_mu + (d_settled - d_settled @ mu / total) / total
         d_phi, d_recruits, d_share = population.pull(d_survival, d_arrivals)

@@ -35,6 +35,7 @@ class Population:
 
     @classmethod
     def of(cls, kind: str, phi, recruitment, share, years) -> Population:
+        """From the year of the first session on; kind: f, growth, gamma or b."""
         phi = np.clip(phi, TINY, 1.0)
         survival, intervals = phi**years, len(years)
         size, arrivals = np.zeros((len(share), intervals + 1)), np.ones(intervals + 1)
