@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference import entry
+from scr_problems import small
 from test_scr import MODELS, VALUES, grid, surveyed
 from test_scr_agreement import ovenbirds, to_ours
 
@@ -93,3 +94,13 @@ def test_every_parameter_of_its_own_session_agrees_with_secr():
     model = ovenbirds(D="~ session", g0="~ session", sigma="~ session")
     for point in there["fixed_parameter_loglik"]:
         assert model.loglik(to_ours(model, point["values"])) == pytest.approx(point["loglik"], abs=1e-8, rel=0)
+
+
+def test_a_coefficient_without_a_standard_error_takes_it_from_its_own_session_only():
+    captures, mask = small("proximity")
+    empty = replace(captures, detections=captures.detections.iloc[:0], animals=captures.animals.iloc[:0])
+    both = [replace(captures, session="1"), replace(empty, session="2")]
+    fit = models.SCR(both, [mask, mask], g0="~ session").fit()
+    table = fit.predict("g0").set_index("session")["se"]
+    assert np.isfinite(table["1"])
+    assert np.isnan(table["2"])

@@ -19,7 +19,7 @@ LEVEL = 1e-2  # squared distance to the maximum in standard errors, by that slop
 
 
 def settled(objective: Callable[[np.ndarray], tuple], gamma: np.ndarray, information: np.ndarray, why: str):
-    """(gamma, why): where minus the log-likelihood is least near `gamma`, and why that is no maximum, empty if it is."""
+    """(gamma, why): where minus the log-likelihood is least near `gamma`; why that is no maximum, empty if it is."""
     curvature, directions = np.linalg.eigh(information)
     if not curvature.min() > 0:
         return gamma, why

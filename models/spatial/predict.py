@@ -52,9 +52,11 @@ def _costs(fit, parameter, session) -> xr.Dataset:
 
 
 def _interval(link, matrix, coefficients, covariance) -> dict[str, np.ndarray]:
-    """Estimate, delta-method se and Wald limits on the link scale."""
+    """Estimate, delta-method se and Wald limits on the link scale; NaN where a coefficient is undetermined."""
     eta = matrix @ coefficients
-    s = np.sqrt(np.einsum("ij,jk,ik->i", matrix, covariance, matrix))
+    lost = np.isnan(np.diag(covariance))
+    s = np.sqrt(np.einsum("ij,jk,ik->i", matrix, np.where(lost | lost[:, None], 0.0, covariance), matrix))
+    s[(matrix[:, lost] != 0.0).any(axis=1)] = np.nan
     ends = np.sort(np.stack([link.inverse(eta - z_of() * s), link.inverse(eta + z_of() * s)]), axis=0)
     estimate = link.inverse(eta)
     se = estimate * np.sqrt(np.expm1(s**2)) if link.name == "log" else np.abs(link.slope(eta)) * s
