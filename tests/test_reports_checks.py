@@ -124,6 +124,13 @@ def test_in_chinese_nothing_is_left_in_english(haunted):
     assert not {text for text in told.missing if " " in text}
 
 
+def test_a_model_of_the_form_leaves_out_animals_detected_once(haunted):
+    form = small_survey.FORM.replace('name = "constant"', 'name = "constant"\nat_least = 2')
+    config = config_from(tomllib.loads(form), "survey.toml", form)
+    assert haunted.study.build(config.models[0]).at_least == 2
+    assert haunted.study.build(config.models[1]).at_least == 1
+
+
 def test_faults_of_the_form_are_told():
     form = small_survey.FORM + "\n[checks]\ngost = true\n"
     with pytest.raises(SurveyError, match=r"\[checks\] has no key 'gost'.*ghosts"):

@@ -184,16 +184,15 @@ def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arr
     field = fields_together(problems)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
     at_pass = np.cumsum([0] + [len(p.pass_x) for p in problems])
     parts = [_ways(m, counts) for m in methods]
-    if sum(len(w.passes) for w in parts) and arranged.problem.personal is None:
-        once = OneDetection(
-            passes=np.concatenate([w.passes + b for w, b in zip(parts, at_pass, strict=False)]),
-            kind=np.concatenate([w.kind for w in parts]),
-            exposure=np.concatenate([w.exposure for w in parts]),
-            field=np.concatenate([np.where(w.field < 0, -1, f[w.field]) for w, f in zip(parts, field, strict=True)]),
-            times=np.concatenate([w.times for w in parts]),
-        )
-        return replace(arranged, problem=replace(arranged.problem, once=once))
-    raise AssertionError("a session without effort, or with what animals have learned")
+    assert arranged.problem.personal is None  # of learned responses, which `_ways` refuses
+    once = OneDetection(
+        passes=np.concatenate([w.passes + b for w, b in zip(parts, at_pass, strict=False)]),
+        kind=np.concatenate([w.kind for w in parts]),
+        exposure=np.concatenate([w.exposure for w in parts]),
+        field=np.concatenate([np.where(w.field < 0, -1, f[w.field]) for w, f in zip(parts, field, strict=True)]),
+        times=np.concatenate([w.times for w in parts]),
+    )
+    return replace(arranged, problem=replace(arranged.problem, once=once))
 
 
 def _ways(method: Method, counts: str) -> OneDetection:
