@@ -74,6 +74,8 @@ def family_of(content: dict, file: str | Path = "survey.toml", text: str = "") -
     ------
     SurveyError : a model that there is not
     """
+    if isinstance(content.get("series"), dict):  # all years from one source
+        return next(family for family in FAMILIES if "series" in family.form.model_fields)
     for key in ("years", "parks"):
         if isinstance(content.get(key), list):
             return next(family for family in FAMILIES if key in family.form.model_fields)

@@ -4,10 +4,12 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import small_years
 from small_years import HEAD, JOINT, YEARS
 
+from uncia.models import trim
 from uncia.reports import report
 from uncia.reports.analysis import analyse
 from uncia.reports.config import read_config
@@ -108,6 +110,48 @@ def test_stored_reports_and_published_numbers_are_years_too(apart):
     assert "Wang 2016" in text
 
 
+COUNTS = "\n".join(
+    [
+        "site,year,count",
+        *(f"s{i},{2015 + j},{3 + i + (i * j) % 4 + j // 2}" for i in range(8) for j in range(6) if (i + j) % 5),
+    ]
+)
+
+
+def test_counts_at_sites_are_years_too(tmp_path):
+    (tmp_path / "counts.csv").write_text(COUNTS + "\n", "utf-8")
+    (tmp_path / "survey.toml").write_text(HEAD + '[series]\ncounts = "counts.csv"\nmodel = 3\n', "utf-8")
+    analysis = analyse(read_study(tmp_path))
+    fit = trim(pd.read_csv(tmp_path / "counts.csv"), 3)
+    assert analysis.annual.estimates == pytest.approx(fit.totals()["total"].to_numpy())
+    assert analysis.trend.method == "state-space" and analysis.reported == "TRIM model 3"
+    made = report.write_report(analysis, tmp_path / "report").parent
+    assert 'id="T49"' in page(made) and fit.overall()["meaning"] in page(made) and "counts.csv" in page(made)
+    assert reproduce(made / "results.json", tmp_path).same
+
+
+def test_one_form_can_hold_all_years(tmp_path):
+    rng = np.random.default_rng(4)
+    rows = [
+        (f"s{i}", 2018 + t, v, int(rng.random() < 0.5 * (i % 3 > 0)))
+        for i in range(40)
+        for t in range(4)
+        for v in range(3)
+    ]
+    visits = pd.DataFrame(rows, columns=["site", "season", "visit", "value"])
+    visits.to_csv(tmp_path / "visits.csv", index=False)
+    sites = HEAD + '[data]\nformat = "visits"\npath = "visits.csv"\n\n[[models]]\nname = "dynamic"\n'
+    sites += 'model = "DynamicOccupancy"\ngamma = "~ season"\nepsilon = "~ season"\n\n[report]\ngoodness = 0\n'
+    (tmp_path / "sites.toml").write_text(sites, "utf-8")
+    (tmp_path / "survey.toml").write_text(HEAD + '[series]\nsurvey = "sites.toml"\nkind = "smoothed"\n', "utf-8")
+    analysis = analyse(read_study(tmp_path))
+    whole = analysis.by_year["all years"].fit
+    assert analysis.annual.estimates == pytest.approx(whole.seasonal_means("smoothed"))
+    text = page(report.write_report(analysis, tmp_path / "report").parent)
+    assert "the occupancy of snow leopards" in text and "All years were estimated in one model" in text
+    assert [name for name, _ in read_study(tmp_path).inputs] == ["survey.toml", "sites.toml", "visits.csv"]
+
+
 def test_a_larger_array_is_refused_or_cut_or_marked(tmp_path):
     form = HEAD + YEARS + JOINT
     path = small_years.write(tmp_path, form, columns=9)
@@ -150,6 +194,9 @@ def test_the_report_is_chinese_throughout(joint):
             "standard error",
         ),
         (HEAD + YEARS + "\n[[regions]]\nname = 'a'\nfile = 'a.gpkg'\n", "are for"),
+        (HEAD + "[series]\nmodel = 2\n", "[series] needs one of survey and counts"),
+        (HEAD + YEARS + "[series]\ncounts = 'a.csv'\n", "the years come from [[years]] or from [series]"),
+        (HEAD + YEARS + "\n[trend]\ncorrelation = [[1.0]]\n", "the correlation must have 3 rows of 3 numbers"),
         (HEAD + YEARS + "\n[trend]\nmetod = 'gls'\n", "has no key 'metod'. Did you mean 'method'"),
         (HEAD + YEARS + "\n[trend]\nmethod = 'lm'\n", "method is not one of the possible values"),
     ],

@@ -20,6 +20,7 @@ from ..analysis import COLUMNS, Analysis, analyse, fit_all
 from .study import YearPart, YearStudy
 
 ONE_BY_ONE = "each year by itself"
+WHOLE = "all years"  # the key of the analysis of a form that has all years
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,10 @@ class YearAnalysis(Analysis):
 
     @cached_property
     def reported(self) -> str:
+        if self.study.whole is not None:
+            return self.by_year[WHOLE].reported
+        if self.study.counts is not None:
+            return f"TRIM model {self.study.counts.model}"
         return Analysis.reported.func(self) if self.joint else ONE_BY_ONE
 
     @property
@@ -59,7 +64,21 @@ class YearAnalysis(Analysis):
         """The trend by each model of the years."""
         if self.joint:
             return {name: self._trend(self._of_fit(fit)) for name, fit in self.fits.items()}
+        if self.study.whole is not None:
+            asked, whole = self.study.config.series, self.by_year[WHOLE]
+            how = {"quantity": self.study.config.trend.quantity, "years": asked.years, "kind": asked.kind}
+            return {whole.reported: self._trend(AnnualEstimates.from_fit(whole.fit, **how))}
+        if self.study.counts is not None:
+            return {self.reported: self._trend(self.study.counts.annual_estimates())}
         return {ONE_BY_ONE: self._trend(self._one_by_one())}
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the estimate of each year comes from, in a word."""
+        series = self.study.config.series
+        if series is not None:
+            return [str(series.survey or series.counts)] * len(self.annual)
+        return [source_of(part) for part in self.study.parts]
 
     def _trend(self, annual: AnnualEstimates, method: str | None = None) -> Trend:
         asked = self.study.config.trend
@@ -154,8 +173,8 @@ class YearAnalysis(Analysis):
         told = annual.table()
         years = [
             {"year": label, "estimate": float(told["estimate"][i]), "rse": float(told["rse"][i]),
-             "source": source_of(part), "definitions": {k: str(v) for k, v in annual.definitions[i].items()}}
-            for i, (label, part) in enumerate(zip(annual.labels, self.study.parts, strict=True))
+             "source": source, "definitions": {k: str(v) for k, v in annual.definitions[i].items()}}
+            for i, (label, source) in enumerate(zip(annual.labels, self.sources, strict=True))
         ]  # fmt: skip
         how = {"method": found.method, "definitions": "slope; end-point", "generation": asked.generation,
                "prior of sigma": _prior(found), "base": asked.base or float(annual.years[0])}  # fmt: skip
@@ -194,7 +213,10 @@ def analyse_years(study: YearStudy, progress: Callable[[str, int, float], None] 
     ------
     SurveyError : a year that cannot be fitted; years that cannot be compared
     """
-    if study.joint:
+    if study.whole is not None:
+        whole = analyse(study.whole, progress)
+        made = YearAnalysis(study, whole.fits, {WHOLE: whole})
+    elif study.joint:
         made = YearAnalysis(study, fit_all(study, progress))
     else:
         by_year = {}

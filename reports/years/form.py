@@ -40,6 +40,30 @@ class Year(Part):
         return self
 
 
+class Series(Part):
+    """[series]: all years from one source: a survey.toml whose reported model follows them, or counts at sites."""
+
+    survey: str | None = Field(
+        default=None, description="form of seasons (occupancy, abundance) or of an open population"
+    )
+    years: tuple[float, ...] | None = Field(default=None, description="of the seasons, where names do not hold them")
+    kind: Literal["projected", "smoothed"] | None = Field(default=None, description="of occupancy through seasons")
+    counts: str | None = Field(default=None, description="table of counts: site, year, count (TRIM)")
+    model: Literal[1, 2, 3] = Field(default=3, description="of TRIM: no change, linear, an effect of every year")
+    changepoints: tuple[float, ...] | None = Field(
+        default=None, description="of model 2: years at which the slope changes"
+    )
+    overdispersion: bool = True
+    serial_correlation: bool = True
+    weights: str | None = Field(default=None, description="column with the weight of a site")
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if (self.survey is None) == (self.counts is None):
+            raise ValueError("[series] needs one of survey and counts", "Give survey = … or counts = …")
+        return self
+
+
 class Trends(Part):
     """[trend]: what is followed through the years, and how."""
 
@@ -68,7 +92,8 @@ class YearsForm(Form):
     needs_models: ClassVar[bool] = False
 
     survey: Survey
-    years: tuple[Year, ...] = Field(min_length=2)
+    years: tuple[Year, ...] = ()
+    series: Series | None = None
     trend: Trends = Trends()
     models: tuple[YearsModel, ...] = ()
     regions: tuple[Region, ...] = ()
@@ -77,6 +102,12 @@ class YearsForm(Form):
 
     @model_validator(mode="after")
     def _years_fit(self):
+        if (self.series is None) == (not self.years) or (self.series is not None and self.models):
+            raise ValueError(
+                "the years come from [[years]] or from [series]", "Give one of them; [[models]] are for [[years]]"
+            )
+        if self.years and len(self.years) < 2:
+            raise ValueError("a change needs two years", "Give at least two [[years]]")
         R, T = self.trend.correlation, len(self.years)
         if R is not None and (len(R) != T or any(len(row) != T for row in R)):
             raise ValueError(f"the correlation must have {T} rows of {T} numbers", "One for each pair of years")

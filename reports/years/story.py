@@ -86,9 +86,18 @@ class YearStory(Story):
     def outline(self, texts: Texts):
         notes = () if self.study.config.report.public else self.study.notes
         together = self.study.config.trend.correlation is not None
-        told = "years_joint" if self.analysis.joint else "years_correlated" if together else "years_apart"
+        one = self.analysis.joint or self.study.whole is not None
+        told = (
+            "years_counts"
+            if self.study.counts is not None
+            else "years_joint"
+            if one
+            else "years_correlated"
+            if together
+            else "years_apart"
+        )
         return [
-            ("trend", [texts.say(told)], ("F50", "T50", "T51", "T52", "T53", "T54")),
+            ("trend", [texts.say(told)], ("F50", "T50", "T51", "T49", "T52", "T53", "T54")),
             ("comparable", [self._marked(texts)], ("T57", "T56", "T55")),
             ("survey", [], ("T1",)),
             ("estimates", [], ("T8", "T9", "T11", "T10")),
@@ -109,6 +118,7 @@ class YearStory(Story):
             "T55": tables.correlations,
             "T56": tables.work,
             "T57": tables.differences,
+            "T49": tables.counts,
         }
         made = {name: lambda make=make: make(self.analysis) for name, make in makers.items()}
         return made if self.analysis.joint else made | {"T8": self._models, "T11": lambda: None}

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...models import SCR, OpenSCR
+import pandas as pd
+
+from ...models import SCR, OpenSCR, TrimFit, trim
 from ...models.trends.footprint import CommonFootprint, common_footprint
 from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
@@ -41,11 +43,18 @@ class YearStudy(Study):
     form: ClassVar = YearsForm
 
     parts: tuple[YearPart, ...] = ()
+    whole: Any = None  # the study of all years, where one form has them
+    counts: TrimFit | None = None  # counts at sites, read by TRIM
 
     @classmethod
     def read(cls, config: YearsForm, folder: Path) -> YearStudy:
         from ..results import read_results  # which knows all kinds of forms
 
+        series = config.series
+        if series is not None and series.survey is not None:
+            return cls(config, folder, whole=_own(folder / series.survey, None))
+        if series is not None:
+            return cls(config, folder, counts=_counted(series, folder))
         parts = []
         for year in sorted(config.years, key=lambda y: y.year):
             if year.survey is not None:
@@ -61,14 +70,16 @@ class YearStudy(Study):
 
     @classmethod
     def files_named(cls, config: YearsForm) -> list[str | None]:
-        return [name for year in config.years for name in (year.survey, year.results)]
+        series = () if config.series is None else (config.series.survey, config.series.counts)
+        return [*series, *(name for year in config.years for name in (year.survey, year.results))]
 
     def named_files(self) -> list[str | None]:
+        forms = [(part.year.survey, part.study) for part in self.parts if part.study is not None]
+        forms += [] if self.whole is None else [(self.config.series.survey, self.whole)]
         of_years = [
-            posixpath.normpath(posixpath.join(posixpath.dirname(str(part.year.survey)), path))
-            for part in self.parts
-            if part.study is not None
-            for path, _ in part.study.inputs
+            posixpath.normpath(posixpath.join(posixpath.dirname(str(form)), path))
+            for form, study in forms
+            for path, _ in study.inputs
         ]
         return [*self.files_named(self.config), *of_years, *(region.file for region in self.config.regions)]
 
@@ -121,14 +132,29 @@ class YearStudy(Study):
 
     @property
     def data(self) -> tuple:
-        return tuple(thing for part in self.parts if part.study is not None for thing in part.study.data)
+        if self.whole is not None:
+            return self.whole.data
+        own = tuple(thing for part in self.parts if part.study is not None for thing in part.study.data)
+        return own if self.counts is None else (self.counts,)
 
     @cached_property
     def findings(self) -> Findings:
         """The checks of the years' data, each with its year."""
+        if self.whole is not None:
+            return self.whole.findings
         own = [(part.label, part.study.findings) for part in self.parts if part.study is not None]
         found = [replace(finding, rows=(label, *finding.rows)) for label, findings in own for finding in findings]
         return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+
+
+def _counted(series: Any, folder: Path) -> TrimFit:
+    """TRIM's fit of the counts that the form names."""
+    path = folder / series.counts
+    if not path.is_file():
+        raise refuse("there is no such table of counts", "Check series.counts", value=series.counts)
+    how = {"changepoints": series.changepoints, "weights": series.weights}
+    how |= {"overdispersion": series.overdispersion, "serial_correlation": series.serial_correlation}
+    return trim(pd.read_csv(path), series.model, **how)
 
 
 def _own(path: Path, session: str | None) -> Study:

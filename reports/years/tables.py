@@ -12,7 +12,7 @@ from ...models.trends.comparable import overlap
 from ...models.trends.iucn import too_short
 from ...models.trends.trend import DEFINITIONS, Trend, signed
 from ..tables import facts
-from .analysis import YearAnalysis, source_of
+from .analysis import YearAnalysis
 
 MOST_CORRELATED = 15  # years that a table of correlations shows
 
@@ -25,13 +25,39 @@ def summary(analysis: YearAnalysis) -> pd.DataFrame:
         "Years": f"{len(annual)}, {annual.labels[0]} to {annual.labels[-1]}",
         "What is followed": annual.quantity,
         "Unit": annual.unit,
-        "How the years were estimated": "all years in one model" if analysis.joint else "each year by itself",
+        "How the years were estimated": _how(analysis),
         "Method of the trend": analysis.trend.method,
     }
     if asked.generation is not None:
         lines["Length of a generation"] = f"{asked.generation:g} years"
     if analysis.study.common is not None:
         lines["Ground that all years share"] = f"{analysis.study.common.area:,.0f} km²"
+    return facts(lines)
+
+
+def _how(analysis: YearAnalysis) -> str:
+    if analysis.study.counts is not None:
+        return "counts at sites, the gaps filled by a model (TRIM)"
+    return "all years in one model" if analysis.joint or analysis.study.whole is not None else "each year by itself"
+
+
+def counts(analysis: YearAnalysis) -> pd.DataFrame | None:
+    """T49: what TRIM says of the counts."""
+    fit = analysis.study.counts
+    if fit is None:
+        return None
+    overall = fit.overall() if len(fit.years) > 2 else None
+    lines = {
+        "Sites": f"{len(fit.data.sites):,}",
+        "Counts": f"{fit.data.n:,}",
+        "Counts that could have been": f"{fit.data.f.size:,}",
+        "Sites where nothing was ever counted": f"{len(fit.data.empty):,}",
+        "Overdispersion": number(fit.overdispersion, 3),
+        "Serial correlation": number(fit.serial_correlation, 2),
+    }
+    if overall is not None:
+        lines["Overall slope (SE)"] = f"{number(overall['mul'], 4)} ({number(overall['se_mul'], 2)})"
+        lines["Class of the slope"] = overall["meaning"]
     return facts(lines)
 
 
@@ -48,7 +74,7 @@ def by_year(analysis: YearAnalysis) -> pd.DataFrame:
     if analysis.trend.method != "estimates":
         frame["after all years"] = [number(v) for v in told["fitted"]]
         frame["after all years, 95 % interval"] = _ends(told["fitted_lower"], told["fitted_upper"])
-    frame["from"] = [source_of(part) for part in analysis.study.parts]
+    frame["from"] = analysis.sources
     return frame
 
 
