@@ -20,6 +20,7 @@ from .errors import refuse
 from .occasions import lay
 from .tables import DEPLOYMENTS, FAILURES, IDENTITIES, RECORDS, SurveyTables, empty
 from .times import zone_of
+from .together import Together
 
 SECOND = 1_000_000
 REASONS = ("battery empty", "snow on the lens", "moved by an animal", "memory card full", "stolen")
@@ -67,6 +68,9 @@ def fieldwork(
         raise refuse(
             "the detectors have no CRS, so they have no longitude and latitude", "Give the detectors their crs"
         )
+    if captures.detectors.located or isinstance(captures, Together):
+        fix = "Give the histories of the cameras"
+        raise refuse("only cameras have deployments and records", fix, value=type(captures).__name__)
     rng, system = np.random.default_rng(seed), projected(captures.detectors.crs)
     known = timezone or (tables.timezone if tables is not None else _zone_name(captures.occasions))
     zone_of(known)

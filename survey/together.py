@@ -112,6 +112,10 @@ def together(
     if session is None and len({c.session for c in parts}) > 1:
         found = sorted({c.session for c in parts})
         raise refuse("the methods are of different sessions", "Say session=, if they are of one", value=found)
+    collared = [m for m, c in named.items() if c.telemetry is not None]
+    if collared:
+        what = "telemetry belongs to the animals and not to a method"
+        raise refuse(what, "Give it to the whole: survey.together({…}, telemetry=…)", value=collared)
     same = all(c.occasions.equals(parts[0].occasions) for c in parts) and len({c.n_occasions for c in parts}) == 1
     frames = [c.detections.assign(detector=f"{m}: " + c.detections["detector"]) for m, c in named.items()]
     if any("x" in frame for frame in frames):

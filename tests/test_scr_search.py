@@ -329,6 +329,34 @@ def test_with_cameras(kind):
 # ---- messages ----------------------------------------------------------------------------------------------------
 
 
+def test_sexes_and_sessions_of_searches():
+    """A class and a session more: sums of what one of each gives."""
+    captures, mask = survey_of("area", seed=9)
+    names = captures.animals.index
+    sexed = captures.with_animals(pd.DataFrame({"sex": np.resize(["female", "male"], len(names))}, index=names))
+    model = models.SCR(sexed, mask, sigma="~ sex", classes="sex", **HAZARD)
+    sigma = {"Intercept": np.log(180.0), model.parameters["sigma"].terms[1]: 0.0}
+    classes = model.at(D=700.0, lambda0=0.8, sigma=sigma, pmix=0.4)
+    plain = models.SCR(captures, mask, **HAZARD).at(D=700.0, lambda0=0.8, sigma=180.0)
+    count = sexed.animals["sex"].value_counts()
+    shares = count["male"] * np.log(0.4) + count["female"] * np.log(0.6)
+    assert classes.loglik == pytest.approx(plain.loglik + shares, abs=1e-9)
+    other = replace(survey_of("area", seed=4)[0], session="2")
+    second = models.SCR(other, mask, **HAZARD).at(D=700.0, lambda0=0.8, sigma=180.0)
+    both = models.SCR([captures, other], mask, **HAZARD).at(D=700.0, lambda0=0.8, sigma=180.0)
+    assert both.loglik == pytest.approx(plain.loglik + second.loglik, abs=1e-9)
+
+
+def test_what_only_points_can_be():
+    captures, _ = survey_of("area")
+    with pytest.raises(SurveyError, match="searches or several methods cannot"):
+        survey.write_secr(captures, "nowhere")
+    d = searched("area", crs="EPSG:32647")
+    nobody = survey.CaptureHistory(pd.DataFrame({"animal": [], "occasion": [], "detector": []}), d)
+    with pytest.raises(SurveyError, match="only cameras have deployments and records"):
+        survey.fieldwork(nobody, species="Felis bieti", seed=1, timezone="UTC", start="2024-01-01")
+
+
 def test_places_and_shapes_that_cannot_be():
     d = searched("area")
     row = {"animal": ["a"], "occasion": [2], "detector": ["far"]}

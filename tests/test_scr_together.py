@@ -170,6 +170,23 @@ def test_sessions_of_different_methods():
     assert model.at(**values, lambda0=lambda0).loglik == pytest.approx(one + two, abs=1e-9)
 
 
+def test_classes_that_nobody_knows_where_a_detector_was_not_used_at_first():
+    """Mixtures fail elsewhere where the first detector has no effort on the first occasion; both methods have that."""
+    both, mask = methods(occasions=(4, 4), kinds=("count", "multi"))
+    assert not any(c.detectors.used[0, 0] for c in both.methods.values())
+    model = models.SCR(both, mask, lambda0="~ method", sigma="~ h2", **HAZARD)
+    alike = model.at(
+        D=900.0,
+        pmix=0.3,
+        lambda0={"Intercept": -1.0, model.parameters["lambda0"].terms[1]: -0.5},
+        sigma={"Intercept": np.log(300.0), model.parameters["sigma"].terms[1]: 0.0},
+    )
+    plain = models.SCR(both, mask, lambda0="~ method", **HAZARD)
+    values = {"Intercept": -1.0, plain.parameters["lambda0"].terms[1]: -0.5}
+    assert alike.loglik == pytest.approx(plain.at(D=900.0, sigma=300.0, lambda0=values).loglik, abs=1e-9)
+    assert np.isfinite(model.loglik(model.start()))
+
+
 # ---- data --------------------------------------------------------------------------------------------------------
 
 
@@ -189,7 +206,7 @@ def refused(message: str):
 def test_messages():
     both, mask = methods()
     camera, scat = both.methods.values()
-    with refused('methods are several CaptureHistory by name'):
+    with refused("methods are several CaptureHistory by name"):
         survey.together({"camera": camera, "both": both})
     with refused("the methods are of different sessions"):
         survey.together({"camera": replace(camera, session="a"), "scat": scat})
@@ -200,6 +217,9 @@ def test_messages():
     gone = camera.detections.assign(removed=camera.detections["occasion"] == 4)
     with refused("an animal was removed by one method, and another has other occasions"):
         survey.together({"camera": replace(camera, detections=gone), "scat": scat})
+    collars = survey.Telemetry(pd.DataFrame({"animal": ["a"], "x": [50_100.0], "y": [80_100.0]}))
+    with refused("telemetry belongs to the animals and not to a method"):
+        survey.together({"camera": camera.with_telemetry(collars), "scat": scat})
     crs = replace(scat, detectors=replace(scat.detectors, crs="EPSG:32649"))
     with refused("the methods' detectors have different CRS"):
         survey.together({"camera": camera, "scat": crs})

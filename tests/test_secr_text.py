@@ -343,7 +343,8 @@ BAD = {
     "other kind": (
         (CAPTURES, TRAPS),
         {"detector": "polygon"},
-        "this kind of detector is not known (found 'polygon'). Use one of count, proximity, multi, single",
+        "this kind of detector is not known (found 'polygon'). Use one of count, proximity, multi, single, "
+        "capped, area, exclusive area, transect, exclusive transect",
     ),
     "names of covariates": (
         (CAPTURES, TRAPS),

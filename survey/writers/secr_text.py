@@ -57,13 +57,16 @@ def write_secr(
 
 def _sessions(captures) -> list[CaptureHistory]:
     """The histories in a list; they must have different names and the same covariates."""
-    if isinstance(captures, CaptureHistory):
-        return [captures]
-    histories = list(captures.values() if isinstance(captures, Mapping) else captures)
+    whole = [captures] if isinstance(captures, CaptureHistory) else captures
+    histories = list(whole.values() if isinstance(whole, Mapping) else whole)
     names = [history.session for history in histories]
     if len(set(names)) < len(names) or not names:
         raise refuse("sessions need different names", "Give every CaptureHistory its own session", value=names)
     columns = [list(history.animals.columns) for history in histories]
+    for history in histories:
+        if history.detectors.shapes:
+            what = "detectors at points can be written, and searches or several methods cannot"
+            raise refuse(what, "Write the histories of each method at points", value=history.detectors.kind)
     if any(other != columns[0] for other in columns):
         raise refuse("the sessions have different covariates", "Give every animal the same columns", value=columns)
     return histories
