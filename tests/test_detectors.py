@@ -138,7 +138,7 @@ def test_covariates_that_change_between_occasions():
         (
             {"kind": "camera"},
             "this kind of detector is not known (found 'camera'). Use one of count, proximity, multi, single, "
-            "area, exclusive area, transect, exclusive transect",
+            "capped, area, exclusive area, transect, exclusive transect",
         ),
         ({"id": ["A", "B", "A"]}, "the detector's name is used twice (found 'A'). Give every detector its own name"),
         (

@@ -43,14 +43,16 @@ class SCR(Model[SpatialFit]):
 
     Parameters
     ----------
-    captures : CaptureHistory, or a sequence of them, one per session (with different `session` names)
+    captures : CaptureHistory, or several methods of one session (`survey.together`); or a sequence of them, one per
+        session (with different `session` names)
     mask : HabitatMask, where activity centres can be; or one per session
     D : formula of density over the mask's covariates, `x`, `y` (coordinates standardised over the mask) and, with
         several sessions, `session` (factor), `Session` (0, 1, …) and the columns of `session_covariates`
     lambda0, g0, sigma, z, w : formula over covariates of detectors, occasions and both; `t` (occasion factor), `T`
         (occasion from 0); learned responses `b`, `bk`, `B`, `Bk`, `k`, `K` (see `spatial.learned`); covariates of the
-        sessions; the variable of `classes`; under the conditional likelihood covariates of the animals. Or a number,
-        which fixes the parameter. Which exist follows from the detection function.
+        sessions; the variable of `classes`; `method` (factor); under the conditional likelihood covariates of the
+        animals. Or a number, which fixes the parameter. Which exist follows from the detection function. Of a search
+        lambda0 is by km walked, or (areas) by search of an animal's whole range (`spatial.rows`)
     detection : name of a detection function, see `models.DETECTION_FUNCTIONS`
     distribution : "poisson" (default) or "binomial" number of animals in the mask
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
