@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import cache
 
 import numpy as np
 import oracle_scr
@@ -28,13 +29,18 @@ def collars(captures, sigma: float = 300.0, seed: int = 1, independent: bool = T
     return survey.Telemetry(f[["animal", "x", "y"]], animals=pd.DataFrame({"sex": ["female", None]}, ["U1", "U2"]))
 
 
+@cache
+def whole_plane(detection: str, sigma: float) -> float:
+    """The shape integrated over the plane, m²."""
+    r = np.linspace(0.0, 60.0 * sigma, 600_001)
+    return float(np.trapezoid(2 * np.pi * r * DETECTION_FUNCTIONS[detection].relative(r, sigma, 1.0), r))
+
+
 def log_fixes(mask, detection: str, rows: pd.DataFrame, sigma: float) -> np.ndarray:
     """log density of an animal's fixes [M] given each cell, by numerical integration of the shape over the plane."""
-    shape, r = DETECTION_FUNCTIONS[detection], np.linspace(0.0, 60.0 * sigma, 600_001)
-    whole = np.trapezoid(2 * np.pi * r * shape.relative(r, sigma, 1.0), r)
-    x, y = mask.centres()
-    places = rows[["x", "y"]].to_numpy()
-    fixes = [np.log(shape.relative(np.hypot(x - u, y - v), sigma, 1.0) / whole) for u, v in places]
+    shape, (x, y) = DETECTION_FUNCTIONS[detection], mask.centres()
+    distances = [np.hypot(x - u, y - v) for u, v in rows[["x", "y"]].to_numpy()]
+    fixes = [np.log(shape.relative(d, sigma, 1.0) / whole_plane(detection, sigma)) for d in distances]
     return np.sum(fixes, axis=0) if fixes else np.zeros(mask.size)
 
 
