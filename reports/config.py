@@ -76,7 +76,7 @@ def family_of(content: dict, file: str | Path = "survey.toml", text: str = "") -
     """
     if isinstance(content.get("series"), dict):  # all years from one source
         return next(family for family in FAMILIES if "series" in family.form.model_fields)
-    for key in ("years", "parks"):
+    for key in ("years", "parks", "sites"):
         if isinstance(content.get(key), list):
             return next(family for family in FAMILIES if key in family.form.model_fields)
     by_model = {name: family for family in FAMILIES for name in family.form.model_names}

@@ -8,6 +8,7 @@ from .fates.study import FateStudy
 from .live_dead.study import LiveDeadStudy
 from .pairs.study import PairStudy
 from .parks.study import ParkStudy
+from .region.study import RegionStudy
 from .samples.study import SampleStudy
 from .sites.study import SiteStudy
 from .study import Study
@@ -23,4 +24,5 @@ FAMILIES: tuple[type[Study], ...] = (
     FateStudy,
     YearStudy,
     ParkStudy,
+    RegionStudy,
 )

@@ -1,0 +1,1 @@
+"""Several sites of one region, surveyed at random places: totals of strata."""
