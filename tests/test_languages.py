@@ -119,7 +119,7 @@ def written(node: ast.expr, function: ast.FunctionDef) -> list[str]:
 
 def filled(value: ast.FormattedValue) -> str:
     source = ast.unparse(value.value)
-    noun = re.fullmatch(r"some\(.*, '(\w+)'\)", source)
+    noun = re.fullmatch(r"some\(.*, '([\w ]+)'\)", source)
     if noun:
         return f"7 {noun[1]}s"
     if source.startswith("about("):
