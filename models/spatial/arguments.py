@@ -30,6 +30,7 @@ MEANING = {
 
 
 def one_of(what: str, value: str, allowed) -> None:
+    """Refuses a value that is not among those allowed, with the nearest of them."""
     if value in allowed:
         return
     near = difflib.get_close_matches(str(value), list(allowed), n=1)

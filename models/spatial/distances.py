@@ -77,6 +77,7 @@ class OnOtherCells:
     own: np.ndarray  # int [M'], cell of the first raster or -1: out of reach of everything
 
     def within(self, limit: np.ndarray) -> Reached:
+        """All pairs within limit [K] metres, cell by cell of the other raster."""
         found = self.base.within(limit)
         order = np.argsort(self.own, kind="stable")
         low = np.searchsorted(self.own[order], found.cell)

@@ -46,6 +46,7 @@ class Pairs:
 
     @classmethod
     def of(cls, reached: Reached, blocks, spacing: float) -> Pairs:
+        """From distances in metres by cell."""
         size = blocks.cell.size
         position = np.empty(size, np.int64)
         position[blocks.cell] = np.arange(size)
