@@ -199,6 +199,16 @@ def test_the_gradient_is_that_of_differences(kind, after, marking_kind):
     np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("marked", [30, "unknown"])
+def test_sighting_only_fits_from_its_own_start(marked):
+    _, sightings, mask = survey_of("count")
+    plan = models.MarkResight(None, sightings, mask, marked=30, detection="hazard half-normal")
+    seen = plan.simulate({"D": 3000.0, "lambda0": 0.3, "sigma": 250.0, "pID": 0.7}, 3)
+    fit = plan._with(data=(None, seen[1]), marked=marked).fit()
+    assert np.isfinite(fit.se).all() and np.isfinite(fit.loglik)
+    assert 1800 < fit.derive()["estimate"].iloc[0] < 5000
+
+
 # ---- properties ------------------------------------------------------------------------------------------------------
 
 

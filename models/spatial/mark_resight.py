@@ -192,16 +192,22 @@ class MarkResight(SCR):
         known, others = self.sightings.totals["identified"], self.sightings.totals.get("unidentified", 0)
         values = starting_values(self, fixed)
         values.setdefault("pID", (known + 1.0) / (known + others + 2.0))
-        if self.marked is not None:
-            values["D"] = fixed.get("D", self._start_of_density())
-        return methods_apart(self, self.parameters.start(values))
+        vector, D = methods_apart(self, self.parameters.start(values)), self.parameters["D"]
+        if self.marked is not None and D.design is not None:
+            vector[self.parameters.slice_of("D")] = D.start(self._start_of_density(vector))
+        return vector
 
-    def _start_of_density(self) -> float:
+    def _start_of_density(self, vector: np.ndarray) -> float:
         """Marked animals are to all animals as their sightings are to all sightings (Lincoln 1930)."""
-        totals = self.sightings.totals
+        totals, session = self.sightings.totals, self.sessions[0]
         of_marked = totals["identified"] + totals.get("unidentified", 0)
-        n0 = self.captures.n_animals if self.marked in (None, "unknown") else int(self.marked)
-        return 100.0 * n0 * (1.0 + totals.get("unmarked", 0) / max(of_marked, 1)) / self.mask.area
+        n0 = self.captures.n_animals
+        if self.marked == "unknown":
+            values = self.values_of(self.parameters.values(vector), session)
+            n0 /= max(float(session.detection_probability(values).mean()), 1e-3)
+        elif self.marked is not None:
+            n0 = int(self.marked)
+        return 100.0 * n0 * (1.0 + max(1, totals.get("unmarked", 0)) / max(of_marked, 1)) / self.mask.area
 
     def overdispersion(self, fit) -> tuple[float, float]:
         """ĉ of the total numbers of unmarked and of unidentified sightings at a fit (`spatial.sighted`)."""
