@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, logsumexp
 from scr_problems import detectors, differences_of_gradient, differences_of_loglik, small, surveyed
+from test_scr_search import survey_of
+from test_scr_telemetry import collars
 
 from uncia import models, survey
 from uncia.models.spatial.ghosts import expected_once
@@ -122,6 +124,17 @@ def test_gradient_and_curvature(kind, options):
     assert gradient == pytest.approx(differences_of_loglik(model, vector), abs=2e-5)
     exact = super(models.SCR, model).hessian(vector)
     assert exact == pytest.approx(differences_of_gradient(model, vector), abs=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["clumped", "area", "collars"])
+def test_gradient_with_clumped_counts_searches_and_collars(kind):
+    captures, mask = survey_of("area", seed=9) if kind == "area" else small("count")
+    if kind == "collars":
+        captures = captures.with_telemetry(collars(captures))
+    counts = {"counts": "negative binomial"} if kind == "clumped" else {}
+    model = models.SCR(captures, mask, at_least=2, **counts, **HAZARD)
+    vector = model.start() + 0.1
+    assert model.loglik_and_gradient(vector)[1] == pytest.approx(differences_of_loglik(model, vector), abs=1e-6)
 
 
 def test_two_methods_count_together():

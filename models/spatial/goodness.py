@@ -2,7 +2,8 @@
 
 For animal i and detector k, E_ik is the mean number of detections given where the animal lived, and the distance is
 Σ (√y − √E)² over animals × detectors, over the totals of animals, and over those of detectors (Choo, Sutherland &
-Johnston 2024, Methods Ecol. Evol. 15:1653). Their distribution under the model comes from simulated data:
+Johnston 2024, Methods Ecol. Evol. 15:1653); the first two here per animal, so that they do not vary with how many
+animals there happened to be. Their distribution under the model comes from simulated data:
 
 - refitted (`Fit.goodness()`): E_ik is the mean over the posterior of the animal's activity centre; every simulated data
   set is fitted again. p-values are uniform under the model, or nearly so.
@@ -33,7 +34,7 @@ def discrepancies(model, vector: np.ndarray) -> dict[str, float]:
         mine = model.values_of(values, session)
         pairs = [(observed(session, m), e) for m, e in given_animals(model, session, vector, mine)]
         found += _distances([y for y, _ in pairs], [e.mean for _, e in pairs], [e.missed for _, e in pairs])
-    return dict(zip(NAMES, map(float, found), strict=True))
+    return dict(zip(NAMES, map(float, found / np.array([model.sample_size, model.sample_size, 1.0])), strict=True))
 
 
 def _distances(y: list[np.ndarray], mean: list[np.ndarray], missed: list[np.ndarray]) -> np.ndarray:
