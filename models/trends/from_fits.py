@@ -164,6 +164,9 @@ def _definition(fit: Any, session: Any, mask: Any) -> dict[str, str]:
         named = {"species": "species", "occasions": "occasion", "day boundary": "day boundary",
                  "independence": "independence", "identities": "identities"}  # fmt: skip
         found |= {name: str(how[key]) for name, key in named.items() if how.get(key) not in (None, "")}
+        if "observer" in tables.identities:
+            n = tables.identities["observer"].replace("", np.nan).nunique()
+            found |= {"identities": f"{n} observer{'s' * (n > 1)}"} if n else {}
     return found
 
 
