@@ -33,6 +33,7 @@ from .segments import in_passages
 from .steps import SLACK
 from .times import WHOLE_DAY_STARTS, zone_of
 from .walked import Walked, period_of, walked
+from .wanted import one_of
 
 OURS = ("sample", "animal", "time", "date", "x", "y", "longitude", "latitude", "sex")
 NO_IDENTITY = "no identity"
@@ -105,6 +106,7 @@ def scat_search(
     end: str | None = None,
     transport: str | Sequence[str] = ("foot",),
     within: float = 50.0,
+    species: str | None = None,
     thin: bool = True,
     covariates: pd.DataFrame | HabitatMask | None = None,
     session: str = "1",
@@ -129,6 +131,8 @@ def scat_search(
     start, end : first and last local date, when only a part of the data is wanted
     transport : the ways of moving that count as a search
     within : metres; a scat further than this from any way is dropped and told in the ledger
+    species : as in the column `species` of the scats, if there is one; scats of others are told in the ledger, and
+        those whose species is not known either are failures of DNA like others
     thin : effort counts by the share of scats of its occasion that have an identity (see the head of this file). The
         share is the covariate `success` in any case; with thin=False it can be used in a formula instead
     covariates : DataFrame indexed by the names of cells (or of tracks), or HabitatMask, whose covariates are taken in
@@ -148,11 +152,13 @@ def scat_search(
         raise refuse("this way to use tracks is not known, or lacks cells", fix, value=kind)
     if not within > 0:
         raise refuse("the largest distance of a scat from a way must be above 0 m", "Correct within", value=within)
+    scats = _complete(scats)
     land = cells or _everywhere(patrols, crs)
     w = walked(patrols, land, transport, occasion, None, (start, end), longest_gap, fastest, slack)
     ways = _Ways.of(w, patrols, cells)
     dated = occasion != "season" or bool(start or end)
-    fates, way, place = _snap(scats, w, ways, land, within, dated, zone_of(patrols.timezone))
+    wanted = one_of(scats["species"], species, "the scats")
+    fates, way, place = _snap(scats, w, ways, land, within, dated, zone_of(patrols.timezone), wanted)
     found = fates.open
     fates.mark(scats["animal"].to_numpy(object) == "", NO_IDENTITY)
     named = fates.open
@@ -284,9 +290,24 @@ class _Ways:
 # ---- scats ---------------------------------------------------------------------------------------------------------
 
 
-def _snap(scats: pd.DataFrame, w: Walked, ways: _Ways, land: Cells, within: float, dated: bool, zone):
+def _complete(scats: pd.DataFrame) -> pd.DataFrame:
+    """The table with all columns; empty where nothing is known."""
+    missing = [name for name in ("animal", "longitude", "latitude") if name not in scats]
+    if missing:
+        raise refuse("the scats lack columns", f"Add {', '.join(missing)}, or use survey.read_scats", value=missing)
+    n = len(scats)
+    time = pd.Series(pd.NaT, index=range(n), dtype=pd.DatetimeTZDtype("us", "UTC"))
+    plain = {"time": time, "sex": "", "species": "", "file": "scats", "row": np.arange(1, n + 1)}
+    whole = scats.reset_index(drop=True).assign(**{name: v for name, v in plain.items() if name not in scats})
+    words = {name: whole[name].fillna("").astype(str).str.strip() for name in ("animal", "sex", "species")}
+    return whole.assign(**words)
+
+
+def _snap(scats: pd.DataFrame, w: Walked, ways: _Ways, land: Cells, within: float, dated: bool, zone, wanted: str):
     """Fates of the scats, the way of each (-1) and its place on it, float [n, 2]."""
     fates, n = Fates(scats), len(scats)
+    if wanted:
+        fates.mark(~scats["species"].isin(["", wanted]), "another species")
     x, y = to_metres(scats["longitude"], scats["latitude"], land.crs)
     moment, known = instants(scats["time"]), np.isfinite(x) & np.isfinite(y)
     fates.mark(~known, "no place")

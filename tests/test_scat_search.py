@@ -82,6 +82,12 @@ def test_effort_counts_by_the_share_of_scats_with_an_identity(tmp_path):
     np.testing.assert_allclose(thinned.detectors.effort, [[1, 1, 0], [0, 0, 0.5]])  # s5 of two in June
     np.testing.assert_allclose(np.nanmax(plain.detectors.varying["success"], axis=1), [1.0, 0.5])
     assert thinned.detectors.effort_unit == "times walked (by the share of scats named)"
+    mask, hazard = survey.HabitatMask.around(plain, 3000.0, 500.0), {"detection": "hazard half-normal"}
+    values = {"D": 5.0, "sigma": 1200.0}
+    one = models.SCR(thinned, mask, **hazard).at(**values, lambda0=0.4).loglik
+    model = models.SCR(plain, mask, lambda0="~ np.log(success)", **hazard)
+    two = model.at(**values, lambda0={"Intercept": np.log(0.4), model.parameters["lambda0"].terms[1]: 1.0}).loglik
+    assert one == pytest.approx(two, abs=1e-9)  # effort and hazard multiply
 
 
 def test_walked_twice_is_twice_the_length(tmp_path):
@@ -141,6 +147,18 @@ def test_with_cameras_in_one_session(tmp_path):
     assert both.ledger.count() == 4 + 3
 
 
+def test_scats_of_other_species_are_no_failures_of_dna(tmp_path):
+    """A table that somebody made: what is not in it is not known."""
+    patrols, table = tracks(tmp_path), scats(tmp_path, ROWS[:5])
+    plain = table[["animal", "longitude", "latitude", "time"]].assign(species=["cat", "cat", "cat", "cat", "fox"])
+    found = survey.scat_search(patrols, plain, crs=CRS, species="cat")
+    assert found.ledger.count("another species") == 1 and (found.detectors.effort == 1.0).all()
+    with pytest.raises(SurveyError, match="the scats hold several species"):
+        survey.scat_search(patrols, plain, crs=CRS)
+    with pytest.raises(SurveyError, match="the scats lack columns"):
+        survey.scat_search(patrols, plain.drop(columns="animal"), crs=CRS)
+
+
 def test_messages(tmp_path):
     patrols, table = tracks(tmp_path), scats(tmp_path, ROWS)
     with pytest.raises(SurveyError, match="the projected CRS in which distances are measured is not known"):
@@ -152,8 +170,8 @@ def test_messages(tmp_path):
     wrong = [ROWS[0], (*ROWS[1][:5], "male")]
     with pytest.raises(SurveyError, match=r"scats.csv, row 3: animal 'F1' is female in row 2 and male here"):
         survey.scat_search(patrols, scats(tmp_path, wrong), crs=CRS)
+    path = tmp_path / "metres.csv"
     with pytest.raises(SurveyError, match="x and y are in metres of a CRS that is not stated"):
-        path = tmp_path / "metres.csv"
         path.write_text("animal,x,y\nF1,500000,3500000\n", "utf-8")
         survey.read_scats(path, timezone=ZONE)
     with pytest.raises(SurveyError, match="there is no column 'animal'"):

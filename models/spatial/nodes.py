@@ -24,6 +24,7 @@ from scipy.special import gammaln
 
 from ...survey.captures import CaptureHistory
 from ...survey.detectors import AREAS, Detectors
+from ...survey.errors import refuse
 from ..detection import DetectionFunction
 from .problem import Personal, Raster, SpatialProblem
 
@@ -31,6 +32,7 @@ TOLERANCE = 1e-9
 LEAST = 0.6
 TILE = 4.0  # widest piece, in units of the least sigma
 FINE = 0.2  # of the pieces of a winding way
+PER_UNIT, MOST = 6.0, 400_000  # about how many nodes a square of the least sigma has; how many there may be
 PITCH = 0.15  # sigma between the nodes of functions with an edge
 SMOOTH = ("hazard half-normal", "half-normal")
 
@@ -59,6 +61,14 @@ class Nodes:
         smooth = function in SMOOTH or raster is None
         rule = Rule(LEAST * sigma if smooth else PITCH * sigma, None if smooth else raster)
         make = area_nodes if detectors.kind in AREAS else line_nodes
+        about = PER_UNIT * float(shapely.area(detectors.shapes).sum()) / rule.unit**2
+        if about > MOST:
+            raise refuse(
+                f"the searched areas are very large for animals that move about {sigma:,.0f} m: about {about:,.0f} "
+                "places would be needed to add up their hazards",
+                'Cut them into cells and use kind="count" with the effort of each, or give all detections of animals',
+                value=f"{float(shapely.area(detectors.shapes).sum()) / 1e6:,.4g} km²",
+            )
         parts = [make(shape, rule) for shape in detectors.shapes]
         x, y, weight = (np.concatenate([part[j] for part in parts]) for j in range(3))
         return cls(x, y, weight, np.cumsum([0, *(len(part[0]) for part in parts)]))

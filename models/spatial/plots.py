@@ -6,6 +6,7 @@ import numpy as np
 import shapely
 
 from ..derived import z_of
+from .rows import AREA
 
 COLORS = ["#1b4965", "#b5651d", "#4f772d"]
 
@@ -15,7 +16,8 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
 
     One curve for each class of animals, before anything is learned. The ticks along the axis are the distances between
     each detection and the mean position of its animal: shorter than those to the true activity centre, so they show
-    where the data lie and not how well the curve fits.
+    where the data lie and not how well the curve fits. Of searched areas, where detection has no probability at a
+    place, the curve is the density of detections relative to its largest.
     """
     import matplotlib.pyplot as plt
 
@@ -32,7 +34,10 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     if len(groups) > 1:
         ax.legend(frameon=False)
     ax.plot(seen / 1000, np.zeros(len(seen)), "|", color="#b5651d", ms=9, alpha=0.5, clip_on=False)
-    ax.set(xlabel="distance from the activity centre (km)", ylabel="probability of detection per unit of effort")
+    relative = [_of_area(part, rows) for _, rows in groups]
+    what = "probability of detection per unit of effort"
+    what = "density of detections, relative" if all(relative) else what + ", of areas relative density" * any(relative)
+    ax.set(xlabel="distance from the activity centre (km)", ylabel=what)
     ax.set_title(shape.name, fontsize=10)
     ax.set_xlim(0, reach / 1000)
     ax.set_ylim(0, None)
@@ -70,7 +75,16 @@ def _one_curve(ax, fit, d, curve, label: str, color: str) -> None:
 def _curve(model, session, rows, vector, d):
     """Probability of detection [d] at the median of each parameter over `rows`."""
     values = model.values_of(model.parameters.values(vector), session)
+    if _of_area(session, rows):
+        shape = [np.median(values[name][rows]) for name in model.detection.parameters[1:]]
+        return model.detection.relative(d, *[*shape, 1.0][:2])
     return model.detection.probability_at(d, *(np.median(values[name][rows]) for name in model.detection.parameters))
+
+
+def _of_area(session, rows: np.ndarray) -> bool:
+    """Whether rows are those of searched areas."""
+    scale = np.resize(session.arranged.scale, len(session.rows))
+    return bool(len(rows)) and bool(np.all(scale[rows] == AREA))
 
 
 def _distances(captures) -> np.ndarray:

@@ -72,6 +72,7 @@ def _scats(method: Method, about: Survey, folder: Path, session: str) -> Capture
         cells = survey.Cells.grid(box, method.cells_km, about.crs, least_inside=1e-9)
     names = ("kind", "occasion", "start", "end", "within", "thin")
     how = {name: getattr(method, name) for name in names}
+    how |= {"species": about.species} if "species" in scats and about.species else {}
     return survey.scat_search(
         patrols, scats, crs=about.crs, cells=cells, transport=method.transport, session=session, **how
     )
