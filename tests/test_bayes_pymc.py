@@ -1,0 +1,98 @@
+"""What only PyMC can show: the model as a PyMC object, random effects drawn, leave-one-out, files across stacks."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from occupancy_problems import ragged
+from scr_problems import small
+
+from uncia import models
+from uncia.models.posterior import Posterior
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # ArviZ announces its next version
+    pm = pytest.importorskip("pymc", reason="PyMC is not installed: pip install -e '.[bayes]'")
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def grouped() -> models.NMixture:
+    """Counts at 24 sites in 8 valleys, of which some have many animals."""
+    rng = np.random.default_rng(2)
+    valley = np.repeat(np.arange(8), 3)
+    N = rng.poisson(np.exp(0.5 + 0.8 * rng.normal(size=8))[valley])
+    frame = pd.DataFrame({"valley": [f"v{v}" for v in valley]})
+    from uncia.survey.detections import DetectionHistory
+
+    counts = rng.binomial(N[:, None], 0.5, (24, 4)).astype(float)
+    return models.NMixture(DetectionHistory.from_wide(counts, sites=frame), "~ 1 + (1 | valley)", "~ 1")
+
+
+@pytest.mark.parametrize(
+    ("make", "priors"),
+    [
+        (
+            lambda: models.SCR(*small("proximity")),
+            {"D": models.LogNormal(1000, 3), "g0": models.Beta(1, 1), "sigma": models.LogNormal(300, 3)},
+        ),
+        (lambda: models.Occupancy(ragged(), "~ x"), {"psi": models.Normal(0, 1.5), "p": models.Beta(2, 2)}),
+    ],
+    ids=["SCR", "occupancy"],
+)
+def test_the_pymc_model_is_the_posterior(make, priors):
+    """Its log-density and gradient are ours, and it has one log-likelihood per animal or site, with names."""
+    model = make()
+    if "psi" in priors:
+        priors = priors | {"psi": dict.fromkeys(model.parameters["psi"].terms, priors["psi"])}
+    made, posterior = model.pymc(priors), Posterior(model, priors)
+    point = made.initial_point()
+    x = np.array([np.ravel(point[v.name])[0] for v in made.value_vars]) + 0.1
+    at = {v.name: np.asarray(value) for v, value in zip(made.value_vars, x, strict=True)}
+    value, gradient = posterior.loglik_and_gradient(x)
+    assert made.compile_logp()(at) == pytest.approx(value, rel=1e-8)
+    np.testing.assert_allclose(made.compile_dlogp()(at), gradient, rtol=1e-6, atol=1e-6)
+    found = model.pointwise(x)
+    name = f"of_{found.dim}"
+    each = made.compile_logp(vars=[made[name]], sum=False)(at)[0]
+    np.testing.assert_allclose(each, found.loglik, rtol=1e-12)
+    assert list(made.coords[found.dim]) == found.labels
+
+
+def test_random_effects_are_drawn():
+    """Near the fit by quadrature, without divergences."""
+    model = grouped()
+    draws, fit = model.sample(draws=250, tune=250, chains=2, seed=1), model.fit()
+    assert int(draws.statistics["diverging"].sum()) <= 2
+    table = draws.summary().set_index(["parameter", "term"])
+    varied = fit.variation().iloc[0]
+    assert varied["estimate"] * 0.6 < table.loc[("lambda", "sd 1 | valley"), "mean"] < varied["estimate"] * 1.7
+    error = table.loc[("lambda", "Intercept"), "mean"] - fit.coefficients["estimate"].iloc[0]
+    assert abs(error) < 0.6 * fit.coefficients["se"].iloc[0]
+    effects = draws.coefficients[:, :, model.parameters.random[0][2]].mean(axis=(0, 1))
+    assert np.corrcoef(effects, fit.random_effects()["estimate"])[0, 1] > 0.97
+
+
+def test_leave_one_out():
+    """Of a model that is fitted through every point elpd is below the log-likelihood; the better model is first."""
+    history = ragged(n=40, seed=5)
+    draws = {
+        formula: models.Occupancy(history, "~ 1", formula).sample(draws=200, tune=100, chains=2, seed=1)
+        for formula in ("~ 1", "~ v")
+    }
+    table = models.compare_loo(draws, most=200)
+    assert table["delta"].iloc[0] == 0.0 and (table["p"] > 0.5).all() and (table["points"] == 39).all()
+    one = draws["~ 1"].loo(200)
+    data = draws["~ 1"].log_likelihood(200)["of_site"]
+    assert one["elpd"].sum() < float(data.mean(["chain", "draw"]).sum())
+    assert one.index.tolist() == data["site"].to_numpy().tolist()
+
+
+def test_predictive_checks():
+    draws = models.Occupancy(ragged(n=30, seed=5)).sample(draws=60, tune=60, chains=2, seed=1)
+    table = draws.predictive(40, seed=1).set_index("statistic")
+    assert {"sites with findings", "visits with findings"} < set(table.index)
+    assert table["p"].between(0.0, 1.0).all() and len(table) > 4  # with discrepancies
