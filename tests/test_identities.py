@@ -152,14 +152,13 @@ def test_a_survey_read_with_its_registry(named):
     study.ledger.check()
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "one animal by both flanks"), ("zh", "个体身份的更正")])
-def test_the_report_shows_the_decisions(named, tmp_path, language, words):
+def test_the_report_shows_the_decisions(named, tmp_path):
     form, _, _ = named
     text = form.read_text("utf-8").replace('[[models]]\nname = "rugged"\nD = "~ rugged"\n', "")
-    form.write_text(text + f'\n[report]\nlanguage = "{language}"\n', encoding="utf-8")
+    form.write_text(text + '\n[report]\nlanguage = "zh"\n', encoding="utf-8")
     write_report(analyse(read_study(form)), tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
-    assert words in page and "too blurred" in page
+    assert "个体身份的更正" in page and "one animal by both flanks" in page and "too blurred" in page
 
 
 def test_a_registry_needs_records_with_identities(tmp_path):
