@@ -94,7 +94,8 @@ def joint_abundance(fit, regions: Any = None, by: str | None = None) -> JointAbu
     expected = _sandwich(G, full.covariance)
     realised = _sandwich(H, full.covariance)
     if _is_one_coefficient(full) and full.model.classes is None:  # exactly log-normal, as in `derive`
-        N = np.outer(*[[c.expected.value for c in cells]] * 2)
+        number = np.array([c.expected.value for c in cells])
+        N = np.outer(number, number)
         exact = N * np.expm1(expected / N)
         expected, realised = exact, realised + exact - expected
     begin = 0

@@ -86,7 +86,9 @@ class RegionStudy(Study):
     def estimates(self, fit: SpatialFit) -> pd.DataFrame:
         """Those of the sites, and the totals of the strata by the design and by the model."""
         totals, found = self.totals(fit), [fit.derive()]
-        for quantity, kind in () if totals is None else ((DESIGN, "design"), (MODEL, "model")):
+        if totals is None:
+            return found[0]
+        for quantity, kind in ((DESIGN, "design"), (MODEL, "model")):
             rows = pd.DataFrame({"quantity": quantity, "unit": "animals", "scope": "stratum " + totals["stratum"]})
             rows.loc[totals["stratum"] == "all", "scope"] = "all strata"
             rows = rows.assign(estimate=totals["animals"], se=totals[f"se_{kind}"], interval="95% log-normal")
