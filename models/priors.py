@@ -199,17 +199,18 @@ def chosen(p: Parameter, given: Prior | Mapping[str, Prior] | None, start: np.nd
     priors = defaults(p, start)
     if given is None:
         return priors
+    fixed = p.terms if p.design is None else p.design.names  # effects of random terms have their own prior
     if not isinstance(given, Mapping):
-        if len(p.terms) > 1:
+        if len(fixed) > 1:
             raise refuse(
                 f"{p.name} has several coefficients",
-                f"Give a mapping from its terms to priors: {', '.join(p.terms)}",
+                f"Give a mapping from its terms to priors: {', '.join(fixed)}",
                 value=given,
             )
-        given = dict.fromkeys(p.terms, given)
+        given = dict.fromkeys(fixed, given)
     for term, prior in given.items():
-        if term not in p.terms:
-            raise refuse(f"{p.name} has no such term", f"Its terms are {', '.join(p.terms)}", value=term)
+        if term not in fixed:
+            raise refuse(f"{p.name} has no such term", f"Its terms are {', '.join(fixed)}", value=term)
         if not isinstance(prior, Prior):
             raise refuse(f"{p.name} needs a prior", "Use e.g. Normal(0, 1.5) from uncia.models.priors", value=prior)
         priors[p.terms.index(term)] = _fitting(p, term, prior)
