@@ -156,7 +156,8 @@ def fit(
         from .results import results_of, to_json
 
         analysis = _analyse(form)
-        for name in [n for n in analysis.fits if n != analysis.reported] + [analysis.reported]:
+        last = [name for name in analysis.fits if name == analysis.reported]
+        for name in [name for name in analysis.fits if name not in last] + last:
             out.print(f"\n{name}", style="bold", markup=False)
             out.print(str(analysis.fits[name]), markup=False)
         out.print()

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 import small_years
 from small_years import HEAD, JOINT, YEARS
+from typer.testing import CliRunner
 
 from uncia.models import trim
 from uncia.reports import report
 from uncia.reports.analysis import analyse
+from uncia.reports.cli import app
 from uncia.reports.config import read_config
 from uncia.reports.reproduce import reproduce
 from uncia.reports.study import read_study
@@ -94,6 +96,17 @@ def test_years_one_by_one_are_independent(apart):
     made = report.write_report(apart, apart.study.folder / "report").parent
     assert reproduce(made / "results.json").same
     assert "Each year was estimated by itself" in page(made)
+
+
+def test_the_commands_know_several_years(apart):
+    folder = apart.study.folder
+    found = CliRunner().invoke(app, ["fit", str(folder), "--out", str(folder / "fit.json")])
+    assert found.exit_code == 0 and "2021: constant" in found.output and "cannot tell it from no change" in found.output
+    compared = CliRunner().invoke(app, ["compare", str(folder / "fit.json"), str(folder / "fit.json")])
+    assert compared.exit_code == 0 and "0 numbers moved" in compared.output
+    assert CliRunner().invoke(app, ["check", str(folder)]).exit_code == 0
+    refused = CliRunner().invoke(app, ["simulate", str(folder), "--out", str(folder / "made")])
+    assert refused.exit_code == 1 and "Traceback" not in refused.output
 
 
 def test_stored_reports_and_published_numbers_are_years_too(apart):
