@@ -70,6 +70,10 @@ def test_occasions_that_differ_trouble_only_the_first_test():
 def test_what_cannot_be_tested():
     with pytest.raises(SurveyError, match="no animal was detected on two occasions"):
         models.closure_test(history(np.eye(4, dtype=bool)))
+    rng = np.random.default_rng(1)
+    both = {"scat": history(rng.random((9, 4)) < 0.5), "camera": history(rng.random((9, 6)) < 0.5)}
+    with pytest.raises(SurveyError, match="the methods have different occasions"):
+        models.closure_test(survey.together(both))
     effort = np.ones((4, 9))
     effort[2:] = 0.0
     table = np.zeros((3, 4), bool)

@@ -24,6 +24,7 @@ from scipy.special import ndtr
 
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
+from ...survey.together import methods_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def closure_test(captures: CaptureHistory, seed: int = 1, draws: int = 1000) -> 
 
     Raises
     ------
-    SurveyError : no animal was detected on two occasions, or there are fewer than three with effort
+    SurveyError : no animal was detected on two occasions, there are fewer than three with effort, or methods that
+        differ in their occasions
     """
     table = _table(captures)
     k, t = table.sum(axis=1), table.shape[1]
@@ -95,6 +97,10 @@ def span_moments(k: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _table(captures: CaptureHistory) -> np.ndarray:
     """bool [n, t]: on which occasions with effort each animal was detected."""
+    occasions = {name: one.n_occasions for name, one in methods_of(captures).items()}
+    if len(set(occasions.values())) > 1:
+        what = "the methods have different occasions, so that their dates are no one sequence"
+        raise refuse(what, "Test the captures of one method", value=occasions)
     seen = np.zeros((captures.n_animals, captures.n_occasions), bool)
     seen[captures.animal_index, captures.detections["occasion"].to_numpy() - 1] = True
     gone = np.unique(captures.animal_index[captures.detections["removed"].to_numpy(bool)])

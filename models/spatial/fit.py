@@ -102,7 +102,8 @@ class SpatialFit(Fit):
         values = full.values_of(part)
         unseen = np.exp(part.kernel_input(values)[0]) * (1.0 - part.detection_probability(values))
         seen = sum(map(part.activity_centres(values), range(part.captures.n_animals)))
-        return part.mask.to_xarray(unseen + seen, name="activity centres per cell")
+        note = "where the detected animals and those missed are thought to live; not a density surface"
+        return part.mask.to_xarray(unseen + seen, name="activity centres per cell").assign_attrs(note=note)
 
     def detection_probability(self, session: str | None = None) -> xr.DataArray:
         """p.(x): probability that an animal living in a cell, of whatever class, is detected at least once."""

@@ -105,6 +105,8 @@ class CaptureStory(Story):
             return texts.note("T2_public", grid=grid)
         if name == "T2":
             return texts.note("T2", crs="local coordinates" if crs is None else f"{crs.name} ({crs.to_string()})")
+        if name == "T12":
+            return texts.note("T12_captures")
         if name == "T9":
             return texts.note("T9_captures", realised=texts.note("T9_realised"))
         if name == "F5":
