@@ -289,6 +289,9 @@ def test_what_cannot_be_is_told():
         models.MarkResight(marking, survey.Sightings(survey.CaptureHistory(stranger, seen.detectors)), mask)
     with pytest.raises(survey.SurveyError, match="the number of marked animals must be said"):
         models.MarkResight(None, sightings, mask)
+    collar = survey.Telemetry(pd.DataFrame({"animal": ["A001"], "x": [50_000.0], "y": [80_000.0]}))
+    with pytest.raises(survey.SurveyError, match="telemetry is not known to mark-resight models"):
+        models.MarkResight(marking.with_telemetry(collar), sightings, mask)
     with pytest.raises(survey.SurveyError, match="mark-resight models know no learned responses"):
         models.MarkResight(marking, sightings, mask, lambda0="~ b", detection="hazard half-normal")
     with pytest.raises(survey.SurveyError, match="animals are sighted at count or proximity detectors"):

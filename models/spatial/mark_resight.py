@@ -297,6 +297,9 @@ def _check(marking: CaptureHistory | None, sightings: Sightings, marked) -> None
     if not isinstance(sightings, Sightings):
         fix = "Write models.MarkResight(marking, sightings, mask)"
         raise refuse("MarkResight takes marking, sightings and a habitat mask", fix, value=type(sightings).__name__)
+    for c in (marking, sightings.captures):
+        if c is not None and c.telemetry is not None and len(c.telemetry):
+            raise refuse("telemetry is not known to mark-resight models", "Leave it out: with_telemetry(None)")
     if marking is None:
         n = sightings.captures.n_animals
         whole = isinstance(marked, (int, np.integer)) and not isinstance(marked, bool)
