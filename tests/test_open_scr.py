@@ -7,6 +7,7 @@ import pytest
 import shapely
 
 from uncia.models import SCR, AnnualEstimates, Movement, OpenSCR
+from uncia.models.open_scr.goodness import expected_in, observed_in
 from uncia.survey.captures import CaptureHistory
 from uncia.survey.detectors import Detectors
 from uncia.survey.errors import SurveyError
@@ -322,15 +323,6 @@ def test_simulation_is_the_same_for_the_same_seed(fitted):
     assert {c.session for c in a} == {"2020", "2021", "2023"}
 
 
-def test_mean_of_simulated_numbers_is_that_of_the_model():
-    """Animals detected at all in 40 data sets beside a., and in each session."""
-    m = model(data(), area(), "normal", move_scale=1000.0)
-    at = vector(m)
-    expected = m.chains(m.parameters.values(at))[2][0].detected
-    seen = [len({a for c in m.simulate(at, seed) for a in c.animals.index}) for seed in range(40)]
-    assert np.mean(seen) == pytest.approx(expected, abs=3.5 * np.sqrt(expected / 40))
-
-
 def test_conditional_numbers_are_those_of_the_full_likelihood():
     """With constant density the maxima agree, and so do the estimates."""
     fits = [model(data("count"), area(), lambda0=0.3, likelihood=how).fit() for how in ("full", "conditional")]
@@ -338,6 +330,21 @@ def test_conditional_numbers_are_those_of_the_full_likelihood():
     assert a == pytest.approx(b, rel=1e-5)
     se = [f.abundance().set_index("quantity")["se"]["expected abundance"].to_numpy() for f in fits]
     assert se[0] == pytest.approx(se[1], rel=1e-3)
+
+
+def test_animals_expected_in_sessions_are_those_of_simulations():
+    """In each session and in each two, over 40 data sets; a model that is wrong shows it."""
+    m = model(data(), area(), "normal", move_scale=1000.0)
+    at = vector(m)
+    expected = np.triu(expected_in(m, at))
+    made = [m.on(m.simulate(at, seed)) for seed in range(40)]
+    drawn = np.mean([np.triu(observed_in(again)) for again in made], axis=0)
+    detected = m.chains(m.parameters.values(at))[2][0].detected
+    assert np.mean([again.sample_size for again in made]) == pytest.approx(detected, abs=3.5 * np.sqrt(detected / 40))
+    assert np.all(np.abs(drawn - expected) < 4 * np.sqrt(np.maximum(expected, 0.1) / 40))
+    wrong = vector(m, phi=0.02)
+    name = "animals of two sessions, Freeman-Tukey"
+    assert m.discrepancies(wrong)[name] > 2 * m.discrepancies(at)[name]
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------

@@ -410,6 +410,14 @@ class OpenSCR(Model[OpenSpatialFit]):
 
         return remarks(fit)
 
+    def discrepancies(self, vector: np.ndarray) -> dict[str, float]:
+        """See `Model.discrepancies`: of the animals detected in each session, and in each two of them."""
+        from .derived import needs_numbers
+        from .goodness import discrepancies
+
+        needs_numbers(self)
+        return discrepancies(self, vector)
+
     def simulate(self, values: Mapping[str, object], seed: int) -> list[CaptureHistory]:
         """The captures of all sessions drawn at natural-scale values (as for `at`), at this survey's detectors.
 

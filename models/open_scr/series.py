@@ -43,13 +43,18 @@ def log_series(fit: OpenSpatialFit, region=None) -> tuple[np.ndarray, np.ndarray
 
 def animals_by_cell(model, vector: np.ndarray) -> np.ndarray:
     """Expected animals [T, M] by session and cell."""
+    return by_class_and_cell(model, vector).sum(axis=0)
+
+
+def by_class_and_cell(model, vector: np.ndarray) -> np.ndarray:
+    """Expected animals [C, T, M] by class, session and cell: survivors that moved, and arrivals."""
     values = model.parameters.values(vector)
     population, mu = model.population(values), model.cells(values)
     moving = model.moving(values, mu)
-    total = np.zeros((len(model.names), len(mu)))
+    found = np.zeros((len(population.share), len(model.names), len(mu)))
     for c, share in enumerate(population.share):
-        here = np.zeros(len(mu))
         for t, arrivals in enumerate(population.arrivals):
-            here = share * arrivals * mu + (population.survival[c, t - 1] * moving.forward(t - 1, here) if t else 0.0)
-            total[t] += here
-    return total * (numbers(model, vector).sum() / total.sum())
+            found[c, t] = share * arrivals * mu
+            if t:
+                found[c, t] += population.survival[c, t - 1] * moving.forward(t - 1, found[c, t - 1])
+    return found * (numbers(model, vector).sum() / found.sum())
