@@ -336,3 +336,23 @@ def test_a_maximum_on_a_kink_is_found():
     for step in 0.2 * np.diag(fit.se):
         assert model.loglik(fit.vector + step) < fit.loglik + 1e-3
         assert model.loglik(fit.vector - step) < fit.loglik + 1e-3
+
+
+def test_searches_have_straight_lines():
+    way = shapely.LineString([(50_000.0, 80_300.0), (50_600.0, 80_300.0)])
+    ways = survey.transects({"ridge": way}, np.ones((4, 1)))
+    found = pd.DataFrame({"animal": ["a"], "occasion": [2], "detector": ["ridge"], "x": [50_100.0], "y": [80_300.0]})
+    captures, mask = survey.CaptureHistory(found, ways), small("count")[1]
+    assert "searches of areas and ways have straight-line distances" in message(captures, mask, LeastCost())
+    cameras = replace(small("count")[0], session="1")
+    both = survey.together({"camera": cameras, "scat": captures})
+    assert "searches of areas and ways have straight-line distances" in message(both, mask, LeastCost())
+
+
+def test_two_methods_at_points_share_the_ways():
+    captures, mask = rough("count")
+    both = survey.together({"a": captures, "b": captures})
+    model = models.SCR(both, mask, distance=LeastCost("~ forest"), **HAZARD)
+    vector = model.start() + 0.02
+    mine = model.loglik_and_gradient(vector)[1]
+    np.testing.assert_allclose(mine, differences_of_loglik(model, vector, 1e-6), rtol=2e-6, atol=1e-5)

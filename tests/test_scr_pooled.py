@@ -97,3 +97,15 @@ def test_a_smooth_of_density():
     assert middle > 1.8 * surface[np.abs(high) > 0.9].mean()
     total = smooth.abundance().set_index("quantity").loc["expected abundance"]
     assert total["lower"] < len(centres) < total["upper"]
+
+
+@pytest.mark.parametrize("D", ["~ poly(x, 2)", "~ bs(x, df=4)"])
+def test_polynomials_and_splines_mean_the_same_on_other_masks(D):
+    captures, mask = small("count")
+    fit = models.SCR(captures, mask, D=D, lambda0=0.3, sigma=250.0, **HAZARD).fit()
+    number = fit.abundance().set_index("quantity").loc["expected abundance", "estimate"]
+    halves = [replace(mask, habitat=mask.habitat & (np.indices(mask.habitat.shape)[1] % 2 == k)) for k in (0, 1)]
+    parts = [fit.abundance(half).set_index("quantity").loc["expected abundance", "estimate"] for half in halves]
+    assert sum(parts) == pytest.approx(number, rel=1e-9)
+    surface = fit.predict("D")["estimate"].to_numpy()[mask.habitat]
+    assert surface.sum() * mask.cell_area / 100.0 == pytest.approx(number, rel=1e-9)

@@ -13,6 +13,7 @@ from scipy.sparse import coo_array, issparse
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from ...survey.together import methods_of
 from .distances import Distances, Fixed, OnOtherCells, Reached
 from .least_cost import Landscape, LeastCost, Ways, seen_across
 from .problem import SpatialProblem
@@ -95,6 +96,12 @@ class Metric:
         SurveyError : numbers that are no distances, or of other detectors or cells; an animal detected on both sides of
             a barrier; a detector off the raster
         """
+        if any(c.detectors.located for c in methods_of(captures).values()):
+            raise refuse(
+                "searches of areas and ways have straight-line distances: a least-cost way ends in a cell, but what "
+                "was found has a place of its own",
+                "Leave distance= out, or give the searched cells as count detectors",
+            )
         at, place = np.unique(np.stack([problem.pass_x, problem.pass_y]), axis=1, return_inverse=True)
         place, (x, y) = place.reshape(-1), at
         detector = _detector_at(captures, x, y)

@@ -47,7 +47,9 @@ class SCR(Model[SpatialFit]):
         session (with different `session` names)
     mask : HabitatMask, where activity centres can be; or one per session
     D : formula of density over the mask's covariates, `x`, `y` (coordinates standardised over the mask) and, with
-        several sessions, `session` (factor), `Session` (0, 1, …) and the columns of `session_covariates`
+        several sessions, `session` (factor), `Session` (0, 1, …) and the columns of `session_covariates`. Polynomials
+        and splines by formulaic (`poly`, `bs`); like all parameters random effects of sessions, `(1 | session)`, and
+        penalised smooths, `s(elevation)`, `s(x, y)`, whose smoothness is estimated (`models.random_terms`)
     lambda0, g0, sigma, z, w : formula over covariates of detectors, occasions and both; `t` (occasion factor), `T`
         (occasion from 0); learned responses `b`, `bk`, `B`, `Bk`, `k`, `K` (see `spatial.learned`); covariates of the
         sessions; the variable of `classes`; `method` (factor); under the conditional likelihood covariates of the

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...survey.errors import refuse
+from ..spatial.least_cost import LeastCost
 from .annual import FIRST
 
 
@@ -159,6 +160,9 @@ def _definition(fit: Any, session: Any, mask: Any) -> dict[str, str]:
         "detection": f"{model.detection.name}, {sharing}",
         "estimator": _estimator(model),
     }
+    distance = getattr(model, "distance", None)  # other than straight lines
+    if distance is not None:
+        found["distance"] = repr(distance) if isinstance(distance, LeastCost) else "given"
     if tables is not None:
         how: Mapping[str, Any] = tables.provenance
         named = {"species": "species", "occasions": "occasion", "day boundary": "day boundary",
