@@ -149,6 +149,10 @@ def write_simulated(
         survey.write_camtrap_dp(place / "camtrap-dp", made.tables, title=f"{config.survey.name} (simulated)")
         copied = _copy_maps(study, place)
         form = _form(config, copied, values, seed)
+        collars = made.captures.telemetry
+        if collars is not None:
+            collars.fixes[["animal", "x", "y"]].round(1).to_csv(place / "collars.csv", index=False)
+            form["telemetry"] = {"files": ["collars.csv"]}
         (place / "survey.toml").write_text(to_toml(form), encoding="utf-8", newline="\n")
         truth = json.dumps(made.truth, indent=1, ensure_ascii=False)
         (place / "truth.json").write_text(truth + "\n", encoding="utf-8", newline="\n")

@@ -8,6 +8,7 @@ import small_survey
 
 from uncia.reports.analysis import analyse
 from uncia.reports.report import write_report
+from uncia.reports.simulate import write_simulated
 from uncia.reports.study import read_study
 from uncia.survey.errors import SurveyError
 
@@ -28,6 +29,7 @@ counts = "negative binomial"
 
 def write(folder, parts: str = PARTS):
     """The small survey with fixes every six hours of one of its cats and of another animal."""
+    folder.mkdir(exist_ok=True)
     form = small_survey.write(folder)
     form.write_text(form.read_text("utf-8").split("[[models]]")[0] + parts, "utf-8")
     name = small_survey.histories().animals.index[0]
@@ -53,6 +55,17 @@ def test_the_report_tells_of_collars_and_of_the_clumping_of_counts(tmp_path):
     assert "closer in time to the one before than the interval asked for" in page  # where every record went
     assert "collars.csv" in page
     assert not any(f"{x:.0f}" in page for x in study.captures.telemetry.fixes["x"])  # no place of a fix
+
+
+def test_a_simulated_survey_has_collars_of_its_own(tmp_path):
+    study = read_study(write(tmp_path / "survey"))
+    values = {"D": 6.0, "lambda0": 0.3, "sigma": 2000.0, "size": 0.8}
+    made = write_simulated(study, tmp_path / "simulated", 5, values)
+    again = read_study(tmp_path / "simulated").captures
+    assert len(again.telemetry) == 20
+    both = [name for name in again.telemetry.names if name in again.animals.index]
+    assert both == [name for name in made.captures.telemetry.names if name in made.captures.animals.index]
+    assert len(both) == 1
 
 
 def test_capped_detectors_are_told_in_the_form(tmp_path):
