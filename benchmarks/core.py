@@ -1,14 +1,16 @@
 """How fast the spatial likelihood is on this machine, beside what the machine could do.
 
-    python benchmarks/core.py                          every size and observation model (a quarter of an hour)
-    python benchmarks/core.py --sizes S,M              a minute
+    python benchmarks/core.py                          every size and observation model (under four minutes)
+    python benchmarks/core.py --sizes S,M              half a minute
     python benchmarks/core.py --sizes M --kinds count --stress 200
 
 Prints the machine and its calibration, then for each size and observation model: time of the value, of value and
-gradient, and of the curvature; the ratio to the limit and, for S and M, to dense NumPy; a fit from a cold start; peak
-memory. The limit is the multiply-adds of the pairs that matter (within 7.4 sigma for detectors, e^-30 for animals; 3
-and 4 per pair for value and gradient) at the peak of a matrix product, plus three exponentials per cell.
-Times are the least of several runs, in CPU time of the process unless it says wall.
+gradient, and of the curvature; the ratio to the limit and, for S and M, to dense NumPy; two threads against one; a fit
+from a cold start; memory, in all and per cell. Then what the first use costs that compiles, and the goals in one table.
+The limit is the multiply-adds of the pairs that matter (within 7.4 sigma for detectors, e^-30 for animals; 3 and 4 per
+pair for value and gradient) at the peak of a matrix product, plus three exponentials per cell. Times are wall time, the
+least of several runs, with one thread unless it says otherwise; with `--cpu` they are CPU time of that thread, for a
+machine that is not quiet.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import argparse
 import os
 import platform
 import resource
+import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import replace
+import tracemalloc
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numba
@@ -35,9 +40,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import oracle
 
 KINDS = ("count", "proximity", "multi")
+# fits of ten million cells that take the better part of a minute: with --all
+LONG = {("XL", "proximity"), ("XL", "multi")}
 
 
-def least(work, seconds: float = 1.0, clock=time.process_time) -> float:
+def least(work, seconds: float = 0.6, clock=time.perf_counter) -> float:
     """The shortest of the runs that fit into a time budget (at least two)."""
     best, runs, begin = np.inf, 0, time.perf_counter()
     while runs < 2 or time.perf_counter() - begin < seconds:
@@ -47,7 +54,7 @@ def least(work, seconds: float = 1.0, clock=time.process_time) -> float:
     return best
 
 
-def calibrate() -> dict[str, float]:
+def calibrate(clock) -> dict[str, float]:
     """What one thread of this machine does, per second."""
     a, out = np.random.default_rng(1).random((1000, 1000)), np.empty((1000, 1000))
     x, y = np.random.default_rng(2).random((2, 8192))
@@ -55,10 +62,12 @@ def calibrate() -> dict[str, float]:
     exponent, power = -np.random.default_rng(3).random(8192) * 20, np.empty(8192)
     with threadpool_limits(1):
         return {
-            "multiply-adds in a matrix product": 1e9 / least(lambda: np.dot(a, a, out)),
-            "multiply-adds of axpy from L2": 8192 * 50 / least(lambda: [np.add(y, x, y) for _ in range(50)]),
-            "bytes read from memory": big.nbytes / least(lambda: big.sum()),
-            "exponentials": 8192 * 50 / least(lambda: [np.exp(exponent, power) for _ in range(50)]),
+            "multiply-adds in a matrix product": 1e9 / least(lambda: np.dot(a, a, out), clock=clock),
+            "multiply-adds of axpy from L2": 8192
+            * 50
+            / least(lambda: [np.add(y, x, y) for _ in range(50)], clock=clock),
+            "bytes read from memory": big.nbytes / least(big.sum, clock=clock),
+            "exponentials": 8192 * 50 / least(lambda: [np.exp(exponent, power) for _ in range(50)], clock=clock),
         }
 
 
@@ -163,35 +172,109 @@ def peak_gigabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def report(size: str, kind: str, rate: dict[str, float], threads: int) -> None:
+def memory_of(work) -> float:
+    """Bytes of NumPy's arrays at the worst moment of some work, beside what was there."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@dataclass
+class Measured:
+    """What the table of goals needs, in seconds."""
+
+    limit: float
+    both: float
+    shared: float
+    fitted: float | None
+    gigabytes: float
+    per_cell: float
+
+
+def report(size: str, kind: str, rate: dict[str, float], threads: int, clock, fits: bool) -> Measured:
     """One block of lines."""
     survey = simulate(size, kind)
-    before = peak_gigabytes()
-    one, many = (SpatialLikelihood(survey.problem, threads=n) for n in (1, threads))
-    objective, shared = Objective(survey, one), Objective(survey, many)
-    truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
-    objective.value_and_gradient(truth), objective.hessian(truth)  # compiled
-    value, both = least(lambda: objective.value(truth)), least(lambda: objective.value_and_gradient(truth))
-    bend = least(lambda: objective.hessian(truth))
-    wall = least(lambda: objective.value_and_gradient(truth), clock=time.perf_counter)
-    wall_many = least(lambda: shared.value_and_gradient(truth), clock=time.perf_counter)
-    limit = pair_limit(survey, objective, truth, rate)
-    begin = time.perf_counter()
-    best = fit(shared, cold_start(survey))
-    fitted = time.perf_counter() - begin
-    error = (best - truth)[-1]
     p = survey.problem
+    before = peak_gigabytes()
+    objective = Objective(survey, SpatialLikelihood(p, threads=1))
+    truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
+    used = memory_of(lambda: objective.value_and_gradient(truth))
+    with threadpool_limits(1):
+        value = least(lambda: objective.value(truth), clock=clock)
+        both = least(lambda: objective.value_and_gradient(truth), clock=clock)
+        if size == "S":
+            objective.hessian(truth)  # compiled
+        begin = clock()
+        objective.hessian(truth)
+        bend = clock() - begin
+    objective = Objective(survey, SpatialLikelihood(p, threads=threads))
+    shared = least(lambda: objective.value_and_gradient(truth))
+    limit = pair_limit(survey, objective, truth, rate)
     print(f"{size:3s}{kind:10s} M {p.raster.size:,}  K {len(p.pass_x):,}  n {p.n_animals:,}")
-    print(f"   value {1e3 * value:.2f} ms   value + gradient {1e3 * both:.2f} ms   Hessian {1e3 * bend:.1f} ms")
+    print(
+        f"   value {1e3 * value:.2f} ms   value + gradient {1e3 * both:.2f} ms   + Hessian {1e3 * (both + bend):.1f} ms"
+    )
     print(f"   limit {1e3 * limit:.2f} ms: value + gradient at {both / limit:.1f} times the limit")
-    print(f"   wall: 1 thread {1e3 * wall:.2f} ms,", end=" ")
-    print(f"{threads} threads {1e3 * wall_many:.2f} ms ({wall / wall_many:.2f} times)")
-    print(f"   fit of {truth.size} parameters from a cold start, {threads} threads, wall: {fitted:.2f} s,", end=" ")
-    print(f"{shared.evaluations} evaluations + 2 Hessians; error of log sigma {error:+.4f}")
+    print(f"   {threads} threads: value + gradient {1e3 * shared:.2f} ms, {both / shared:.2f} times as fast")
+    fitted = None
+    if fits:
+        begin = time.perf_counter()
+        best = fit(objective, cold_start(survey))
+        fitted = time.perf_counter() - begin
+        print(f"   fit of {truth.size} parameters from a cold start, {threads} threads: {fitted:.2f} s,", end=" ")
+        print(f"{objective.evaluations} evaluations + 2 Hessians; error of log sigma {(best - truth)[-1]:+.4f}")
     if size in "SM":
-        slow = least(lambda: dense(survey, truth))
+        slow = least(lambda: dense(survey, truth), clock=clock)
         print(f"   dense NumPy, value only: {1e3 * slow:.0f} ms, {slow / value:.0f} times ours")
-    print(f"   peak memory of the process {peak_gigabytes():.2f} GB (before the likelihood {before:.2f})", flush=True)
+    print(f"   arrays of value + gradient {used / 1e6:.1f} MB, {used / p.raster.size:.0f} bytes per cell;", end=" ")
+    print(f"peak of the process {peak_gigabytes():.2f} GB ({before:.2f} before)", flush=True)
+    return Measured(limit, both, shared, fitted, peak_gigabytes(), used / p.raster.size)
+
+
+def goals(found: dict[tuple[str, str], Measured]) -> None:
+    """The goals beside what was measured, in the order of the sizes."""
+    print(
+        "\nsize kind       v+g/limit (4)  v+g/counts (4)  threads (1.7)  fit, s (L 2, XL 10)  GB (1.5)  bytes per cell"
+    )
+    for (size, kind), m in found.items():
+        counts = found.get((size, "count"))
+        cells = (
+            f"{m.both / m.limit:.1f}",
+            f"{m.both / counts.both:.1f}" if counts else "",
+            f"{m.both / m.shared:.2f}",
+            "" if m.fitted is None else f"{m.fitted:.2f}",
+            f"{m.gigabytes:.2f}",
+            f"{m.per_cell:.0f}",
+        )
+        print(
+            f"{size:5s}{kind:11s}" + "".join(f"{c:>{w}s}" for c, w in zip(cells, (13, 16, 15, 21, 10, 16), strict=True))
+        )
+
+
+def first_use(kinds) -> None:
+    """CPU seconds of the first value, gradient and curvature in a fresh process: compiled, and from the cache."""
+    here = Path(__file__).resolve()
+    with tempfile.TemporaryDirectory() as cache:
+        for kind in kinds:
+            for way in ("compiled", "from the cache"):
+                environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+                call = [sys.executable, str(here), "--sizes", "S", "--kinds", kind, "--first"]
+                done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
+                print(f"first use, {kind}, {way}: {done.stdout.strip()}", flush=True)
+
+
+def first(kind: str) -> None:
+    """What `first_use` runs."""
+    survey = simulate("S", kind)
+    objective = Objective(survey, SpatialLikelihood(survey.problem))
+    truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
+    times = [time.process_time()]
+    for work in (objective.value_and_gradient, objective.hessian):
+        work(truth)
+        times.append(time.process_time())
+    print(f"value + gradient {times[1] - times[0]:.1f} s, Hessian {times[2] - times[1]:.1f} s of CPU")
 
 
 def stress(size: str, kind: str, points: int, detection: str) -> None:
@@ -247,10 +330,16 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS), help="of count, proximity, multi")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--stress", type=int, default=0, metavar="POINTS", help="check accuracy instead of time")
+    parser.add_argument("--cpu", action="store_true", help="CPU time of one thread instead of wall time")
+    parser.add_argument("--all", action="store_true", help="fits of every model at XL, too")
+    parser.add_argument("--first", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes, kinds = arguments.sizes.split(","), arguments.kinds.split(",")
     if not set(sizes) <= SIZES.keys() or not set(kinds) <= set(KINDS):
         parser.error(f"sizes are {', '.join(SIZES)}; kinds are {', '.join(KINDS)}")
+    if arguments.first:
+        first(kinds[0])
+        return
     print(machine())
     if arguments.stress:
         for size in sizes:
@@ -258,12 +347,18 @@ def main() -> None:
                 for detection in ("hazard half-normal", "half-normal"):
                     stress(size, kind, arguments.stress, detection)
         return
-    rate = calibrate()
+    begin, clock = time.perf_counter(), time.thread_time if arguments.cpu else time.perf_counter
+    rate = calibrate(clock)
     for name, per_second in rate.items():
         print(f"   {name}: {per_second / 1e9:.1f} thousand million per second")
+    found = {}
     for size in sizes:
         for kind in kinds:
-            report(size, kind, rate, arguments.threads)
+            fits = arguments.all or (size, kind) not in LONG
+            found[size, kind] = report(size, kind, rate, arguments.threads, clock, fits)
+    first_use(kinds)
+    goals(found)
+    print(f"\n{time.perf_counter() - begin:.0f} s in all")
 
 
 if __name__ == "__main__":

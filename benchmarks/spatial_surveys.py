@@ -78,7 +78,7 @@ def _covariates(raster: Raster) -> np.ndarray:
     """Constant and three smooth fields over the cells, mean 0 and variance about 1."""
     x, y = raster.centres()
     u, v = x / np.ptp(x), y / np.ptp(y)
-    return np.stack([np.ones_like(u), np.sin(5 * u + 1), np.cos(4 * v), np.sin(3 * (u + v))], axis=1)
+    return np.stack([np.ones_like(u), np.sin(5 * u + 1), np.cos(4 * v), np.sin(3 * (u + v))]).T  # column by column
 
 
 def _captures(rng, scale, raster, log_weight, pass_x, pass_y, row, kind, occasions):

@@ -15,7 +15,7 @@ LAYERS = ["survey", "models", "reports"]  # each may import itself and those bef
 ABOVE = ["examples", "tests", "benchmarks"]  # these may import all three, nobody imports them
 SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 # collections: named tuples; pathlib: the stamp of the cache
-KERNEL_MAY_IMPORT = {"__future__", "collections", "math", "numba", "numpy", "pathlib"}
+KERNEL_MAY_IMPORT = {"__future__", "collections", "math", "numba", "numpy", "pathlib", "re"}
 BAYES = {"arviz", "pymc", "pytensor"}
 MAY_IMPORT_BAYES = {"models/bayes.py", "models/priors.py"}
 

@@ -5,7 +5,7 @@ The same sweep as the reverse pass, with the derivative of every animal's log de
 
 import numpy as np
 
-from .compiled import fused, inner, stage, summing
+from .compiled import fused, inner, kept, lend, stage, summing, wide
 from .spatial_local import (
     field_room,
     fill_fields,
@@ -22,11 +22,11 @@ from .spatial_tables import TILE, add_scaled, load, on_tile, pack, rooms, worksp
 
 
 @fused
-def _square_rows(start, item, t, origin, centre, along, out):
+def _square_rows(start, item, t, axis, origin, centre, along, out):
     """out[row] = along[row] · (distance from the Gaussian's centre)², for the items of tile t along one axis."""
     for e in range(start[t], start[t + 1]):
-        row, offset = e - start[t], origin - centre[item[e]]
-        for c in range(TILE):
+        row, offset = e - start[t], origin - centre[item[e], axis]
+        for c in range(out.shape[1]):
             d = offset + c
             out[row, c] = d * d * along[row, c]
 
@@ -44,14 +44,14 @@ def _field_directions(start, item, t, place, g, weight, log_scale, log_sigma, wo
     for e in range(start[t], start[t + 1]):
         k, row = item[e], e - start[t]
         a, b = weight[k] * log_scale[k], weight[k] * log_sigma[k]
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             work[4, row, c] = a * work[1, row, c] + b * work[3, row, c]
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             work[5, row, c] = b * work[1, row, c]
     np.dot(work[4, :n].T, work[0, :n], out)
     second = np.dot(work[5, :n].T, work[2, :n])
     for r in range(TILE):
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             out[r, c] += second[r, c]
 
 
@@ -64,23 +64,23 @@ def _square_moments(start, item, t, origin_x, origin_y, g, field, work, out):
     np.dot(work[3, :n], field, byy)
     for e in range(start[t], start[t + 1]):
         row = e - start[t]
-        ox = origin_x - g.x[item[e]]
+        ox = origin_x - g.centre[item[e], 0]
         s0, s2, s4 = 0.0, 0.0, 0.0
-        for c in range(TILE):
+        for c in range(work.shape[2]):
             d = ox + c
             s0 += by[row, c] * gx[row, c]
             s2 += by[row, c] * gxx[row, c] + byy[row, c] * gx[row, c]
             s4 += (by[row, c] * d * d + 2.0 * byy[row, c]) * gxx[row, c]
         out[e, 0], out[e, 1], out[e, 2] = s0, s2, s4
     for e in range(start[t], start[t + 1]):
-        oy, row = origin_y - g.y[item[e]], e - start[t]
-        for c in range(TILE):
+        oy, row = origin_y - g.centre[item[e], 1], e - start[t]
+        for c in range(work.shape[2]):
             work[3, row, c] *= (oy + c) * (oy + c)
     np.dot(work[3, :n], field, byy)
     for e in range(start[t], start[t + 1]):
         row = e - start[t]
         s4 = 0.0
-        for c in range(TILE):
+        for c in range(work.shape[2]):
             s4 += byy[row, c] * gx[row, c]
         out[e, 2] += s4
 
@@ -91,7 +91,7 @@ def _add_quadratic(p, ox, oy, r0, r1, out):
     for r in range(r0, r1):
         dy = oy + r
         base = p[0] + p[2] * dy + p[3] * dy * dy
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             dx = ox + c
             out[r, c] = base + dx * (p[1] + p[3] * dx)
 
@@ -102,7 +102,7 @@ def _trial_direction(a, b, ox, oy, slope, r0, r1, out):
     for r in range(r0, r1):
         dy = oy + r
         base = a + b * dy * dy
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             dx = ox + c
             out[r, c] += slope[r, c] * (base + b * dx * dx)
 
@@ -112,7 +112,7 @@ def _trial_derivatives(count, scale, gx, gy, r0, r1, slope, bend):
     """slope, bend [32, 32]: count times the first and second derivative of log φ(u) by log u, u = scale gy gx."""
     for r in range(r0, r1):
         a = scale * gy[r]
-        for c in range(TILE):
+        for c in range(slope.shape[1]):
             u = a * gx[c]
             if u <= 1.0:
                 slope[r, c], bend[r, c] = count * slope_middle(u), count * bend_low(u)
@@ -120,32 +120,30 @@ def _trial_derivatives(count, scale, gx, gy, r0, r1, slope, bend):
                 slope[r, c], bend[r, c] = count * slope_high(u), count * bend_high(u)
 
 
-@fused
+@summing
 def _bent_square(q, bend, a0, b0, a1, b1, ox, oy, r0, r1):
     """Σ q bend (a0 + b0 d²)(a1 + b1 d²)."""
-    lanes = np.zeros(TILE)
-    for r in range(r0, r1):
-        dy2 = (oy + r) * (oy + r)
-        for c in range(TILE):
-            d2 = dy2 + (ox + c) * (ox + c)
-            lanes[c] += q[r, c] * bend[r, c] * (a0 + b0 * d2) * (a1 + b1 * d2)
+    wide()
     total = 0.0
-    for c in range(TILE):
-        total += lanes[c]
+    for r in range(r0, r1):
+        dy2, s = (oy + r) * (oy + r), 0.0
+        for c in range(q.shape[1]):
+            d2 = dy2 + (ox + c) * (ox + c)
+            s += q[r, c] * bend[r, c] * (a0 + b0 * d2) * (a1 + b1 * d2)
+        total += s
     return total
 
 
-@fused
-def _inner(a, b, r0, r1, lanes):
-    """Σ a b over rows [r0, r1) of two tiles; the columns are summed side by side in lanes [32]."""
-    for c in range(TILE):
-        lanes[c] = 0.0
-    for r in range(r0, r1):
-        for c in range(TILE):
-            lanes[c] += a[r, c] * b[r, c]
+@summing
+def _inner(a, b, r0, r1):
+    """Σ a b over rows [r0, r1) of two tiles."""
+    wide()
     total = 0.0
-    for c in range(TILE):
-        total += lanes[c]
+    for r in range(r0, r1):
+        s = 0.0
+        for c in range(a.shape[1]):
+            s += a[r, c] * b[r, c]
+        total += s
     return total
 
 
@@ -153,7 +151,7 @@ def _inner(a, b, r0, r1, lanes):
 def _product(a, b, r0, r1, out):
     """out = a b on rows [r0, r1) of two tiles."""
     for r in range(r0, r1):
-        for c in range(TILE):
+        for c in range(out.shape[1]):
             out[r, c] = a[r, c] * b[r, c]
 
 
@@ -169,11 +167,11 @@ def _event_scores(i, place, passes, local, slopes, fields_by, log_scale, log_sig
         _add_quadratic(quadratic[i, a], origin[0], origin[1], r0, r1, score[a])
     for e in range(local.trial_start[i], local.trial_start[i + 1]):
         k = local.trial_pass[e]
-        x, y = on_tile(passes, k, place)
+        x, y = on_tile(passes.span, k, place)
         if x < 0:
             continue
-        gx, gy = passes.table_x[x], passes.table_y[y]
-        ox, oy = TILE * place[0] - passes.x[k], TILE * place[1] - passes.y[k]
+        gx, gy = passes.table[x], passes.table[y]
+        ox, oy = TILE * place[0] - passes.centre[k, 0], TILE * place[1] - passes.centre[k, 1]
         _trial_derivatives(local.trial_count[e], local.trial_scale[e], gx, gy, r0, r1, slope, bend)
         for a in range(size):
             _trial_direction(log_scale[a, k], log_sigma[a, k], ox, oy, slope, r0, r1, score[a])
@@ -184,7 +182,7 @@ def _event_scores(i, place, passes, local, slopes, fields_by, log_scale, log_sig
         f = local.field[e]
         for a in range(size):
             for r in range(r0, r1):
-                for c in range(TILE):
+                for c in range(score.shape[2]):
                     rate = local.caught[e] * slopes[f, r, c] - local.extra[e]
                     score[a, r, c] += rate * fields_by[f, a, r, c]
 
@@ -195,7 +193,7 @@ def _curve_fields(i, share, local, bends, q, r0, r1, over_bend):
     for e in range(local.field_start[i], local.field_start[i + 1]):
         f, caught = local.field[e], share * local.caught[e]
         for r in range(r0, r1):
-            for c in range(TILE):
+            for c in range(q.shape[1]):
                 over_bend[f, r, c] += caught * q[r, c] * bends[f, r, c]
 
 
@@ -221,20 +219,20 @@ def _cell_terms(mu, unseen, posterior, scores, along_mu, cross, moving, d_detect
     scores [P, 32, 32] = ∂log mu − ∂Λ; cross [D, 32, 32] = Σ_i d_log_a_i q_i ∂(own terms); mu here is exp(log mu).
     """
     size = scores.shape[0]
-    product, lanes = np.empty((TILE, TILE)), np.empty(TILE)
+    product = np.empty((TILE, TILE))
     for a in range(size):
-        detected[a] += _inner(mu, along_mu[a], 0, TILE, lanes) - _inner(unseen, scores[a], 0, TILE, lanes)
+        detected[a] += _inner(mu, along_mu[a], 0, TILE) - _inner(unseen, scores[a], 0, TILE)
         for r in range(TILE):
-            for c in range(TILE):
+            for c in range(product.shape[1]):
                 product[r, c] = (posterior[r, c] - d_detected * unseen[r, c]) * scores[a, r, c]
         for b in range(size):
-            second[a, b] += _inner(product, scores[b], 0, TILE, lanes)
+            second[a, b] += _inner(product, scores[b], 0, TILE)
         _product(mu, along_mu[a], 0, TILE, product)
         for b in range(size):
-            second[a, b] += d_detected * _inner(product, along_mu[b], 0, TILE, lanes)
+            second[a, b] += d_detected * _inner(product, along_mu[b], 0, TILE)
         for j in range(cross.shape[0]):
             b = moving[j]
-            value = _inner(scores[a], cross[j], 0, TILE, lanes)
+            value = _inner(scores[a], cross[j], 0, TILE)
             second[a, b] += value
             second[b, a] += value
 
@@ -246,7 +244,7 @@ def _add_over_fields(start, item, t, place, g, ratio, over_all, over_fields, wor
     part = np.empty((start[t + 1], 3))
     for f in range(-1, over_fields.shape[0]):
         # the last product of the moments spoils the packed squares along y
-        _square_rows(start, item, t, origin_y, g.y, work[1], work[3])
+        _square_rows(start, item, t, 1, origin_y, g.centre, work[1], work[3])
         _square_moments(start, item, t, origin_x, origin_y, g, over_all if f < 0 else over_fields[f], work, part)
         for e in range(start[t], start[t + 1]):
             w = 1.0 if f < 0 else ratio[f, item[e]]
@@ -266,27 +264,33 @@ def curve(
     squares [entries, 3] (moments of the passes), detected [T, P], second [T, P, P] and own [T, D, D], the lower
     triangle of what concerns only the directions that move detection; all four begin as zeros.
     """
+    wide()
+    n_fields, size, n_moving = local.ratio.shape[0], along_mu.shape[0], moving.size
+    owned = (workspace(passes[0], t0, t1, 6), field_room(n_fields), rooms(4 * n_fields), trial_room(local, 1),
+             rooms(n_fields * n_moving), rooms(2 * size), rooms(2 * n_moving), np.ones(len(passes[2].centre)),
+             rooms(6))  # fmt: skip
+    tiles, log_mu, unseen, animals, share, passes = lend((tiles, log_mu, unseen, animals, share, passes))
+    local, along_mu, log_scale, log_sigma, quadratic = lend((local, along_mu, log_scale, log_sigma, quadratic))
+    mean, squares, detected, second, own = lend((mean, squares, detected, second, own))
+    work, fields, of_each, room, fields_by, of_size, of_moving, ones, single = lend(owned)
     a_start, a_item, a = animals
     d_start, d_item, d, weight = passes
-    n_fields, size, n_moving = local.ratio.shape[0], along_mu.shape[0], moving.size
-    work = workspace(d_start, t0, t1, 6)
-    fields, slopes, bends = field_room(n_fields), rooms(n_fields), rooms(n_fields)
-    room, (trials, of_fields) = trial_room(local, 1), unpacked(local)
-    tables = (a.table_x, a.table_y, d.table_x, d.table_y)
-    over_fields, over_bend = rooms(n_fields), rooms(n_fields)
-    fields_by = np.empty((n_fields, n_moving, TILE, TILE))
-    scores, x_tile, score, cross, ones = rooms(size), rooms(size), rooms(n_moving), rooms(n_moving), np.ones(d.x.size)
-    single, lanes = rooms(6), np.empty(TILE)
+    trials, of_fields = unpacked(local)
+    tables = (a.table, d.table)
+    slopes, bends = of_each[:n_fields], of_each[n_fields : 2 * n_fields]
+    over_fields, over_bend = of_each[2 * n_fields : 3 * n_fields], of_each[3 * n_fields :]
+    fields_by = fields_by.reshape((n_fields, n_moving, TILE, TILE))
+    scores, x_tile, score, cross = of_size[:size], of_size[size:], of_moving[:n_moving], of_moving[n_moving:]
     exponent, q, slope, bend, mu, posterior = single[0], single[1], single[2], single[3], single[4], single[5]
     for t in range(t0, t1):
         place = tiles.place[t]
         origin_x, origin_y = TILE * place[0], TILE * place[1]
-        pack(d_start, d_item, d, place, t, work[0], work[1])
+        pack(d_start, d_item, d.span, d.table, place, t, work[0], work[1])
         if n_fields:
-            fill_fields(d_start, d_item, t, place, d, weight, False, local.ratio, work, fields, True, slopes)
+            fill_fields(d_start, d_item, t, place, d, weight, None, local.ratio, work, fields, True, slopes)
             _field_bends(fields[0], bends)
-        _square_rows(d_start, d_item, t, origin_x, d.x, work[0], work[2])
-        _square_rows(d_start, d_item, t, origin_y, d.y, work[1], work[3])
+        _square_rows(d_start, d_item, t, 0, origin_x, d.centre, work[0], work[2])
+        _square_rows(d_start, d_item, t, 1, origin_y, d.centre, work[1], work[3])
         for p in range(size):
             load(along_mu[p], tiles, t, 0.0, x_tile[p])
             scores[p] = x_tile[p]
@@ -300,17 +304,18 @@ def curve(
                 )
         posterior[:] = 0.0
         over_fields[:] = 0.0
-        where, spot, top = trials_there(a_start, a_item, t, trials[0])
+        places = trials_there(a_start, a_item, t, trials[0])
+        where, spot, top = lend(places)
         locate(a_start, a_item, t, place, d, local, spot, top)
         over_bend[:] = 0.0
         cross[:] = 0.0
         for e in range(a_start[t], a_start[t + 1]):
             i, at = a_item[e], where[e - a_start[t]]
-            origin = (origin_x - a.x[i], origin_y - a.y[i])
-            r0, r1 = rows_within(a.y[i], local.radius[i], origin_y)
-            animal = on_tile(a, i, place)
-            local_posterior(i, animal, at, spot, top, tables, trials, False, of_fields, fields, unseen, t, r0, r1, room,
-                            q)  # fmt: skip
+            origin = (origin_x - a.centre[i, 0], origin_y - a.centre[i, 1])
+            r0, r1 = rows_within(a.centre[i, 1], local.radius[i], origin_y)
+            animal = on_tile(a.span, i, place)
+            local_posterior(i, animal, at, spot, top, tables, trials, None, True, of_fields, fields, unseen, t, r0, r1,
+                            room, q)  # fmt: skip
             _event_scores(i, place, d, local, slopes, fields_by, log_scale, log_sigma, quadratic, share[i], origin,
                           r0, r1, q, slope, bend, score, own[t])  # fmt: skip
             add_scaled(share[i], q, r0, r1, posterior)
@@ -318,25 +323,27 @@ def curve(
             pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], slopes, q, r0, r1, over_fields)
             _curve_fields(i, share[i], local, bends, q, r0, r1, over_bend)
             for p in range(size):
-                mean[e, p] = _inner(q, scores[p], r0, r1, lanes)
+                mean[e, p] = _inner(q, scores[p], r0, r1)
             for j in range(n_moving):
                 _product(q, score[j], r0, r1, slope)
                 add_scaled(share[i], slope, r0, r1, cross[j])
                 for k in range(j + 1):
-                    own[t, j, k] += share[i] * _inner(slope, score[k], r0, r1, lanes)
-                mean[e, moving[j]] += _inner(q, score[j], r0, r1, lanes)
+                    own[t, j, k] += share[i] * _inner(slope, score[k], r0, r1)
+                mean[e, moving[j]] += _inner(q, score[j], r0, r1)
+        kept(places)
         for f in range(n_fields):
             for j in range(n_moving):
                 _product(over_bend[f], fields_by[f, j], 0, TILE, slope)
                 for k in range(j + 1):
-                    own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE, lanes)
+                    own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE)
         load(log_mu, tiles, t, -np.inf, mu)
         for r in range(TILE):
-            for c in range(TILE):
+            for c in range(mu.shape[1]):
                 mu[r, c] = exp(mu[r, c])
         _cell_terms(mu, unseen[t], posterior, scores, x_tile, cross, moving, d_detected, detected[t], second[t])
         if d_start[t + 1] > d_start[t]:
             for r in range(TILE):
-                for c in range(TILE):
+                for c in range(mu.shape[1]):
                     posterior[r, c] = d_detected * unseen[t, r, c] - posterior[r, c]
             _add_over_fields(d_start, d_item, t, place, d, local.ratio, posterior, over_fields, work, squares)
+    kept(owned)

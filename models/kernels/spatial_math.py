@@ -50,8 +50,10 @@ def exp(x):
 
 @fused
 def exp_small(x):
-    """exp(x) for |x| ≤ 0.1 to rounding."""
-    p = 1 / 40320 + x * (1 / 362880)
+    """exp(x) for |x| ≤ 0.2 to rounding."""
+    p = 1 / 3628800 + x * (1 / 39916800)
+    p = p * x + 1 / 362880
+    p = p * x + 1 / 40320
     p = p * x + 1 / 5040
     p = p * x + 1 / 720
     p = p * x + 1 / 120

@@ -11,16 +11,17 @@ from collections import namedtuple
 
 import numpy as np
 
-from .compiled import fused, inner, stage, summing
+from .compiled import fused, inner, stage, summing, wide
 from .spatial_math import exp
 
 TILE = 32
 
-# Gaussians weight · exp(-precision |x - centre|²/2) as tables: table_x[base_x[k] + column of tile - first_x[k]] holds
-# the 32 values of Gaussian k over the columns of that tile, n_x of such rows; the same along y, times the weight.
-Gaussians = namedtuple(
-    "Gaussians", "x y precision first_x n_x base_x first_y n_y base_y table_x table_y", module=__name__
-)
+# Gaussians weight · exp(-precision |x - centre|²/2) as tables: row span[k, 0] + column of the tile holds the 32 values
+# of Gaussian k over the columns of that tile, row span[k, 1] + row of the tile those over its rows, times the weight.
+# centre [K, 3]: x, y, precision; span [K, 6]: these two, then first tile and number of tiles along x, the same along y.
+# Few arrays: each costs time to compile. Loops are given the arrays that they use, as a named tuple that is passed on
+# costs a count of references for each of its arrays (10 % of `spread`).
+Gaussians = namedtuple("Gaussians", "centre span table", module=__name__)
 # Where tiles are: place[T, 2] (column, row on the coarse grid); the habitat cells of row r of tile t are numbered from
 # first[t, r] on, one for every set bit of mask[t, r].
 Tiles = namedtuple("Tiles", "place first mask", module=__name__)
@@ -29,11 +30,12 @@ FULL = 0xFFFFFFFF
 
 
 @fused
-def _fill(centre, half, weight, first, table):
-    """weight exp(half (x - centre)²) over the columns of tiles first, first + 1, …, one row of the table each."""
-    for j in range(table.shape[0]):
-        start = TILE * (first + j) - centre
-        for c in range(TILE):
+def _fill(centre, half, weight, first, table, low, high):
+    """weight exp(half (x - centre)²) over the columns of tiles first, first + 1, …, in rows [low, high) of a table."""
+    wide()
+    for j in range(low, high):
+        start = TILE * (first + j - low) - centre
+        for c in range(table.shape[1]):
             d = start + c
             table[j, c] = weight * exp(half * d * d)
 
@@ -41,32 +43,42 @@ def _fill(centre, half, weight, first, table):
 @stage
 def fill_tables(g, weight, k0, k1):
     """Fills the tables of Gaussians k0 … k1 - 1."""
+    centre, span, table = g
     for k in range(k0, k1):
-        x, y, half = g.base_x[k], g.base_y[k], -0.5 * g.precision[k]
-        _fill(g.x[k], half, 1.0, g.first_x[k], g.table_x[x : x + g.n_x[k]])
-        _fill(g.y[k], half, weight[k], g.first_y[k], g.table_y[y : y + g.n_y[k]])
+        half = -0.5 * centre[k, 2]
+        x, y = span[k, 0] + span[k, 2], span[k, 1] + span[k, 4]
+        _fill(centre[k, 0], half, 1.0, span[k, 2], table, x, x + span[k, 3])
+        _fill(centre[k, 1], half, weight[k], span[k, 4], table, y, y + span[k, 5])
 
 
 @inner
-def on_tile(g, k, place):
-    """Rows of the tables of Gaussian k on a tile, or -1 where it does not reach."""
-    x, y = place[0] - g.first_x[k], place[1] - g.first_y[k]
-    if 0 <= x < g.n_x[k] and 0 <= y < g.n_y[k]:
-        return g.base_x[k] + x, g.base_y[k] + y
+def on_tile(span, k, place):
+    """Rows of the table of Gaussian k on a tile, or -1 where it does not reach."""
+    if 0 <= place[0] - span[k, 2] < span[k, 3] and 0 <= place[1] - span[k, 4] < span[k, 5]:
+        return span[k, 0] + place[0], span[k, 1] + place[1]
     return -1, -1
 
 
 @inner
-def pack(start, item, g, place, t, gx, gy):
+def pack(start, item, span, table, place, t, gx, gy):
     """The table rows of the Gaussians of tile t, side by side: gx, gy [K, 32]."""
     for e in range(start[t], start[t + 1]):
-        k, row = item[e], e - start[t]
-        ax = g.table_x[g.base_x[k] + place[0] - g.first_x[k]]
-        ay = g.table_y[g.base_y[k] + place[1] - g.first_y[k]]
+        row, x, y = e - start[t], span[item[e], 0] + place[0], span[item[e], 1] + place[1]
         for c in range(gx.shape[1]):
-            gx[row, c] = ax[c]
+            gx[row, c] = table[x, c]
         for c in range(gy.shape[1]):
-            gy[row, c] = ay[c]
+            gy[row, c] = table[y, c]
+
+
+@inner
+def pack_scaled(start, item, span, table, scale, place, t, gx, gy):
+    """As `pack`, with gy times the scale of each Gaussian."""
+    for e in range(start[t], start[t + 1]):
+        row, x, y, w = e - start[t], span[item[e], 0] + place[0], span[item[e], 1] + place[1], scale[item[e]]
+        for c in range(gx.shape[1]):
+            gx[row, c] = table[x, c]
+        for c in range(gy.shape[1]):
+            gy[row, c] = w * table[y, c]
 
 
 @inner
@@ -79,9 +91,17 @@ def scale_rows(start, item, t, weight, a, out):
 
 
 @inner
+def _aligned(size):
+    """An uninitialised array that begins at a cache line."""
+    room = np.empty(size + 8)
+    skip = -(room.ctypes.data // 8) % 8
+    return room[skip : skip + size]
+
+
+@inner
 def rooms(n):
     """n tiles, uninitialised."""
-    return np.empty((n, TILE, TILE))
+    return _aligned(n * TILE * TILE).reshape((n, TILE, TILE))
 
 
 @inner
@@ -90,7 +110,7 @@ def workspace(start, t0, t1, arrays):
     n = 0
     for t in range(t0, t1):
         n = max(n, start[t + 1] - start[t])
-    return np.empty((arrays, n, TILE))
+    return _aligned(arrays * n * TILE).reshape((arrays, n, TILE))
 
 
 @inner
@@ -135,11 +155,11 @@ def nearest(centre, tile):
 
 @inner
 def summit(g, k, place):
-    """(tables' rows, greatest value) of Gaussian k on a tile; -1 where it does not reach."""
-    x, y = on_tile(g, k, place)
+    """Greatest value of Gaussian k on a tile."""
+    x, y = on_tile(g.span, k, place)
     if x < 0:
-        return x, y, 0.0
-    return x, y, g.table_x[x, nearest(g.x[k], place[0])] * g.table_y[y, nearest(g.y[k], place[1])]
+        return 0.0
+    return g.table[x, nearest(g.centre[k, 0], place[0])] * g.table[y, nearest(g.centre[k, 1], place[1])]
 
 
 @inner
@@ -159,13 +179,14 @@ def add_scaled(weight, field, r0, r1, out):
 
 
 @summing
-def tile_moments(q, r0, r1, ox, oy, out):
-    """out [4] = Σ q, Σ q dx, Σ q dy, Σ q (dx² + dy²) over rows [r0, r1), distances from ox + column, oy + row."""
+def tile_moments(q, r0, r1, ox, oy):
+    """Σ q, Σ q dx, Σ q dy, Σ q (dx² + dy²) over rows [r0, r1), distances from ox + column, oy + row."""
+    wide()
     s0, sx, sy, s2 = 0.0, 0.0, 0.0, 0.0
     for r in range(r0, r1):
         d = oy + r
         a, b, e = 0.0, 0.0, 0.0
-        for c in range(TILE):
+        for c in range(q.shape[1]):
             v, x = q[r, c], ox + c
             a += v
             b += v * x
@@ -174,7 +195,7 @@ def tile_moments(q, r0, r1, ox, oy, out):
         sx += b
         sy += a * d
         s2 += e + a * (d * d)
-    out[0], out[1], out[2], out[3] = s0, sx, sy, s2
+    return s0, sx, sy, s2
 
 
 @stage

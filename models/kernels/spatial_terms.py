@@ -84,7 +84,7 @@ def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
 
 
 @inner
-def fill_powers(table_x, x, table_y, y, count, series, e, top, n, across, down, power):
+def fill_powers(table, x, y, count, series, e, top, n, across, down, power):
     """Adds rows count · c_j gx^j to `across` and gy^j to `down` for the terms that matter; the new number of rows.
 
     Of two terms that follow each other one may be zero, so two negligible ones end the series.
@@ -93,9 +93,9 @@ def fill_powers(table_x, x, table_y, y, count, series, e, top, n, across, down, 
         return n
     w = count * series[e, 0]
     for c in range(across.shape[1]):
-        across[n, c] = w * table_x[x, c]
+        across[n, c] = w * table[x, c]
     for c in range(across.shape[1]):
-        down[n, c] = table_y[y, c]
+        down[n, c] = table[y, c]
     power[n] = 1
     n += 1
     reach, last = top, 0
@@ -107,9 +107,9 @@ def fill_powers(table_x, x, table_y, y, count, series, e, top, n, across, down, 
             continue
         v, double = series[e, j] / series[e, last], j - last == 2
         for c in range(across.shape[1]):
-            across[n, c] = v * across[n - 1, c] * (table_x[x, c] * table_x[x, c] if double else table_x[x, c])
+            across[n, c] = v * across[n - 1, c] * (table[x, c] * table[x, c] if double else table[x, c])
         for c in range(across.shape[1]):
-            down[n, c] = down[n - 1, c] * (table_y[y, c] * table_y[y, c] if double else table_y[y, c])
+            down[n, c] = down[n - 1, c] * (table[y, c] * table[y, c] if double else table[y, c])
         last = j
         power[n] = j + 1
         n += 1

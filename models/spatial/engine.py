@@ -178,7 +178,4 @@ class SpatialLikelihood:
         log_mu = np.ascontiguousarray(log_mu, float)
         if log_mu.shape != (self._size,):
             raise ValueError(f"log_mu has shape {log_mu.shape}, but the raster has {self._size} cells")
-        # the largest is nan if any is: one pass over the cells
-        if not log_mu.max() < np.inf:
-            raise ValueError("log_mu must be finite, or -inf where no animal can be")
         return log_mu

@@ -40,7 +40,7 @@ class RadialPath:
     ) -> tuple[np.ndarray, float, float, float, RadialState]:
         """(log_a [n], detected, total, bound, state); log_a is -inf for animals that `only` [n] leaves out."""
         log_mu = log_mu[self.blocks.cell]
-        total = float(np.exp(log_mu).sum())
+        total = checked(float(np.exp(log_mu).sum()))
         discs = self.reach.animals(passes)
         if only is not None:
             discs = replace(discs, radius=np.where(only, discs.radius, -1.0))
@@ -152,6 +152,13 @@ class RadialPath:
         out = np.empty_like(field)
         out[self.blocks.cell] = field
         return out
+
+
+def checked(total: float) -> float:
+    """Σ mu, which is not finite if any log_mu is not: a test that costs no pass over the cells."""
+    if not total < np.inf:
+        raise ValueError("log_mu must be finite, or -inf where no animal can be")
+    return total
 
 
 def log_sum(parts, n: int) -> np.ndarray:

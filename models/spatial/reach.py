@@ -19,8 +19,10 @@ from ..detection import DetectionFunction
 from .blockwise import BlockModel, Passes
 from .shapes import SHAPES
 
-START = 36.0  # first guess: windows end where f_i has fallen by exp(-36) from its value at the centre
-HALVINGS = 60
+# First guess: windows end where f_i has fallen by exp(-40) from its value at the centre. With 36 every evaluation of
+# the black bears' hazard exponential had to be done twice.
+START = 40.0
+DOUBLINGS, HALVINGS = 60, 10  # a radius within a thousandth of the least one that suffices: `high` always does
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,11 @@ class Reach:
         goal = log_a + np.log(0.5 * self.tolerance) - np.log(max(total, 1e-300))
         known = short & np.isfinite(log_a)
         low, high = discs.radius.copy(), np.maximum(discs.radius, 1.0) * 2.0
-        for _ in range(HALVINGS):
-            high = np.where(known & (self._log_f_bound(discs, high) > goal), 2.0 * high, high)
+        for _ in range(DOUBLINGS):
+            short_of = known & (self._log_f_bound(discs, high) > goal)
+            if not short_of.any():
+                break
+            high = np.where(short_of, 2.0 * high, high)
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
             enough = self._log_f_bound(discs, middle) <= goal

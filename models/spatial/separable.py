@@ -20,13 +20,13 @@ import numpy as np
 
 from ..kernels.spatial_curve import curve
 from ..kernels.spatial_local import Local, sweep
-from ..kernels.spatial_spread import integrate, pull, spread
+from ..kernels.spatial_spread import catch, integrate, pull, spread
 from ..kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
 from .local import local_terms
 from .problem import Raster
-from .radial import NOBODY, RadialPath, RadialState
+from .radial import NOBODY, RadialPath, RadialState, checked
 from .windows import Blocks
 from .workspace import WorkspacePool
 
@@ -45,7 +45,7 @@ LITTLE = 300.0
 # Gaussians from which their tables are
 MANY = 400
 # what the other direction of a sweep does not need
-NONE, NONE_4 = np.empty(0), np.empty((0, 4))
+NONE, NONE_2 = np.empty(0), np.empty((0, 2))
 # √2/2 cells: from a cell's centre to its corner
 CORNER = 0.7072
 
@@ -90,6 +90,7 @@ class SeparableState:
     windows: Lists  # the animals
     local: Local
     mass: np.ndarray  # float [n], Σ unseen · Gaussian · local terms; 0 for animals on the radial path
+    along_x: np.ndarray  # float [n, 2], without local terms: Σ unseen · Gaussian (dx, dx²)
     faint: RadialState | None  # the animals whose mass underflows
 
 
@@ -105,11 +106,17 @@ class SeparablePath:
         self._local = local_terms(self.model)
         self._exposure = self.model.exposure @ self.model.void_weight
         self._plain = self._local.none and not self.model.probability
+        self._small = self.blocks.cell.size * self.model.encounters.n <= SMALL
+        # not False but None: kernels are not compiled for what is None
+        self._chances = True if self.model.probability else None
+        self._competing = True if len(self._local.ratio) else None
 
     @property
     def curvature_cost(self) -> float:
         """About how many gradients `curvature` costs, measured."""
-        return 50.0 if self.model.probability else 16.0
+        if self.model.probability:
+            return 50.0
+        return 16.0 if self._small else 6.0
 
     @staticmethod
     def serves(model: BlockModel) -> bool:
@@ -128,17 +135,18 @@ class SeparablePath:
             unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
             sums = np.empty((len(self.blocks), 3))
             pieces = self._pieces(near)
-            self._over(pieces, spread, log_mu, near, self.model.probability, unseen, sums)
+            self._over(pieces, spread, log_mu, near, self._chances, unseen, sums)
             detected, total = sums[:, :2].sum(axis=0)
+            checked(total)
             ceiling = float(sums[:, 2].max())
             centre = self._collapse(passes)
             radius = self._first_radius(centre, unseen, ceiling)
-            windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
+            windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
             bound = _bound(centre, radius, mass, ceiling)
             short = (bound > self.tolerance) & (mass > FAINT)
             if short.any():
                 radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
-                windows, local, mass = self._integrate(workspace, centre, radius, unseen, near)
+                windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
                 bound = _bound(centre, radius, mass, ceiling)
             worst = float(bound.max(initial=0.0, where=mass > FAINT))
         faint = ~(mass > FAINT)
@@ -150,7 +158,7 @@ class SeparablePath:
             others, *_, afar_bound, afar = self.radial.evaluate(passes, log_mu, only=faint)
             log_a, worst = np.where(faint, others, log_a), max(worst, afar_bound)
             local = self._local.at(np.where(faint, -1.0, radius))  # no rows of any tile: nothing to overflow
-        state = SeparableState(passes, log_mu, near, unseen, centre, windows, local, mass, afar)
+        state = SeparableState(passes, log_mu, near, unseen, centre, windows, local, mass, along_x, afar)
         self._pool.give_back_with(state, workspace)
         return log_a, float(detected), float(total), worst, state
 
@@ -196,30 +204,32 @@ class SeparablePath:
         folds = EFOLDS + log_ceiling - np.log(np.maximum(here, 1e-300))
         return np.sqrt(2.0 * np.clip(folds, LEAST, MOST) / centre.precision) + 2 * CORNER
 
-    def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local, np.ndarray]:
-        """The animals' windows, their local terms and their masses [n]."""
+    def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local, np.ndarray, np.ndarray]:
+        """The animals' windows, their local terms, their masses [n] and, if these are plain, moments along x [n, 2]."""
         ones = np.ones_like(radius)
         windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
-        parts = workspace.array("parts", windows.item.size, 1)
+        parts = workspace.array("parts", windows.item.size, 3 if self._plain else 1)
         local = self._local.at(radius)
         pieces = self._pieces(near, windows)
         if self._plain:
-            self._over(pieces, integrate, unseen, windows, parts[:, 0])
+            self._over(pieces, integrate, unseen, windows, parts)
         else:
-            chances, after = self.model.probability, (parts[:, 0], NONE, NONE_4, NONE_4, NONE_4)
-            self._over(pieces, sweep, False, NONE, unseen, windows, NONE, near, 0.0, chances, local, NOBODY, *after)
-        mass = np.zeros((centre.x.size, 1))
-        gather(windows.item, parts, mass)
-        return windows, local, mass[:, 0]
+            before = (unseen, windows, NONE, near, 0.0, self._chances, self._competing, local, NOBODY)
+            self._over(pieces, sweep, False, NONE, *before, parts[:, 0], NONE, NONE_2, NONE_2, NONE_2)
+        sums = np.zeros((centre.x.size, parts.shape[1]))
+        gather(windows.item, parts, sums)
+        return windows, local, sums[:, 0].copy(), sums[:, 1:]
 
     def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> Lists:
         """Tables over the tiles within `radius` of each centre, and the Gaussians by tile."""
         ny, nx = self.blocks.block_at.shape
-        first_x, n_x, base_x = _extent(x, radius, nx)
-        first_y, n_y, base_y = _extent(y, radius, ny)
-        table_x = workspace.array(name + " x", int(n_x.sum()), TILE)
-        table_y = workspace.array(name + " y", int(n_y.sum()), TILE)
-        g = Gaussians(x, y, precision, first_x, n_x, base_x, first_y, n_y, base_y, table_x, table_y)
+        first_x, n_x = _extent(x, radius, nx)
+        first_y, n_y = _extent(y, radius, ny)
+        rows = np.cumsum(n_x + n_y)
+        base_x, base_y = rows - (n_x + n_y), rows - n_y
+        centre = np.stack([x, y, precision], axis=1)
+        span = np.stack([base_x - first_x, base_y - first_y, first_x, n_x, first_y, n_y], axis=1)
+        g = Gaussians(centre, span, workspace.array(name, int(rows[-1]) if rows.size else 0, TILE))
         pieces = 2 * self.workers.threads if x.size > MANY else 1
         edges = [x.size * k // pieces for k in range(pieces + 1)]
         tasks: list[Callable[[], Any]] = [lambda: self.blocks.cover(x, y, radius)]
@@ -246,36 +256,44 @@ class SeparablePath:
         share = d_present / np.where(present, state.mass, 1.0)
         d_log_mu = np.empty(state.log_mu.size)
         scratch = self._pool.take()
-        of_passes = scratch.array("of passes", near.item.size, 4)
-        of_animals = scratch.array("of animals", windows.item.size, 4)
+        of_passes = scratch.array("of passes", near.item.size, 2)
+        of_animals = scratch.array("of animals", windows.item.size, 3)
         before = (state.log_mu, state.unseen, windows, share, near, d_detected)
-        moments = np.zeros((passes.x.size, 4))
+        moments = np.zeros((passes.x.size, 2))
         pieces = self._pieces(near, windows)
         with self.workers.one_blas_thread():
             if self._plain:
                 self._over(pieces, pull, *before, d_log_mu, of_animals, of_passes)
             else:
                 first, trial_pass = self._local.trials_of(windows.item)
-                of_trials = scratch.array("of trials", trial_pass.size, 4)
+                of_trials = scratch.array("of trials", trial_pass.size, 2)
                 after = (NONE, d_log_mu, of_animals, of_passes, of_trials)
-                self._over(pieces, sweep, True, *before, self.model.probability, state.local, first, *after)
+                kinds = (self._chances, self._competing)
+                self._over(pieces, sweep, True, *before, *kinds, state.local, first, *after)
                 gather(trial_pass, of_trials, moments)
         gather(near.item, of_passes, moments)
         d_passes = np.zeros((passes.x.size, 3))
         d_passes[:, 0] = moments[:, 0]
-        d_passes[:, 1] = moments[:, 3] / passes.sigma**2
-        moments = np.zeros((state.mass.size, 4))
+        d_passes[:, 1] = moments[:, 1] / passes.sigma**2
+        moments = np.zeros((state.mass.size, 3))
         gather(windows.item, of_animals, moments)
-        self._add_detections(state, d_present, moments * share[:, None], d_passes)
+        if self._plain:  # share times Σ q, Σ q dy, Σ q dy²: the rest is known
+            dx, dxx = (share[:, None] * state.along_x).T
+            _, dy, dyy = moments.T
+            around = dx, dy, dxx + dyy
+        else:
+            around = (moments * share[:, None]).T
+        self._add_detections(state, d_present, around, d_passes)
         self._pool.give_back(scratch)
         return d_log_mu, d_passes
 
-    def _add_detections(self, state: SeparableState, d_log_a, moments, d_passes) -> None:
-        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors, moments [n, 4] around centres."""
+    def _add_detections(self, state: SeparableState, d_log_a, around, d_passes) -> None:
+        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors; around [3] of [n]: their Σ q dx,
+        Σ q dy and Σ q d² from their centres."""
         encounters, centre, passes = self.model.encounters, state.centre, state.passes
         animal, seen, count = encounters.animal, encounters.linear.column, encounters.linear.entry
         off_x, off_y = centre.x[animal] - passes.x[seen], centre.y[animal] - passes.y[seen]
-        _, dx, dy, square = moments[animal].T
+        dx, dy, square = (moment[animal] for moment in around)
         square = square + 2 * (off_x * dx + off_y * dy) + d_log_a[animal] * (off_x**2 + off_y**2)
         size = len(d_passes)
         d_passes[:, 0] += np.bincount(seen, count * d_log_a[animal], minlength=size)
@@ -283,7 +301,7 @@ class SeparablePath:
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
-        if self.model.probability or state.log_mu.size * state.mass.size <= SMALL:
+        if self.model.probability or self._small:
             *_, radial = self.radial.evaluate(state.passes, state.log_mu)
             return self.radial.curvature(radial, d_log_a, d_detected, along_mu, along)
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
@@ -337,7 +355,12 @@ class SeparablePath:
 
     def detection_probability(self, passes: Passes) -> np.ndarray:
         """p.(x) [M]."""
-        return self.radial.detection_probability(passes)
+        workspace, caught = self._pool.take(), np.empty(self.blocks.cell.size)
+        with self.workers.one_blas_thread():
+            near = self._near(workspace, passes)
+            self._over(self._pieces(near), catch, near, self._chances, caught)
+        self._pool.give_back(workspace)
+        return caught
 
     def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
         """log(mu_m f_i(m)) [M] of one animal."""
@@ -393,20 +416,21 @@ def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
     before = np.cumsum(padded.reshape(-1, TILE).sum(axis=1)).reshape(ny, TILE, nx)
     first = before - padded.reshape(ny, TILE, nx, TILE).sum(axis=3)
     row, column = np.nonzero(blocks.block_at >= 0)
+    order = np.argsort(blocks.block_at[row, column])
+    row, column = row[order], column[order]
     place = np.stack([column, row], axis=1)
     return Tiles(
         place, first.transpose(0, 2, 1)[row, column].copy(), bits.transpose(0, 2, 1)[row, column].astype(np.int64)
     )
 
 
-def _extent(centre, radius, n_tiles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First tile, number of tiles and first row of the table for each Gaussian, along one axis."""
+def _extent(centre, radius, n_tiles) -> tuple[np.ndarray, np.ndarray]:
+    """First tile and number of tiles for each Gaussian, along one axis."""
     # truncation towards zero is harmless: negative places are clipped to tile 0 anyway
     reach = np.minimum(radius, 1e9)
     first = np.minimum(np.maximum((centre - reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
     last = np.minimum(np.maximum((centre + reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
-    n = last - first + 1
-    return first, n, np.cumsum(n) - n
+    return first, last - first + 1
 
 
 def _log_tail(centre: Animals, log_ceiling: float, rim: np.ndarray) -> np.ndarray:

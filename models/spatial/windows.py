@@ -10,6 +10,9 @@ from ..kernels.spatial_cover import cover
 from .problem import Raster
 
 WIDEST = 1e12  # cells: wider than any raster
+# Blocks follow each other in strips of this many columns, row by row: what reaches over a block is still in the cache
+# when its neighbours are done (3 % at a million cells, against whole rows).
+STRIP = 8
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class Blocks:
         """Blocks of `side` × `side` cells; blocks without habitat do not exist."""
         row, column = np.nonzero(raster.habitat)
         ny, nx = (-(-size // side) for size in raster.habitat.shape)
-        place = (row // side) * nx + column // side
+        order = np.argsort(np.arange(ny * nx) % nx // STRIP, kind="stable")  # of places on the coarse grid
+        place = np.argsort(order)[(row // side) * nx + column // side]
         cell = np.argsort(place, kind="stable")
         occupied, start = np.unique(place[cell], return_index=True)
         block_at = np.full(ny * nx, -1, np.int64)
-        block_at[occupied] = np.arange(occupied.size)
+        block_at[order[occupied]] = np.arange(occupied.size)
         x, y = column[cell].astype(float), row[cell].astype(float)
         extremes = (reduce.reduceat(along, start) for along in (x, y) for reduce in (np.minimum, np.maximum))
         box = np.stack(list(extremes), axis=1)
