@@ -63,7 +63,9 @@ class Texts:
     def of_quantity(self, quantity: str, **values) -> str:
         """The sentence that tells an estimate of this quantity; a plain one where there is none of its own."""
         said = self.catalogue["quantities"]
-        return said.get(quantity, said["other"]).format(quantity=self.term(quantity), **values)
+        if quantity in said:
+            return said[quantity].format(**values)
+        return said["other"].format(quantity=self.term(quantity), **values)
 
     def say(self, name: str, **values) -> str:
         """One sentence."""
