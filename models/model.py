@@ -358,6 +358,8 @@ def _at_boundary(parameters: ParameterSet, vector: np.ndarray, near: float = 1e-
             found[p.name] = "estimated as 1"
         elif p.link.name in ("logit", "cloglog", "log") and (value < (near if p.link.name != "log" else 1e-12)).all():
             found[p.name] = "estimated as 0"
+        elif (value > p.most).all():
+            found[p.name] = "estimated as infinite"
     return found
 
 

@@ -30,6 +30,7 @@ class Parameter:
     meaning: str = ""
     fixed: float | None = None
     n_rows: int = 1
+    most: float = np.inf  # a value that the data cannot tell from an infinite one
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, logsumexp
 from scipy.stats import nbinom
-from scr_problems import differences_of_loglik, small
+from scr_problems import differences_of_loglik, small, surveyed
 from test_scr_telemetry import collars
 
 from uncia import models, survey
@@ -132,6 +132,12 @@ def test_counts_that_are_not_clumped_are_told():
     fit = clumped(plain.simulate({"D": 1100.0, "lambda0": 0.8, "sigma": 300.0}, 3), mask).fit()
     assert "The data show no variation of counts beyond that of Poisson counts: size may be anything above" in str(fit)
     assert "negative binomial counts" in repr(fit.model)
+    again, wide = surveyed("count").captures, surveyed("count").mask
+    endless = clumped(again, wide).fit()
+    assert "size (estimated as infinite) is at a boundary" in str(endless) and endless.verdict.good
+    np.testing.assert_allclose(
+        endless.se[:3], models.SCR(again, wide, detection="hazard half-normal").fit().se, rtol=0.01
+    )
 
 
 def test_what_does_not_go_with_clumped_counts_is_refused():

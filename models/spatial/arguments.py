@@ -29,6 +29,9 @@ MEANING = {
 }
 
 
+MOST_SIZE = 1e4  # of clumped counts: with a mean of 100 their variance is 1 % above that of Poisson counts
+
+
 def one_of(what: str, value: str, allowed) -> None:
     """Refuses a value that is not among those allowed, with the nearest of them."""
     if value in allowed:

@@ -158,8 +158,8 @@ def _clumping(fit):
     if "size" not in fit.model.formulas or fit.model.parameters["size"].design is None:
         return
     rows = fit.predict("size")
-    if (rows["upper"] / rows["lower"] > UNKNOWN).all():
-        least = rows["lower"].min()
+    if not (rows["upper"] / rows["lower"] <= UNKNOWN).any():
+        least = float(np.nan_to_num(rows["lower"], nan=rows["estimate"]).min())
         words = (
             f"counts beyond that of Poisson counts: size may be anything above {least:.2g}, and Poisson counts will do"
         )

@@ -26,7 +26,16 @@ from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
-from .arguments import MEANING, check_relative, classes_of, covariates_of_animals, formulas_of, one_of, paired
+from .arguments import (
+    MEANING,
+    MOST_SIZE,
+    check_relative,
+    classes_of,
+    covariates_of_animals,
+    formulas_of,
+    one_of,
+    paired,
+)
 from .classes import Classes
 from .detected_twice import detected_often
 from .fit import SpatialFit
@@ -272,7 +281,8 @@ class SCR(Model[SpatialFit]):
         fixed = None if design is not None else check_fixed(name, formula, link)
         if relative and design is not None and not design.terms:
             design, fixed = None, 1.0  # density cancels: it is derived as n / effective sampling area
-        return Parameter(name, link, design, unit, meaning, fixed, len(frame))
+        most = MOST_SIZE if name == "size" else np.inf
+        return Parameter(name, link, design, unit, meaning, fixed, len(frame), most)
 
     def density_frame(self, mask: HabitatMask | None = None, session: str | None = None) -> pd.DataFrame:
         """Covariates of density over the M cells of `mask` (the session's own by default), those that D uses.
