@@ -330,6 +330,11 @@ def test_conditional_numbers_are_those_of_the_full_likelihood():
     assert a == pytest.approx(b, rel=1e-5)
     se = [f.abundance().set_index("quantity")["se"]["expected abundance"].to_numpy() for f in fits]
     assert se[0] == pytest.approx(se[1], rel=1e-3)
+    full = fits[1].as_full()
+    assert full.values["D"][0] == pytest.approx(fits[0].values["D"][0], rel=1e-5)
+    assert full.loglik == pytest.approx(fits[0].loglik, abs=1e-6)
+    with pytest.raises(SurveyError, match="survival alone does not say how many animals there are"):
+        model(data("count"), area(), likelihood="survival").at(phi=0.5, lambda0=0.3, sigma=900.0).as_full()
 
 
 def test_animals_expected_in_sessions_are_those_of_simulations():

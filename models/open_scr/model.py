@@ -204,6 +204,8 @@ class OpenSCR(Model[OpenSpatialFit]):
             value = check_fixed("D", formula, LINKS[link])
             return Parameter("D", LINKS[link], None, unit, meaning, value, size)
         conditional = self.likelihood == "conditional"
+        if conditional and link != "log":
+            raise refuse("D has the log link under the conditional likelihood", "Use likelihood='full'", value=link)
         design = Design.of(formula, self.density_frame(), "D", intercept=not conditional)
         if conditional and not design.terms:
             return Parameter("D", LINKS[link], None, unit, meaning, 1.0, size)
