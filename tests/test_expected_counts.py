@@ -51,13 +51,13 @@ def test_averages_of_simulations_with_uneven_effort(kind):
     at = {"D": 9e4, "lambda0": 0.1, "sigma": 20.0}
     model = models.SCR(seen, habitat, detection="hazard half-normal")
     numbers = []
-    for seed in range(60):
+    for seed in range(30):
         c = model.simulate(at, seed)
         places = c.detections.groupby("animal")["detector"].nunique()
         numbers.append([c.n_animals, c.n_detections, (places > 1).sum()])
     mine = models.expected_counts(detectors, habitat, **at)
     wanted = mine[["animals", "detections", "animals at two detectors or more"]]
-    error = np.std(numbers, axis=0) / np.sqrt(60)
+    error = np.std(numbers, axis=0) / np.sqrt(30)
     assert np.all(np.abs(np.mean(numbers, axis=0) - wanted) < 3.5 * error)
 
 

@@ -12,8 +12,8 @@ from test_config import message
 
 from uncia.models import LeastCost
 from uncia.reports.analysis import analyse
-from uncia.reports.report import write_report
 from uncia.reports.study import read_study
+from uncia.reports.texts import texts
 
 LEAST_COST = """
 [[models]]
@@ -43,8 +43,8 @@ def test_from_the_form_to_the_page(tmp_path):
     assert rows["scope"].tolist() == ["rugged"]
     assert rows["estimate"].iloc[0] == fit.vector[-1]
     along = "Distances are not straight lines but along the ways that cost an animal least"
-    write_report(analysis, tmp_path / "report")
-    assert f"{along}, around the barriers of the survey." in (tmp_path / "report" / "report.html").read_text("utf-8")
+    said = [p for _, paragraphs, _ in study.story(analysis).outline(texts("en")) for p in paragraphs]
+    assert f"{along}, around the barriers of the survey." in said
 
 
 def test_simulate_takes_the_barriers_along(tmp_path):

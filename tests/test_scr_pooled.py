@@ -78,7 +78,7 @@ def test_pooled_sites_lie_between_separate_ones_and_one_for_all():
 
 
 def test_a_smooth_of_density():
-    d = detectors("count", occasions=6, side=6, gaps=False)
+    d = detectors("count", occasions=6, side=5, gaps=False)
     mask = survey.HabitatMask.around(d, 450.0, 150.0)
     x, _ = mask.centres()
     high = (x - x.mean()) / 1000.0
@@ -90,7 +90,7 @@ def test_a_smooth_of_density():
     centres = models.simulate_population(mask, truth, 5)
     captures = models.SCR(nothing, mask, **HAZARD).simulate({"D": 1.0, "lambda0": 0.3, "sigma": 150.0}, 6, centres)
     fixed = {"lambda0": 0.3, "sigma": 150.0}
-    smooth, flat = (models.SCR(captures, mask, D=D, **fixed, **HAZARD).fit() for D in ("~ s(elevation, k=4)", "~ 1"))
+    smooth, flat = (models.SCR(captures, mask, D=D, **fixed, **HAZARD).fit() for D in ("~ s(elevation, k=3)", "~ 1"))
     assert smooth.loglik > flat.loglik + 2.0
     surface = smooth.predict("D")["estimate"].to_numpy()[mask.habitat]
     middle = surface[np.abs(high) < 0.15].mean()
