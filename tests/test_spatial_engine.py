@@ -207,7 +207,7 @@ def test_no_animals_at_all():
         (lambda p: {"event_exposure": p.event_exposure * 3}, "more trials than it was exposed to"),
         (lambda p: {"entry_exposure": p.entry_exposure * 0}, "every exposure must be positive"),
         (lambda p: {"weight": p.weight[:, :1]}, "9 animals and 2 fields"),
-        (lambda p: {"event_kind": p.event_kind + 7}, "COUNT, BINARY or MULTI"),
+        (lambda p: {"event_kind": p.event_kind + 7}, "COUNT, BINARY, MULTI or CLUMPED"),
         (lambda p: {"event_start": np.r_[0, p.event_start[:-1]]}, "animal 0 has no detection"),
     ],
 )
