@@ -38,7 +38,7 @@ from .readers.wildlife_insights import read_wildlife_insights, tables_from_wildl
 from .samples import SampleCounts
 from .scats import read_scats, scat_search
 from .search import read_search, searched_areas, transects
-from .sightings import Sightings
+from .sightings import Sightings, split_marking
 from .tables import SurveyTables
 from .telemetry import Telemetry, read_telemetry
 from .together import Together, together
@@ -97,6 +97,7 @@ __all__ = [
     "scat_search",
     "searched_areas",
     "seen_before",
+    "split_marking",
     "suggest_utm",
     "tables_from_camtrap_dp",
     "tables_from_field",

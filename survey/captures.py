@@ -281,6 +281,20 @@ class CaptureHistory:
             raise refuse("an animal has two rows of covariates", "Keep one", value=name)
         return replace(self, animals=self.animals.join(table))
 
+    def of_occasions(self, occasions, kind: str | None = None) -> CaptureHistory:
+        """The detections, effort and dates of some occasions (from 1, ascending), numbered anew; of another `kind`."""
+        chosen, d = np.asarray(occasions, int), self.detectors
+        number = pd.Series(np.arange(1, len(chosen) + 1), index=chosen)
+        frame = self.detections[self.detections["occasion"].isin(chosen)]
+        varying = {name: values[chosen - 1] for name, values in d.varying.items()}
+        dated = len(self.occasions.columns) > 0
+        return replace(
+            self,
+            detections=frame.assign(occasion=frame["occasion"].map(number)),
+            detectors=replace(d, effort=d.effort[chosen - 1], varying=varying, kind=kind or d.kind),
+            occasions=self.occasions.iloc[chosen - 1].reset_index(drop=True) if dated else self.occasions,
+        )
+
     def with_telemetry(self, telemetry: Telemetry | None) -> CaptureHistory:
         """The same histories with the fixes of collared animals; an animal that was detected has one name in both."""
         return replace(self, telemetry=telemetry)

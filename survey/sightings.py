@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +138,45 @@ class Sightings:
 
     def _repr_html_(self) -> str:
         return facts_html("Sightings", {**self.totals, "detectors": repr(self.captures.detectors)})
+
+
+def split_marking(
+    captures: CaptureHistory,
+    marking: Sequence[int],
+    *,
+    marking_kind: str | None = None,
+    unmarked: Any = None,
+    unidentified: Any = None,
+) -> tuple[CaptureHistory, Sightings]:
+    """One history of marking and sighting occasions, as of the program secr, divided into the two.
+
+    Parameters
+    ----------
+    captures : histories of marked animals over all occasions
+    marking : the occasions (from 1) on which animals were marked; all others are sighting
+    marking_kind : kind of detector while marking, if another than `captures` says, such as "multi"
+    unmarked, unidentified : as for `Sightings`; an array may have a row for every occasion, of marking too
+
+    Returns
+    -------
+    (CaptureHistory of marking, Sightings), for `models.MarkResight`
+
+    Raises
+    ------
+    SurveyError : no occasion is one of marking or of sighting, or one is outside the survey
+    """
+    S = captures.n_occasions
+    chosen = np.isin(np.arange(1, S + 1), list(marking))
+    if not set(marking) <= set(range(1, S + 1)) or chosen.all() or not chosen.any():
+        fix = f"Give some, and not all, of the occasions 1..{S}"
+        raise refuse("the marking occasions are not understood", fix, value=list(marking))
+    tables = {}
+    for name, table in (("unmarked", unmarked), ("unidentified", unidentified)):
+        whole = not isinstance(table, pd.DataFrame) and table is not None and len(table) == S
+        tables[name] = np.asarray(table)[~chosen] if whole else table
+    seen = captures.of_occasions(np.flatnonzero(~chosen) + 1)
+    after = np.cumsum(chosen)[~chosen]
+    return captures.of_occasions(np.flatnonzero(chosen) + 1, marking_kind), Sightings(seen, **tables, after=after)
 
 
 def _alike(a: np.ndarray | None, b: np.ndarray | None) -> bool:

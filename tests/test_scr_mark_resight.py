@@ -24,17 +24,11 @@ def secr_data(counts: bool):
     """The data set of the suite: one occasion of marking in multi-catch traps, four of sighting, seen or not."""
     folder = reference.reference("mark_resight")
     whole, mask = reference.scr_data("mark_resight", kind="proximity")
-    d, frame = whole.detectors, whole.detections
-    parts = []
-    for kind, occasions in (("multi", [1]), ("proximity", [2, 3, 4, 5])):
-        at = survey.Detectors(d.id, d.x, d.y, np.ones((len(occasions), len(d))), kind)
-        mine = frame[frame["occasion"].isin(occasions)]
-        parts.append(survey.CaptureHistory(mine.assign(occasion=mine["occasion"] - occasions[0] + 1), at))
     tables = {}
     for name, file in (("unmarked", "Tu.txt"), ("unidentified", "Tm.txt")) if counts else ():
         rows = [line.split()[1:] for line in (folder / file).read_text().splitlines() if line.strip()]
-        tables[name] = np.array(rows, float).T[1:]
-    return parts[0], survey.Sightings(parts[1], **tables), mask
+        tables[name] = np.array(rows, float).T
+    return *survey.split_marking(whole, marking=[1], marking_kind="multi", **tables), mask
 
 
 @pytest.mark.parametrize("entry", [0, 1])
@@ -300,6 +294,22 @@ def test_what_cannot_be_is_told():
         survey.Sightings(seen, unmarked=np.eye(4, 9) * 0.5, unidentified=np.zeros((3, 9)))
     assert "sightings of unmarked animals are whole numbers; at 'C02' on occasion 2 (found 0.5)" in str(error.value)
     assert "the sightings of marked animals that were not identified have another shape" in str(error.value)
+
+
+def test_one_history_is_divided_into_marking_and_sighting_occasions():
+    marking, _, _ = survey_of("proximity", after=[1, 1, 2, 3], marking_kind="proximity")
+    frame, d = marking.detections, marking.detectors
+    whole = survey.CaptureHistory(frame, survey.Detectors(d.id, d.x, d.y, np.ones((3, 9)), "proximity"))
+    one, rest = survey.split_marking(whole, marking=[1, 3], unmarked=np.eye(3, 9))
+    assert (one.n_occasions, rest.n_occasions, list(rest.after)) == (2, 1, [1])
+    assert set(one.detections["occasion"]) == {1, 2}
+    np.testing.assert_array_equal(rest.unmarked, np.eye(3, 9)[1:2])
+    assert len(one.detections) + len(rest.captures.detections) == len(frame)
+    for bad in ([], [1, 2, 3], [4]):
+        with pytest.raises(survey.SurveyError, match="the marking occasions are not understood"):
+            survey.split_marking(whole, marking=bad)
+    with pytest.raises(survey.SurveyError, match="methods number their occasions by themselves"):
+        survey.together({"a": whole}).of_occasions([1])
 
 
 def test_tables_of_sightings_may_be_long_or_wide():

@@ -146,15 +146,8 @@ def joint(marking: CaptureHistory | None, sightings: Sightings) -> CaptureHistor
 
 def _block(seen: CaptureHistory, occasions: np.ndarray) -> CaptureHistory:
     """The identified sightings of some occasions (from 0), numbered anew."""
-    d, frame = seen.detectors, seen.detections
-    number = pd.Series(np.arange(1, len(occasions) + 1), index=occasions + 1)
-    varying = {name: values[occasions] for name, values in d.varying.items()}
-    detectors = _with_phase(replace(d, effort=d.effort[occasions], varying=varying), SIGHTING)
-    frame = frame[frame["occasion"].isin(number.index)]
-    dates = seen.occasions.iloc[occasions].reset_index(drop=True) if len(seen.occasions.columns) else seen.occasions
-    return CaptureHistory(
-        frame.assign(occasion=frame["occasion"].map(number)), detectors, seen.animals, dates, seen.session
-    )
+    part = seen.of_occasions(occasions + 1)
+    return replace(part, detectors=_with_phase(part.detectors, SIGHTING), telemetry=None)
 
 
 def _with_phase(detectors, phase: str):
