@@ -50,7 +50,9 @@ class Together(CaptureHistory):
 
     def of_occasions(self, occasions, kind: str | None = None) -> Together:
         """Not known: every method numbers its occasions by itself."""
-        raise refuse("methods number their occasions by themselves", "Take the occasions of each method, then together()")
+        raise refuse(
+            "methods number their occasions by themselves", "Take the occasions of each method, then together()"
+        )
 
     def equals(self, other: object) -> bool:
         """The same methods with the same histories, in the same order."""
