@@ -193,7 +193,11 @@ def main(folder: Path = HERE) -> None:
     corners = [[X0, Y0], [X0 + WIDTH, Y0], [X0 + WIDTH, Y0 + HEIGHT], [X0, Y0 + HEIGHT], [X0, Y0]]
     shape = {"type": "Polygon", "coordinates": [corners]}
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32652"}}
-    land = {"type": "FeatureCollection", "crs": crs, "features": [{"type": "Feature", "properties": {}, "geometry": shape}]}
+    land = {
+        "type": "FeatureCollection",
+        "crs": crs,
+        "features": [{"type": "Feature", "properties": {}, "geometry": shape}],
+    }
     (folder / "land.geojson").write_text(json.dumps(land) + "\n", encoding="utf-8")
     about = "simulated by examples/08_transboundary_decade/make.py; nobody took these photographs"
     text = json.dumps({"about": about, "km²": WIDTH * HEIGHT / 1e6, **truth}, indent=1, ensure_ascii=False)

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ class ParkStudy(CaptureStudy):
     joined: JoinedParks | None = None
 
     @classmethod
-    def read(cls, config: ParksForm, folder: Path) -> ParkStudy:
+    def read(cls, config: Any, folder: Path) -> ParkStudy:
         parks = []
         for park in config.parks:
             study = read_study(folder / park.survey, config.session)
@@ -47,7 +47,7 @@ class ParkStudy(CaptureStudy):
         return cls(config, folder, whole, mask, parks=tuple(parks), joined=joined)  # type: ignore[arg-type]
 
     @classmethod
-    def files_named(cls, config: ParksForm) -> list[str | None]:
+    def files_named(cls, config: Any) -> list[str | None]:
         return [*(park.survey for park in config.parks), *(region.file for region in config.regions)]
 
     def named_files(self) -> list[str | None]:
