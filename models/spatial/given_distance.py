@@ -30,6 +30,7 @@ from .problem import SpatialProblem
 from .radial import log_sum
 
 FIRST = 40.0  # animals are first left out of blocks where they are exp(-40) as likely as in their best
+FURTHER = 15.0  # that much more a hazard has to fall where animals were seen, mostly; otherwise ways are found twice
 NO_ANIMALS = np.empty(0, np.int64)
 
 
@@ -247,9 +248,12 @@ class GivenPath:
     # ---- what is near what --------------------------------------------------------------------------------------
 
     def _limits(self, passes: Passes) -> np.ndarray:
-        """Metres [K] from each place beyond which its hazards are below the tolerance."""
-        limit = np.zeros(self.place.max(initial=-1) + 1)
+        """Metres [K] from each place beyond which its hazards are below the tolerance; where animals were seen more."""
+        limit, seen = np.zeros(self.place.max(initial=-1) + 1), np.unique(self.model.encounters.linear.column)
         np.maximum.at(limit, self.place, self.reach.passes(passes) * self.spacing)
+        fall = np.full(seen.size, FURTHER - np.log(self.reach.tolerance))
+        far = self.model.shape.reach(fall, passes.sigma[seen], passes.third[seen])
+        np.maximum.at(limit, self.place[seen], far * self.spacing)
         return limit
 
     def _with_pairs(self, passes: Passes, limit: np.ndarray) -> GivenPasses:

@@ -124,14 +124,17 @@ class Ways:
         self.landscape, self.cost = landscape, np.ascontiguousarray(cost, float)
         if not (np.isfinite(self.cost).all() and (self.cost > 0).all()):
             raise ValueError("costs must be finite and above zero")
+        self._parts: dict[int, tuple] = {}  # the tree of every place
         self._found: Trees | None = None
 
     def within(self, limit: np.ndarray) -> Reached:
         """All pairs within limit [K], found again only where a limit is greater than those asked for before."""
         found = self._found
-        if found is None or (limit > found.limit).any():
+        more = np.arange(len(limit)) if found is None else np.flatnonzero(limit > found.limit)
+        if found is None or len(more):
+            self._parts |= _trees(self.landscape, self.cost, limit, more)
             wanted = limit if found is None else np.maximum(limit, found.limit)
-            found = self._found = _trees(self.landscape, self.cost, wanted)
+            found = self._found = _joined_trees(self.landscape, self._parts, wanted)
         return found
 
     def pull(self, reached: Reached, over: np.ndarray) -> np.ndarray:
@@ -160,19 +163,25 @@ class Trees(Reached):
         return out[self.at]
 
 
-def _trees(land: Landscape, cost: np.ndarray, limit: np.ndarray) -> Trees:
-    """Dijkstra's shortest ways from every place, up to its limit; a few places at a time."""
-    N, K, whole = land.raster.size, len(land.home), len(land.x)
+def _trees(land: Landscape, cost: np.ndarray, limit: np.ndarray, places: np.ndarray) -> dict[int, tuple]:
+    """Dijkstra's shortest ways from some places, up to the limit of each; a few places at a time."""
+    N, whole = land.raster.size, len(land.x)
     own = np.append(cost, cost[land.home])
     graph = coo_array((0.5 * land.metres * (own[land.u] + own[land.v]), (land.u, land.v)), shape=(whole, whole)).tocsr()
-    order = np.argsort(limit, kind="stable")
+    order = places[np.argsort(limit[places], kind="stable")]
     step, parts = max(1, AT_ONCE // whole), {}
-    for begin in range(0, K, step):
+    for begin in range(0, len(order), step):
         some = order[begin : begin + step]
         farthest = float(limit[some].max())
         found = dijkstra(graph, indices=some + N, limit=farthest, return_predecessors=True)
         for row, k in enumerate(some):
-            parts[k] = _tree(land, found[0][row], found[1][row])
+            parts[int(k)] = _tree(land, found[0][row], found[1][row])
+    return parts
+
+
+def _joined_trees(land: Landscape, parts: Mapping[int, tuple], limit: np.ndarray) -> Trees:
+    """The trees of all places, one after another."""
+    K = len(land.home)
     size = [len(parts[k][0]) for k in range(K)]
     tree = np.concatenate([[0], np.cumsum(size)])
     node, inside, length, steps = (np.concatenate([parts[k][j] for k in range(K)]) for j in range(4))
