@@ -36,6 +36,7 @@ class YearAnalysis(Analysis):
 
     @cached_property
     def reported(self) -> str:
+        """Name of the model, or of the way, whose trend people are told."""
         if self.study.whole is not None:
             return self.by_year[WHOLE].reported
         if self.study.counts is not None:
@@ -138,6 +139,7 @@ class YearAnalysis(Analysis):
 
     @cached_property
     def comparison(self) -> pd.DataFrame | str:
+        """The joint models by AICc, or why there are none to compare."""
         if not self.joint:
             return "every year has models of its own"
         return Analysis.comparison.func(self)  # type: ignore[attr-defined]
