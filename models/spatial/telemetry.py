@@ -245,11 +245,12 @@ def _members(telemetry: Telemetry, names: Sequence[str], classes: Classes) -> np
     label = telemetry.animals[classes.name].reindex(names)
     words = label.map(str).str.strip().where(label.notna(), "")
     found = pd.Index(classes.labels).get_indexer(pd.Index(words))
-    for i in np.flatnonzero((found < 0) & (words != "").to_numpy()):
+    wrong = [(name, word) for name, word, c in zip(names, words, found, strict=True) if word and c < 0]
+    for name, word in wrong[:1]:
         raise refuse(
-            f"the {classes.name} of the collared animal {names[i]!r} is not one of those of the animals detected",
+            f"the {classes.name} of the collared animal {name!r} is not one of those of the animals detected",
             f"Use one of {', '.join(map(repr, classes.labels))}, or leave it empty",
-            value=words.to_numpy()[i],
+            value=word,
         )
     return found
 
@@ -320,5 +321,6 @@ def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, s
         if session.classes is not None and not session.classes.latent:
             label[f"collar {name}"] = session.classes.labels[c]
     frame = pd.concat(parts, ignore_index=True)[["animal", "x", "y"]].assign(session=captures.session)
-    animals = pd.DataFrame({session.classes.name: pd.Series(label)}) if label else pd.DataFrame()
+    known = session.classes is not None and bool(label)
+    animals = pd.DataFrame({session.classes.name: pd.Series(label)}) if known else pd.DataFrame()
     return Telemetry(frame, telemetry.crs, animals)
