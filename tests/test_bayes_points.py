@@ -99,7 +99,7 @@ def test_states_have_their_probabilities(t):
 @pytest.mark.parametrize("mixture", ["poisson", "negative binomial", "zero-inflated poisson"])
 def test_abundances_have_their_moments(mixture):
     model = models.NMixture(ragged(most=4), mixture=mixture)
-    vector, rng, n = some(model), np.random.default_rng(4), 3000
+    vector, rng, n = some(model), np.random.default_rng(4), 800
     drawn = np.array([latent.states(model, vector, rng)["abundance"][1] for _ in range(n)])
     mean, variance = model.moments(vector)
     assert (np.abs(drawn.mean(axis=0) - mean) <= 4.5 * np.sqrt(variance / n) + 1e-9).all()
@@ -108,10 +108,10 @@ def test_abundances_have_their_moments(mixture):
 
 def test_abundances_from_detections():
     model = models.RoyleNichols(ragged())
-    vector, rng, n = some(model), np.random.default_rng(4), 3000
+    vector, rng, n = some(model), np.random.default_rng(4), 800
     drawn = np.array([latent.states(model, vector, rng)["abundance"][1] for _ in range(n)])
-    np.testing.assert_allclose(drawn.mean(axis=0), model.abundance(vector), rtol=0.08)
-    np.testing.assert_allclose((drawn > 0).mean(axis=0), model.occupied(vector), atol=0.04)
+    np.testing.assert_allclose(drawn.mean(axis=0), model.abundance(vector), rtol=0.15)
+    np.testing.assert_allclose((drawn > 0).mean(axis=0), model.occupied(vector), atol=0.08)
 
 
 def test_centres_are_where_the_animals_were_seen():
@@ -126,7 +126,9 @@ def test_centres_are_where_the_animals_were_seen():
     seen = np.bincount(found["cell"][0, :, 0], minlength=model.mask.size) / 200
     assert np.abs(seen - share).max() < 4.5 * np.sqrt(0.25 / 200)
     x, _ = model.mask.centres()
-    assert found["x"].sel(animal=animal).mean() == pytest.approx(float(share @ x), abs=200.0)
+    mean = float(share @ x)
+    error = np.sqrt(share @ (x - mean) ** 2 / 200)
+    assert float(found["x"].sel(animal=animal).mean()) == pytest.approx(mean, abs=4.5 * error)
     told = fit.derive().set_index("quantity")["estimate"]
     missed = told["realised abundance"] - model.captures.n_animals
     assert float(found["never_met"].mean()) == pytest.approx(missed, abs=4.5 * np.sqrt(missed / 200))
@@ -140,9 +142,9 @@ def test_density_given_the_animals_met():
     captures, mask = small("count")
     model = models.SCR(captures, mask, likelihood="conditional")
     rng, vector = np.random.default_rng(1), some(model)
-    drawn = np.array([np.exp(atom(model, vector, rng).vector[0]) for _ in range(120)])
+    drawn = np.array([np.exp(atom(model, vector, rng).vector[0]) for _ in range(60)])
     n = captures.n_animals
-    assert drawn.std() / drawn.mean() == pytest.approx(1.0 / np.sqrt(n), rel=0.25)
+    assert drawn.std() / drawn.mean() == pytest.approx(1.0 / np.sqrt(n), rel=0.35)
 
 
 # ---- random effects --------------------------------------------------------------------------------------------------
@@ -261,11 +263,11 @@ def test_what_a_surface_cannot_do(make, words):
 def test_draws_as_a_fit():
     """The same tables as a fit, from draws; AIC is that of the maximum."""
     model = models.Occupancy(sites())
-    draws, fit = model.sample(draws=500, chains=2, sampler="surface"), model.fit()
+    draws, fit = model.sample(draws=60, chains=2, sampler="surface"), model.fit()
     told = draws.as_fit()
     assert list(told.derive()) == list(fit.derive()) and list(told.coefficients) == list(fit.coefficients)
-    assert told.derive()["estimate"].iloc[0] == pytest.approx(fit.derive()["estimate"].iloc[0], rel=0.05)
+    assert told.derive()["estimate"].iloc[0] == pytest.approx(fit.derive()["estimate"].iloc[0], rel=0.1)
     assert told.derive()["interval"].iloc[0] == "95% credible, equal tails"
-    assert told.aic == pytest.approx(fit.aic) and told.draws.shape == (1000, 2)
+    assert told.aic == pytest.approx(fit.aic) and told.draws.shape == (120, 2)
     predicted = told.predict("p")
     assert (predicted["lower"] < predicted["estimate"]).all() and (predicted["estimate"] < predicted["upper"]).all()
