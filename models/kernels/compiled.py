@@ -4,7 +4,6 @@ numba keeps compiled code until the file of the function itself changes; a kerne
 would go on with the old one. Here the stamp of a cached kernel is that of its file and of all that this file imports.
 """
 
-import re
 from pathlib import Path
 
 from numba import njit, types
@@ -23,7 +22,8 @@ def _stamp(module: str) -> tuple:
         name = ahead.pop()
         if name not in found:
             found.add(name)
-            ahead += re.findall(r"^from \.(\w+) import", (_HERE / f"{name}.py").read_text(encoding="utf-8"), re.M)
+            lines = (_HERE / f"{name}.py").read_text(encoding="utf-8").splitlines()
+            ahead += [line[6 : line.index(" import")] for line in lines if line.startswith("from .")]
     paths = [_HERE / f"{name}.py" for name in sorted(found)]
     return tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
 
