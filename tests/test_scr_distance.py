@@ -356,3 +356,12 @@ def test_two_methods_at_points_share_the_ways():
     vector = model.start() + 0.02
     mine = model.loglik_and_gradient(vector)[1]
     np.testing.assert_allclose(mine, differences_of_loglik(model, vector, 1e-6), rtol=2e-6, atol=1e-5)
+
+
+def test_remarks_and_figures_know_that_distances_are_no_straight_lines():
+    captures, mask = rough("count")
+    fit = models.SCR(captures, mask, distance=LeastCost("~ forest"), **HAZARD).fit()
+    assert Outcome.MASK_SMALL not in fit.verdict  # beyond the mask no other distances are known
+    ax = fit.plot_detection()
+    assert ax.get_xlabel().endswith("(km, as the model measures it)")
+    assert not len(ax.lines[-1].get_xdata())

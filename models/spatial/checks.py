@@ -94,7 +94,7 @@ def _search(fit, session):
 
 def _buffer(fit, session):
     """A buffer that cuts off part of the area that animals are detected from makes D too high."""
-    if session.mask.buffer is None:
+    if session.mask.buffer is None or session.metric is not None:  # beyond the mask other distances are not known
         return
     bias, enough = buffer_bias(fit, session)
     if bias > BUFFER_BIAS:

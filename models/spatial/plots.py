@@ -23,7 +23,7 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
 
     ax = ax or plt.subplots(figsize=(6, 4), layout="constrained")[1]
     part = fit.model.session(session)
-    seen = _distances(part.captures)
+    seen = _distances(part.captures) if part.metric is None else np.empty(0)
     shape = fit.model.detection
     sigma = float(np.median(fit.model.values_of(fit.values, part)["sigma"]))
     reach = max(3.0 * sigma, float(seen.max(initial=0.0)))
@@ -37,7 +37,8 @@ def plot_detection(fit, ax=None, session: str | None = None, points: int = 200):
     relative = [_of_area(part, rows) for _, rows in groups]
     what = "probability of detection per unit of effort"
     what = "density of detections, relative" if all(relative) else what + ", of areas relative density" * any(relative)
-    ax.set(xlabel="distance from the activity centre (km)", ylabel=what)
+    ways = "" if part.metric is None else ", as the model measures it"
+    ax.set(xlabel=f"distance from the activity centre (km{ways})", ylabel=what)
     ax.set_title(shape.name, fontsize=10)
     ax.set_xlim(0, reach / 1000)
     ax.set_ylim(0, None)
