@@ -321,6 +321,7 @@ def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, s
         if session.classes is not None and not session.classes.latent:
             label[f"collar {name}"] = session.classes.labels[c]
     frame = pd.concat(parts, ignore_index=True)[["animal", "x", "y"]].assign(session=captures.session)
-    known = session.classes is not None and bool(label)
-    animals = pd.DataFrame({session.classes.name: pd.Series(label)}) if known else pd.DataFrame()
+    animals = pd.DataFrame()
+    if session.classes is not None and label:
+        animals = pd.DataFrame({session.classes.name: pd.Series(label)})
     return Telemetry(frame, telemetry.crs, animals)
