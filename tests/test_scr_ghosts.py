@@ -15,6 +15,7 @@ from test_scr_search import survey_of
 from test_scr_telemetry import collars
 
 from uncia import models, survey
+from uncia.models.spatial.detected_twice import few_exposures
 from uncia.models.spatial.ghosts import expected_once
 from uncia.models.verdict import Outcome
 from uncia.survey.errors import SurveyError
@@ -135,6 +136,32 @@ def test_gradient_with_clumped_counts_searches_and_collars(kind):
     model = models.SCR(captures, mask, at_least=2, **counts, **HAZARD)
     vector = model.start() + 0.1
     assert model.loglik_and_gradient(vector)[1] == pytest.approx(differences_of_loglik(model, vector), abs=1e-6)
+
+
+def test_many_different_efforts_are_few():
+    rng = np.random.default_rng(1)
+    x = np.unique(np.round(rng.uniform(0.05, 3.0, 200), 2))
+    times = rng.integers(1, 4, len(x)).astype(float)
+    nodes, weights = few_exposures(x, times)
+    assert len(nodes) == 8
+    assert nodes.min() > x.min()
+    assert nodes.max() < x.max()
+    for h in (1e-6, 0.1, 1.0, 3.0):
+        assert weights @ np.expm1(nodes * h) == pytest.approx(times @ np.expm1(x * h), rel=1e-8)
+    assert few_exposures(x[:8], times[:8])[1].sum() == times[:8].sum()
+    d = detectors("proximity", occasions=12)
+    varied = survey.Detectors(list(d.id), d.x, d.y, rng.uniform(0.2, 1.0, d.effort.shape), "proximity")
+    seen = pd.DataFrame({"animal": ["a"] * 2, "occasion": [1, 2], "detector": ["C02"] * 2})
+    mask = survey.HabitatMask.around(d, 450.0, 150.0)
+    model = models.SCR(survey.CaptureHistory(seen, varied), mask, at_least=2, **HAZARD)
+    x, y = mask.centres()
+    h = 0.4 * np.exp(-0.5 * ((x[:, None] - d.x) ** 2 + (y[:, None] - d.y) ** 2) / 280.0**2)
+    void = np.exp(-h @ varied.effort.sum(axis=0))
+    p = 1.0 - void * (1.0 + np.expm1(h[:, None] * varied.effort).sum(axis=(1, 2)))
+    fit = model.at(D=900.0, lambda0=0.4, sigma=280.0)
+    assert fit.detection_probability().to_numpy()[mask.habitat] == pytest.approx(p, abs=1e-10)
+    at = model.session().parts[0].engine.evaluate(*fit.kernel_input(model.session()))
+    assert at.detected == pytest.approx(900.0 * mask.cell_area / 100.0 * p.sum(), rel=1e-10)
 
 
 def test_two_methods_count_together():
