@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pandas as pd
 
 from ..models.summary import number
@@ -11,6 +14,7 @@ from .results import read_results
 from .tables import Table, table
 from .texts import Texts
 
+NUMBER = re.compile(r"(?P<model>.*?): (?P<quantity>.*?) in (?P<scope>.*?)(?:, (?P<number>se|rse|lower|upper))?")
 MOST = 60  # numbers of a table; the rest is in results.json
 
 
@@ -30,13 +34,15 @@ def in_words(found: Comparison, texts: Texts) -> str:
     causes = texts.say("and").join(texts.say(f"cause_{kind}", n=n) for kind, n in count.items()) or "–"
     if not found.moved:
         return texts.say("changed_same", causes=causes)
+    if not math.isfinite(found.furthest):  # of numbers that came or went
+        return texts.say("changed_plain", numbers=len(found.moved), causes=causes)
     return texts.say("changed", numbers=len(found.moved), furthest=number(found.furthest, 2), causes=causes)
 
 
 def tables_of_changes(found: Comparison, texts: Texts) -> dict[str, Table]:
     """T58: the numbers that moved; T59: what had changed."""
     rows = [
-        {"number": m.what, "then": number(_nan(m.then)), "now": number(_nan(m.now)),
+        {**_named(m.what), "then": number(_nan(m.then)), "now": number(_nan(m.now)),
          "standard errors": number(m.errors, 2), "why": found.why}
         for m in found.moved[:MOST]
     ]  # fmt: skip
@@ -47,6 +53,15 @@ def tables_of_changes(found: Comparison, texts: Texts) -> dict[str, Table]:
         frame = pd.DataFrame(found.changes, columns=["kind", "what changed"])
         made["T59"] = table("T59", texts.heading("T59"), frame, texts, folded=len(frame) > 12)
     return made
+
+
+def _named(what: str) -> dict[str, str]:
+    """The name of a number in columns: "constant: density in habitat mask, se"."""
+    match = NUMBER.fullmatch(what)
+    if match is None:
+        model, _, rest = what.partition(": ")
+        return {"model": model, "quantity": rest, "scope": "", "number": ""}
+    return {k: match[k] or "estimate" * (k == "number") for k in ("model", "quantity", "scope", "number")}
 
 
 def _nan(value: float | None) -> float:

@@ -114,7 +114,8 @@ def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     old, new = (dict(_flat(side["config"])) for side in (then, now))
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key, "not there"), new.get(key, "not there")
-        if a != b and key != "report.previous":
+        added = any(v in (None, [], {}) for v in (a, b)) and "not there" in (a, b)  # a key of another version, unused
+        if a != b and key != "report.previous" and not added:
             yield f"{key} was {_told(a)} and is {_told(b)}"
     if then["reported"] != now["reported"] and not any(m["name"] == then["reported"] for m in now["models"]):
         yield f"the reported model was {then['reported']!r} and is {now['reported']!r}"

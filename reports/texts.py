@@ -24,7 +24,8 @@ TOLD = frozenset(
     {"", "what", "fix", "quantity", "unit", "verdict", "reason", "category", "definition", "kind", "severity"}
 )
 FROM_DATA = {"T3": frozenset({"reason"})}  # columns of these names that hold words of the survey team in some tables
-SENTENCES = re.compile(r"(?<=\.) (?=[A-Z\d])")
+SEVERAL = 4  # words of a phrase that is more than a name
+SENTENCES = re.compile(r"(?<=\.) (?=\S)")
 
 
 @dataclass(frozen=True)
@@ -144,9 +145,15 @@ class Texts:
             return exact[plain]
         for pattern, told in patterns:
             match = pattern.fullmatch(plain)
-            if match:
-                return told.format(**{name: self.cell(v) for name, v in match.groupdict().items()})
+            inner = None if match is None else {name: self._inside(v) for name, v in match.groupdict().items()}
+            if inner is not None and None not in inner.values():
+                return told.format(**inner)
         return self._by_sentences(SENTENCES.split(plain))
+
+    def _inside(self, text: str) -> str | None:
+        """What a term says of a name or a short phrase; None of several words without a translation."""
+        found = self._found(text)
+        return text if found is None and len(text.split()) < SEVERAL else found
 
     def _by_sentences(self, parts: list[str]) -> str | None:
         """Several sentences, each in this language, or nothing: a paragraph is not told half in another language."""
@@ -190,7 +197,9 @@ def _letters(name: str) -> int:
 
 
 def pattern_of(name: str) -> re.Pattern[str]:
-    """What a term with braces matches: {n}, {n1}, … a number, any other name anything, and (s) an s or nothing.
+    """What a term with braces matches: {n}, {n1}, … a number, {w}, {w1}, … one word, any other name anything.
+
+    (s) is an s or nothing.
 
     >>> bool(pattern_of("{n} animal(s) of {kind}").fullmatch("1 animal of sex 'f'"))
     True
@@ -200,4 +209,4 @@ def pattern_of(name: str) -> re.Pattern[str]:
 
 
 def _value(field_name: str) -> str:
-    return NUMBER if re.fullmatch(r"n\d*", field_name) else ".+?"
+    return {"n": NUMBER, "w": r"\S+"}.get(field_name.rstrip("0123456789"), ".+?")

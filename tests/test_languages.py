@@ -73,8 +73,19 @@ def test_a_text_without_translation_is_whole_and_noted():
 
 def test_a_paragraph_is_translated_whole_or_not_at_all():
     told = texts("zh")
-    said = "The fit converged. Nobody has translated this."
-    assert told.term(said) == said
+    for said in (
+        "The fit converged. Nobody has translated this.",
+        "Something that nobody has ever translated, animals",
+    ):
+        assert told.term(said) == said
+    both = (
+        "The fit converged. The habitat mask is too coarse: its cells are 2,000 m wide and animals are detected over a "
+    )
+    both += "scale of 1,998 m; use a spacing of 999 m or less."
+    assert not re.search("[a-z]{3}", told.term(both).replace("m", ""))
+    edge = "The fit converged. epsilon (estimated as 0) is at a boundary of what is possible, so its standard error has no "
+    edge += "meaning."
+    assert told.term(edge) == "拟合已收敛。 epsilon（估计为 0） 处在可能取值的边界上，其标准误没有意义。"
 
 
 def test_days_are_written_as_people_do():
