@@ -12,6 +12,7 @@ from .reproduce import TOLERANCE, changed_versions, compare_numbers
 from .results import read_results
 
 CAUSES = ("data", "config", "version")
+TOLD = ("report.previous", "report.language", "report.public", "report.public_grid")  # how, not what, is told
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,12 @@ def _inputs(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 
 def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Keys of the form with another value; that a last report is named now is no change."""
+    """Keys of the form with another value, but for those of how the report is told."""
     old, new = (dict(_flat(side["config"])) for side in (then, now))
     for key in dict.fromkeys([*old, *new]):
         a, b = old.get(key, "not there"), new.get(key, "not there")
         added = any(v in (None, [], {}) for v in (a, b)) and "not there" in (a, b)  # a key of another version, unused
-        if a != b and key != "report.previous" and not added:
+        if a != b and key not in TOLD and not added:
             yield f"{key} was {_told(a)} and is {_told(b)}"
     if then["reported"] != now["reported"] and not any(m["name"] == then["reported"] for m in now["models"]):
         yield f"the reported model was {then['reported']!r} and is {now['reported']!r}"

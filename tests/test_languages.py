@@ -83,8 +83,8 @@ def test_a_paragraph_is_translated_whole_or_not_at_all():
     )
     both += "scale of 1,998 m; use a spacing of 999 m or less."
     assert not re.search("[a-z]{3}", told.term(both).replace("m", ""))
-    edge = "The fit converged. epsilon (estimated as 0) is at a boundary of what is possible, so its standard error has no "
-    edge += "meaning."
+    edge = "The fit converged. epsilon (estimated as 0) is at a boundary of what is possible, "
+    edge += "so its standard error has no meaning."
     assert told.term(edge) == "拟合已收敛。 epsilon（估计为 0） 处在可能取值的边界上，其标准误没有意义。"
 
 
