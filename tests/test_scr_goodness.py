@@ -10,7 +10,7 @@ from test_scr_search import survey_of
 
 from uncia import models, survey
 from uncia.models.spatial.goodness import NAMES, given_animals
-from uncia.models.spatial.moments import centres, drawn, moments, observed
+from uncia.models.spatial.moments import _by_detector, centres, drawn, moments, observed
 from uncia.survey.errors import SurveyError
 
 HAZARD = {"detection": "hazard half-normal"}
@@ -36,6 +36,17 @@ def test_moments_against_simulation(kind):
     assert np.mean(total == 0) == pytest.approx(np.exp(-found.hazard[0]), abs=0.03)
     alone = np.array([np.mean((total == 1) & (times[:, k] == 1)) for k in range(9)])
     assert alone == pytest.approx(np.exp(-found.hazard[0]) * found.once[0], abs=0.02)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_occasions_are_gathered_by_detector(smooth):
+    rng, h = np.random.default_rng(2), np.array([0.1, 0.9, 2.0, 0.01, 1.3])
+    effort, code = rng.uniform(0.2, 1.0, (40, 5)), rng.integers(0, 2, (40, 5))
+    effort[rng.random((40, 5)) < 0.2] = 0.0
+    turns = list(_by_detector(effort, code, np.zeros((40, 5), int), smooth))
+    assert len(turns) <= (16 if smooth else 40)
+    found = sum((1 + t.code) * t.times * -np.expm1(-t.effort * h) for t in turns)
+    assert found == pytest.approx(np.sum((1 + code) * -np.expm1(-effort * h), axis=0), rel=1e-11)
 
 
 SEARCHES = ["area", "exclusive area", "transect", "exclusive transect"]

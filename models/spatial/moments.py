@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from ...survey.detectors import AREAS, ONCE
 from .arrange import movement, raster_of
+from .detected_twice import few_exposures
 from .nodes import Nodes
 from .rows import log_measure
 from .simulate import _detections, _distances, detection_table
@@ -53,13 +55,14 @@ def moments(model, session, method, vector, x, y, of_class, who=None) -> Moments
         hazard_of = _Points(model, _distances(model, session, vector, places, detectors, table))
     n, K = len(x), len(detectors)
     mean, variance, once, silent, hazard = (*np.zeros((4, n, K)), np.zeros(n))
-    for s, times, state, alive in _occasions(session, method, who):
-        effort = np.where(detectors.used[s], detectors.effort[s], 0.0)
-        parameters = np.broadcast_to(table[of_class[:, None], method.arranged.code[s], state], (n, K, table.shape[-1]))
-        found = _of_occasion(model, detectors.kind, hazard_of(parameters), effort, parameters)
+    for turn in _turns(model, session, method, who):
+        parameters = np.broadcast_to(table[of_class[:, None], turn.code, turn.state], (n, K, table.shape[-1]))
+        found = _of_occasion(model, detectors.kind, hazard_of(parameters), turn.effort, parameters)
+        weight = turn.times * turn.alive[:, None]
         for total, value in zip((mean, variance, once, silent), found[:4], strict=True):
-            total += times * alive[:, None] * value
-        hazard += times * alive * found[4]
+            total += weight * value
+        # detectors that compete have one hazard for all of them, on occasions that are weighted as a whole
+        hazard += weight[:, 0] * found[4] if detectors.kind in ONCE else (weight * found[3]).sum(axis=1)
     return Moments(mean, variance, once, silent, hazard)
 
 
@@ -97,17 +100,31 @@ class _Searched:
         return out
 
 
-def _occasions(session, method, who) -> Iterator[tuple[int, float, np.ndarray, np.ndarray]]:
-    """Position of an occasion, how many are like it, the learned states [n or 1, K] and who is still there [n or 1]."""
-    captures, learned = method.captures, method.arranged.learned
-    S, K = captures.detectors.effort.shape
+@dataclass(frozen=True)
+class _Turn:
+    """An occasion, or as many as are alike."""
+
+    effort: np.ndarray  # float [K]
+    code: np.ndarray  # int [K]
+    times: np.ndarray  # float [K]
+    state: np.ndarray  # int [n or 1, K], what was learned
+    alive: np.ndarray  # float [n or 1], who is still there
+
+
+def _turns(model, session, method, who) -> Iterator[_Turn]:
+    """The occasions of a method."""
+    captures, learned, code = method.captures, method.arranged.learned, method.arranged.code
+    effort = np.where(captures.detectors.used, captures.detectors.effort, 0.0)
+    S, K = effort.shape
     if who is None or not (learned.names or captures.detections["removed"].any()):
-        effort = np.where(captures.detectors.used, captures.detectors.effort, 0.0)
         state = learned.detector if who is not None else np.zeros((S, K), int)
-        alike = np.hstack([effort, method.arranged.code, state])
-        _, first, times = np.unique(alike, axis=0, return_index=True, return_counts=True)
-        for s, t in zip(first, times, strict=True):
-            yield int(s), float(t), state[s][None, :], np.ones(1)
+        if captures.detectors.kind in ONCE:
+            alike = np.hstack([effort, code, state])
+            _, first, times = np.unique(alike, axis=0, return_index=True, return_counts=True)
+            for s, t in zip(first, times, strict=True):
+                yield _Turn(effort[s], code[s], np.full(K, float(t)), state[s][None, :], np.ones(1))
+        else:
+            yield from _by_detector(effort, code, state, model.counts == "poisson")
         return
     n, last = session.captures.n_animals, _last(session, method)
     place = learned.place
@@ -116,7 +133,32 @@ def _occasions(session, method, who) -> Iterator[tuple[int, float, np.ndarray, n
         here = place[place["occasion"] == s]
         whole = np.broadcast_to(state, (n, K)).copy()
         whole[here["animal"], here["detector"]] |= here["bits"].to_numpy(int)
-        yield s, 1.0, whole[who], (s < last[who]).astype(float)
+        yield _Turn(effort[s], code[s], np.ones(K), whole[who], (s < last[who]).astype(float))
+
+
+def _by_detector(effort: np.ndarray, code: np.ndarray, state: np.ndarray, smooth: bool) -> Iterator[_Turn]:
+    """Occasions that are alike to one detector are one turn of it: detectors have nothing to do with each other.
+
+    smooth : all that is asked for is a smooth function of effort × hazard, so that a few efforts stand for many
+    """
+    K = effort.shape[1]
+    kinds = []
+    for k in range(K):
+        values, times = np.unique(np.stack([code[:, k], state[:, k], effort[:, k]]), axis=1, return_counts=True)
+        start = np.flatnonzero(np.diff(values[:2], axis=1, prepend=-1).any(axis=0))
+        parts = []
+        for a, b in pairwise([*start, len(times)]):
+            x, number = values[2, a:b], times[a:b].astype(float)
+            x, number = few_exposures(x, number) if smooth else (x, number)
+            parts.append(np.stack([x, np.full(len(x), values[0, a]), np.full(len(x), values[1, a]), number]))
+        kinds.append(np.hstack(parts))
+    most = max(one.shape[1] for one in kinds)
+    whole = np.zeros((4, most, K))
+    for k, one in enumerate(kinds):
+        whole[:, : one.shape[1], k] = one
+    e, c, w, times = whole[0], whole[1].astype(int), whole[2].astype(int), whole[3]
+    for j in range(most):
+        yield _Turn(e[j], c[j], times[j], w[j][None, :], np.ones(1))
 
 
 def _last(session, method) -> np.ndarray:
