@@ -182,6 +182,26 @@ def test_two_methods_count_together():
     assert at.detection_probability().to_numpy()[mask.habitat] == pytest.approx(p, abs=1e-10)
 
 
+def test_trap_occasions_without_a_catch_stay_apart_from_other_methods():
+    traps, mask = small("multi")
+    effort = traps.detectors.effort * np.linspace(0.7, 1.6, traps.n_occasions)[:, None]
+    frame = traps.detections[~traps.detections["occasion"].isin([1, 2])]
+    traps = replace(traps, detectors=replace(traps.detectors, effort=effort), detections=frame)
+    both = survey.together({"trap": traps, "camera": small("proximity")[0]})
+    model = models.SCR(both, mask, at_least=2, **HAZARD)
+    x, y = mask.centres()
+    hazards = [np.zeros((0, mask.size))] * 2
+    for j, d in enumerate(c.detectors for c in both.methods.values()):
+        shape = np.exp(-0.5 * ((x - d.x[:, None]) ** 2 + (y - d.y[:, None]) ** 2) / 280.0**2)
+        h = 0.25 * np.where(d.used, d.effort, 0.0)[:, :, None] * shape
+        hazards[j] = h.sum(axis=1) if j == 0 else h.reshape(-1, mask.size)
+    ways = np.concatenate(hazards)
+    p = 1.0 - np.exp(-ways.sum(axis=0)) * (1.0 + np.expm1(ways).sum(axis=0))
+    fit = model.at(**AT)
+    at = model.session().parts[0].engine.evaluate(*fit.kernel_input(model.session()))
+    assert at.detected == pytest.approx(9.0 * mask.cell_area * p.sum(), rel=1e-10)
+
+
 def test_sessions_add_up_and_pickles():
     parts = [small("proximity"), small("proximity", seed=7)]
     captures = [survey.CaptureHistory(c.detections, c.detectors, session=str(j)) for j, (c, _) in enumerate(parts)]

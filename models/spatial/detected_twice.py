@@ -191,7 +191,7 @@ def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arr
     SurveyError : learned responses
     """
     problems = [m.arranged.problem for m in methods]
-    field = fields_together(problems)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
+    field = fields_together(methods)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
     at_pass = np.cumsum([0] + [len(p.pass_x) for p in problems])
     parts = [_ways(m, counts) for m in methods]
     assert arranged.problem.personal is None  # of learned responses, which `_ways` refuses

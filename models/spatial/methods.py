@@ -16,12 +16,13 @@ import pandas as pd
 from scipy.special import gammaln
 
 from ...survey.captures import CaptureHistory
+from ...survey.detectors import ONCE
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, methods_of
 from .arrange import Arranged, Roll, arrange, last_occasions, movement
 from .learned import LEARNED
-from .problem import MULTI, Personal, SpatialProblem
+from .problem import Personal, SpatialProblem
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ def _merged(methods: Sequence[Method], multiplicities: float) -> Arranged:
     """The arrays of all methods side by side."""
     parts = [m.arranged for m in methods]
     problems = [a.problem for a in parts]
-    field, n_fields = _fields(problems)
+    field, n_fields = _fields(methods)
     at_pass = np.cumsum([0] + [len(p.pass_x) for p in problems])
     at_row = np.cumsum([0] + [p.n_rows for p in problems])
     entry_field = np.concatenate([f[p.entry_field] for f, p in zip(field, problems, strict=True)])
@@ -177,13 +178,16 @@ def _efforts(problems: Sequence[SpatialProblem]) -> np.ndarray | None:
     return np.concatenate([n if p.pass_effort is None else p.pass_effort for n, p in zip(none, problems, strict=True)])
 
 
-def _fields(problems: Sequence[SpatialProblem]) -> tuple[list[np.ndarray], int]:
-    """The number that each method's fields have in the whole; fields that all animals share are one."""
+def _fields(methods: Sequence[Method]) -> tuple[list[np.ndarray], int]:
+    """The number that each method's fields have in the whole; fields that all animals share are one.
+
+    Those of traps stay as they are, also where nothing was caught: being caught once there is a matter of one field.
+    """
     found, used, common = [], 0, -1
-    for p in problems:
+    for method in methods:
+        p, alone = method.arranged.problem, method.captures.detectors.kind in ONCE
         number = np.empty(p.n_fields, np.int64)
         for f in range(p.n_fields):
-            alone = np.any(p.event_field[p.event_kind == MULTI] == f)
             if not alone and p.void_weight[f] == 1.0 and np.all(p.weight[:, f] == 1.0):
                 if common < 0:
                     common, used = used, used + 1
