@@ -13,6 +13,7 @@ Decisions follow each other: an alias of an animal that was later merged leads t
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,7 @@ COLUMNS = {
     "by": "who decided",
 }
 KINDS = ("animal", "alias", "merge", "split", "exclude")
+WHOLE = ("alias", "merge")  # decisions on all records of a name
 SELECTING = ("from", "until", "place", "record")
 
 
@@ -70,7 +72,9 @@ class IdentityRegistry:
         if unknown:
             raise refuse("a registry has no such column", f"Its columns are {', '.join(COLUMNS)}", value=unknown[0])
         text = {name: frame[name] if name in frame else pd.Series("", index=frame.index) for name in COLUMNS}
-        whole = pd.DataFrame({name: v.fillna("").astype(str).str.strip() for name, v in text.items()})
+        whole = pd.DataFrame(
+            {name: v.astype(object).where(v.notna(), "").astype(str).str.strip() for name, v in text.items()}
+        )
         settle(self, decisions=whole.reset_index(drop=True), _row=row)
         bad = Problems()
         self._check_rows(bad)
@@ -139,8 +143,10 @@ class IdentityRegistry:
             if d["sex"] not in ("", "female", "male"):
                 fault("the sex is not known", "Use female, male or nothing", d["sex"])
             for name in ("from", "until", "decided"):
-                if d[name] and pd.isna(pd.to_datetime(d[name], format="ISO8601", errors="coerce")):
+                if d[name] and not _is_date(d[name]):
                     fault(f"{name!r} is no date", "Write it as 2025-03-01", d[name])
+            if _is_date(d["from"]) and _is_date(d["until"]) and d["from"][:10] > d["until"][:10]:
+                fault("a decision ends before it begins", "Correct from or until", f"{d['from']} to {d['until']}")
 
     def _check_ways(self, bad: Problems) -> None:
         """A name leads to one animal, and not in a circle; animals that became others are not listed as animals."""
@@ -159,6 +165,7 @@ class IdentityRegistry:
             fix = "Delete the row of the animal, or the decision"
             what = "this animal is listed, and also became another"
             bad.add(what, fix, file=self.file, row=int(self._row[i]), value=frame["name"][i])
+        self._check_left_out(bad)
         edges: dict[str, set[str]] = {}
         for name, to in frame.loc[frame["becomes"] != "", ["name", "becomes"]].to_numpy():
             edges.setdefault(name, set()).add(to)
@@ -171,6 +178,21 @@ class IdentityRegistry:
             if name in seen:
                 row = int(self._row[frame.index[frame["name"] == name][0]])
                 bad.add("the decisions lead in a circle", "Delete one of them", file=self.file, row=row, value=name)
+
+    def _check_left_out(self, bad: Problems) -> None:
+        """No animal goes into one of which every record is left out, nor is a name both left out and something else."""
+        frame = self.decisions
+        everything = (frame["kind"] == "exclude") & (frame[list(SELECTING)] == "").all(axis=1)
+        out = {frame["name"][i]: int(self._row[i]) for i in frame.index[everything]}
+        fix = "Withdraw one of the two, or exclude only some records with from, until, place or record"
+        for i in frame.index[frame["kind"].isin(("alias", "merge"))]:
+            name, to, row = frame["name"][i], frame["becomes"][i], int(self._row[i])
+            if name in out:
+                what = f"this name becomes {to!r}, and row {out[name]} leaves out all its records"
+                bad.add(what, fix, file=self.file, row=row, value=name)
+            elif frame["kind"][i] == "merge" and to in out:
+                what = f"an animal is merged into {to!r}, of which row {out[to]} leaves out all records"
+                bad.add(what, fix, file=self.file, row=row, value=name)
 
     # ---- what follows -----------------------------------------------------------------------------------------------
 
@@ -296,24 +318,49 @@ class IdentityRegistry:
         return replace(tables, identities=renamed.reset_index(drop=True), records=marked, provenance=provenance)
 
     def apply_to(self, captures: CaptureHistory) -> CaptureHistory:
-        """Capture histories with today's identities; decisions on dates use the start of the occasions."""
+        """Capture histories with today's identities; decisions on dates use the start of the occasions.
+
+        Raises
+        ------
+        SurveyError : as `resolve`; names of one animal with different covariates; collared animals with other names
+        """
         seen = captures.detections
         starts = captures.occasions["start"] if "start" in captures.occasions else None
         time = None if starts is None else starts.iloc[seen["occasion"] - 1].reset_index(drop=True)
         found = self.resolve(seen["animal"], time, seen["detector"])
         kept = (found["animal"] != "").to_numpy()
-        animals = captures.animals.copy()
-        animals.index = pd.Index([self.final_names().get(a, a) for a in animals.index], name=animals.index.name)
-        ledger = Ledger(dict(captures.ledger.read), list(captures.ledger.entries))
-        return CaptureHistory(
+        if captures.telemetry is not None:
+            concerned = set(self.decisions.loc[self.decisions["kind"] != "animal", "name"])
+            collared = sorted(concerned & set(captures.telemetry.fixes["animal"]), key=natural_order)
+            if collared:
+                fix = "Correct their names in the fixes and in the captures first"
+                raise refuse("decisions are about collared animals", fix, file=self.file, value=", ".join(collared))
+        return replace(
+            captures,
             detections=seen.assign(animal=found["animal"])[kept].reset_index(drop=True),
-            detectors=captures.detectors,
-            animals=animals.groupby(level=0, sort=False).first(),
-            occasions=captures.occasions,
-            session=captures.session,
-            ledger=ledger,
-            tables=captures.tables,
+            animals=self._covariates(captures.animals),
+            ledger=Ledger(dict(captures.ledger.read), list(captures.ledger.entries)),
         )
+
+    def _covariates(self, animals: pd.DataFrame) -> pd.DataFrame:
+        """Covariates under today's names; the sex is that of the registry where it says one."""
+        final = self.final_names()
+        table = animals.set_axis([final.get(a, a) for a in animals.index], axis=0)
+        listed = self.decisions[(self.decisions["kind"] == "animal") & (self.decisions["sex"] != "")]
+        sex = {name: v for name, v in zip(listed["name"], listed["sex"], strict=True) if name in table.index}
+        if sex:
+            own = table["sex"].tolist() if "sex" in table else [None] * len(table)
+            table = table.assign(sex=[sex.get(a, v) for a, v in zip(table.index, own, strict=True)])
+        bad, groups = Problems(), table.groupby(level=0, sort=False)
+        for column in table:
+            values = groups[column].unique()
+            for name, different in values[groups[column].nunique() > 1].items():
+                said = " and ".join(str(v) for v in different if pd.notna(v))
+                what = f"the names of one animal have different {column!r}"
+                bad.add(what, "Correct it in the data, or withdraw the decision", file=self.file,
+                        value=f"{name}: {said}")  # fmt: skip
+        bad.raise_any()
+        return groups.first()
 
     def changes(self, names: pd.Series, found: pd.DataFrame) -> pd.DataFrame:
         """One row per decision that changed something: kind, name, becomes, reason, decided, by, records."""
@@ -331,6 +378,12 @@ class IdentityRegistry:
         counts = self.decisions["kind"].value_counts()
         words = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind in counts) or "no decisions"
         return f"IdentityRegistry {self.file}: {words}"
+
+
+def _is_date(text: str) -> bool:
+    """A whole date, also with the midnight that spreadsheets add: "2020" would be its first of January."""
+    whole = re.fullmatch(r"\d{4}-\d\d-\d\d(?:[ T]00:00:00)?", text) is not None
+    return whole and bool(pd.notna(pd.to_datetime(text[:10], format="%Y-%m-%d", errors="coerce")))
 
 
 def _local(times: np.ndarray, at: np.ndarray) -> pd.Series:
@@ -374,7 +427,8 @@ def registry_changes(before: IdentityRegistry, now: IdentityRegistry) -> Registr
 
     Names that lead to another animal than before are told once, by the decision that changed it.
     """
-    rows, reason = [], dict(zip(now.decisions["name"], now.decisions["reason"], strict=True))
+    ways = now.decisions[now.decisions["kind"].isin(("animal", "alias", "merge"))]
+    rows, reason = [], dict(zip(ways["name"], ways["reason"], strict=True))
     listed = [r.decisions[r.decisions["kind"] == "animal"].set_index("name")["sex"] for r in (before, now)]
     finals = before.final_names(), now.final_names()
     for name in listed[1].index.difference(listed[0].index, sort=False):
@@ -397,10 +451,10 @@ def registry_changes(before: IdentityRegistry, now: IdentityRegistry) -> Registr
         for r in (before, now)
     )
     for key, d in new.items():
-        if key not in old and d["name"] not in told:
+        if key not in old and not (d["name"] in told and d["kind"] in WHOLE):
             rows.append(("new decision", d["kind"], d["name"], "", d["becomes"], d["reason"]))
     for key, d in old.items():
-        if key not in new and d["name"] not in told:
+        if key not in new and not (d["name"] in told and d["kind"] in WHOLE):
             rows.append(("decision withdrawn", d["kind"], d["name"], d["becomes"], "", d["reason"]))
     return RegistryChange(pd.DataFrame(rows, columns=["what", "kind", "name", "before", "now", "reason"]))
 

@@ -79,6 +79,10 @@ def test_csv_and_toml_hold_the_same(tmp_path):
         ("alias,a,b,,,,,,,,\nmerge,b,a,,,,,,why,,", "row 2: the decisions lead in a circle (found 'a')"),
         ("animal,a,,,,,,,,,\nanimal,a,,,,,,,,,", "row 3: an animal is listed twice (found 'a')"),
         ("animal,a,,,,,,,,,\nalias,a,b,,,,,,,,", "row 2: this animal is listed, and also became another (found 'a')"),
+        ("exclude,a,,2020,,,,,why,,", "row 2: 'from' is no date (found '2020')"),
+        ("exclude,a,,2020-05-01,2020-04-30,,,,why,,", "row 2: a decision ends before it begins (found '2020-05-01 to"),
+        ("merge,a,b,,,,,,why,,\nexclude,b,,,,,,,cub,,", "row 2: an animal is merged into 'b', of which row 3 leaves"),
+        ("exclude,a,,,,,,,cub,,\nalias,a,b,,,,,,,,", "row 3: this name becomes 'b', and row 2 leaves out all its rec"),
     ],
 )
 def test_what_contradicts_itself(tmp_path, rows, words):
@@ -123,6 +127,24 @@ def test_capture_histories_get_todays_names(tmp_path):
     assert list(found.animals.index) == ["T-01", "T-02"]
     assert found.animals.loc["T-02", "sex"] == "male"
     assert found.n_detections == 3
+
+
+def test_names_of_one_animal_agree_on_what_it_is(tmp_path):
+    detectors = survey.Detectors(("A", "C"), [0.0, 1e3], [0.0, 0.0], np.ones((2, 2)))
+    frame = pd.DataFrame([("a", 1, "A"), ("b", 2, "A")], columns=["animal", "occasion", "detector"])
+    animals = pd.DataFrame({"sex": ["male", "female"]}, index=["a", "b"])
+    captures = CaptureHistory(frame, detectors, animals=animals)
+    merge = "kind,name,becomes,sex,reason\nmerge,b,a,,both flanks\n"
+    with pytest.raises(SurveyError) as error:
+        registry(tmp_path, merge).apply_to(captures)
+    assert "the names of one animal have different 'sex' (found 'a: male and female')" in str(error.value)
+    found = registry(tmp_path, merge + "animal,a,,female,\n").apply_to(captures)
+    assert found.animals["sex"].to_dict() == {"a": "female"}
+    fixes = survey.Telemetry(pd.DataFrame({"animal": ["b"], "x": [0.0], "y": [0.0]}))
+    with pytest.raises(SurveyError, match="decisions are about collared animals"):
+        registry(tmp_path, merge).apply_to(captures.with_telemetry(fixes))
+    other = registry(tmp_path, "kind,name,becomes\nalias,z,a\n").apply_to(captures.with_telemetry(fixes))
+    assert other.telemetry is not None
 
 
 @pytest.fixture
@@ -190,3 +212,14 @@ def test_the_difference_between_two_registries(tmp_path):
     ]
     assert list(change.table["what"]).count("another animal") == 3
     assert str(registry_changes(before, before)) == "The registries make the same animals of the same names."
+
+
+def test_a_name_that_moved_and_was_split_is_told_twice(tmp_path):
+    head = "kind,name,becomes,place,reason\n"
+    before = registry(tmp_path, head + "animal,a,,,\n")
+    more = head + "merge,a,d,,both flanks\nsplit,a,c,P1,another cat\nexclude,a,,P2,blurred\n"
+    assert str(registry_changes(before, registry(tmp_path, more, "b.csv"))).splitlines() == [
+        "a was a and is now d (both flanks).",
+        "New split: a is c (another cat).",
+        "New exclude: a (blurred).",
+    ]

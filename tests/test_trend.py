@@ -299,7 +299,28 @@ def test_all_bad_rows_at_once():
     with pytest.raises(SurveyError) as error:
         models.trend(bad)
     said = str(error.value)
-    assert "an estimate is not above 0" in said and "a year is missing" in said and "no standard error" in said
+    assert "an estimate is not above 0" in said and "a year is missing" in said and "se is not a number" in said
+
+
+def test_errors_and_limits_that_cannot_be():
+    """A negative standard error was squared away once, and limits beside their estimate were taken."""
+    for name in ("se", "rse"):
+        bad = pd.DataFrame({"year": [2015, 2016, 2018], "estimate": [9.0, 5.0, 6.0], name: [1.0, -1.0, 0.0]})
+        with pytest.raises(SurveyError) as error:
+            models.trend(bad)
+        assert [(p.row, p.value) for p in error.value.problems] == [(3, -1.0), (4, 0.0)]
+        assert f"the table of estimates, row 3: {name} is not a number above 0" in str(error.value)
+    ends = {"lower": [10.0, 4.0, 0.0], "upper": [20.0, 6.0, 8.0]}
+    with pytest.raises(SurveyError) as error:
+        models.trend(pd.DataFrame({"year": [2015, 2016, 2018], "estimate": [9.0, 5.0, 6.0], **ends}))
+    assert [p.row for p in error.value.problems] == [2, 4]
+    assert "the estimate is not between lower and upper, both above 0 (found '10.0 to 20.0')" in str(error.value)
+
+
+def test_other_intervals_are_marked_and_one_name_may_be_accepted():
+    t = models.trend(table(interval=["95 %", "90 %", "95 %"]))
+    assert "NOT THE SAME IN ALL YEARS: interval (2015, 2021: 95 %; 2018: 90 %)" in str(t)
+    assert models.trend(table(footprint=["a", "b", "b"]), despite="footprint").differences
 
 
 @pytest.mark.parametrize(
@@ -314,7 +335,11 @@ def test_all_bad_rows_at_once():
         (lambda: models.trend(table()).log_growth("mean"), "there is no such definition of a trend"),
         (lambda: models.trend(table(), despite=["footprint"]), "this does not differ between the years"),
         (lambda: models.trend(5), "a trend cannot be found in this"),
-        (lambda: models.trend(table(year=[2015, 2015, 2021])), "years must rise, each once"),
+        (lambda: models.trend(table(year=[2015, 2015, 2021])), "row 3: a year is given twice .found 2015.0."),
+        (lambda: models.trend(table(), scale=-1), "the scale of the prior is above 0"),
+        (lambda: models.trend(table(), correlation=np.eye(2)), "the correlation does not fit the estimates"),
+        (lambda: models.trend(table(), correlation=2 * np.eye(3)), "this is no correlation"),
+        (lambda: models.trend(AnnualEstimates.of(table()), quantity="x"), "annual estimates are taken as they are"),
         (lambda: AnnualEstimates.from_fits({2015: None}, shared=["sigma"]), "errors that go together"),
     ],
 )  # fmt: skip

@@ -56,15 +56,16 @@ class AnnualEstimates:
         if T < 2:
             raise refuse("a change needs two years", "Give at least two annual estimates", value=T)
         if not (np.diff(years) > 0).all():
-            raise refuse("years must rise, each once", "Sort them, and give one estimate for each", value=list(years))
+            raise refuse(
+                "years must rise, each once", "Sort them, and give one estimate for each", value=years.tolist()
+            )
         if not np.isfinite(y).all() or not np.isfinite(V).all():
             missing = [f"{t:g}" for t in years[~(np.isfinite(y) & np.isfinite(np.diag(V)))]]
             what = f"estimates or standard errors are missing, or not above 0: {', '.join(missing)}"
             raise refuse(what, "Leave out years without a usable estimate; a boundary estimate is none")
         if np.abs(V - V.T).max() > 1e-8 * np.abs(V).max() or np.linalg.eigvalsh(V).min() < -1e-8 * np.abs(V).max():
-            raise refuse(
-                "this is no covariance", "Give the covariance of the log estimates", value="see numpy eigvalsh"
-            )
+            what = "this is no covariance: it is not symmetric, or gives some difference a negative variance"
+            raise refuse(what, "Give the covariance of the log estimates")
         for name, value in (("years", years), ("log_estimates", y), ("covariance", 0.5 * (V + V.T))):
             value.flags.writeable = False
             object.__setattr__(self, name, value)
@@ -107,6 +108,8 @@ class AnnualEstimates:
         how : as for `from_fit`, `from_fits`, `from_table` or `from_results`
         """
         if isinstance(source, AnnualEstimates):
+            if how:
+                raise refuse("annual estimates are taken as they are", "Leave these out", value=", ".join(how))
             return source
         if isinstance(source, pd.DataFrame):
             return cls.from_table(source, **how)
@@ -167,7 +170,7 @@ class AnnualEstimates:
             raise refuse("the years estimate different things", "Give quantity=", value=sorted(kinds))
         order = np.argsort(years_of(names), kind="stable")
         sd = np.array([one.log_se for one in found])
-        R = np.eye(len(sd)) if correlation is None else np.asarray(correlation, float)
+        R = _correlation(correlation, len(sd))
         made = cls(
             years=years_of(names)[order],
             log_estimates=np.array([one.log_estimate for one in found])[order],
@@ -200,10 +203,12 @@ class AnnualEstimates:
         if not {"year", "estimate"} <= set(table) or not spread:
             fix = "Give year, estimate, and se (or rse, or lower and upper)"
             raise refuse("the table of estimates lacks columns", fix, value=list(table))
+        if len(table) < 2:
+            raise refuse("a change needs two years", "Give at least two annual estimates", value=len(table))
         y, sd = _checked(table)
         order = np.argsort(table["year"].to_numpy(float), kind="stable")
-        R = np.eye(len(sd)) if correlation is None else np.asarray(correlation, float)
-        known = {"year", "estimate", "se", "rse", "lower", "upper", "interval"}
+        R = _correlation(correlation, len(sd))
+        known = {"year", "estimate", "se", "rse", "lower", "upper"}
         more = table.drop(columns=[name for name in table if name in known]).fillna("").astype(str)
         return cls(
             years=table["year"].to_numpy(float)[order],
@@ -276,23 +281,48 @@ def year_of(label: str) -> float:
 
 def _checked(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Log estimates and their standard errors from whichever columns there are; all bad rows at once."""
-    bad = Problems()
+    bad, where = Problems(), "the table of estimates"
     number = lambda name: pd.to_numeric(table[name], errors="coerce").to_numpy(float)  # noqa: E731
     estimate, year = number("estimate"), number("year")
+    used = next(names for names in (("se",), ("rse",), ("lower", "upper")) if set(names) <= set(table))
+    ends = [number(name) for name in used]
+    wrong = np.any([~np.isfinite(v) | (v <= 0) for v in ends], axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if "se" in table:
-            sd = np.sqrt(np.log1p((number("se") / estimate) ** 2))
-        elif "rse" in table:
-            sd = np.sqrt(np.log1p(number("rse") ** 2))
+        if len(ends) == 2:
+            wrong |= (ends[0] >= estimate) | (estimate >= ends[1])
+            sd = (np.log(ends[1]) - np.log(ends[0])) / (2.0 * z_of())
         else:
-            sd = (np.log(number("upper")) - np.log(number("lower"))) / (2.0 * z_of())
+            sd = np.sqrt(np.log1p((ends[0] / (estimate if used == ("se",) else 1.0)) ** 2))
     for i in range(len(table)):
         if not np.isfinite(year[i]):
-            bad.add("a year is missing", "Give it as a number", row=i + 2, value=table["year"].iloc[i])
+            bad.add("a year is missing", "Give it as a number", file=where, row=i + 2, value=table["year"].iloc[i])
+        elif (year == year[i])[:i].any():
+            bad.add("a year is given twice", "Give one estimate for each year", file=where, row=i + 2, value=year[i])
         if not (np.isfinite(estimate[i]) and estimate[i] > 0):
             fix = "Leave the year out; of a zero no change in percent can be told"
-            bad.add("an estimate is not above 0", fix, row=i + 2, value=table["estimate"].iloc[i])
-        elif not (np.isfinite(sd[i]) and sd[i] > 0):
-            bad.add("an estimate has no standard error", "Give se, rse, or lower and upper", row=i + 2, value=year[i])
+            bad.add("an estimate is not above 0", fix, file=where, row=i + 2, value=table["estimate"].iloc[i])
+        elif wrong[i] and len(used) == 1:
+            fix = "Give it, or leave the year out: a number without an error cannot be compared with others"
+            value = table[used[0]].iloc[i]
+            bad.add(f"{used[0]} is not a number above 0", fix, file=where, row=i + 2, value=value)
+        elif wrong[i]:
+            fix = "Give limits above 0 with the estimate between them, or se"
+            value = f"{table['lower'].iloc[i]} to {table['upper'].iloc[i]}"
+            bad.add(
+                "the estimate is not between lower and upper, both above 0", fix, file=where, row=i + 2, value=value
+            )
     bad.raise_any()
     return np.log(estimate), sd
+
+
+def _correlation(given: Any, T: int) -> np.ndarray:
+    """[T, T] with ones on the diagonal."""
+    if given is None:
+        return np.eye(T)
+    R = np.asarray(given, float)
+    if R.shape != (T, T):
+        raise refuse("the correlation does not fit the estimates", f"Give [{T}, {T}]", value=R.shape)
+    if not (np.abs(np.diag(R) - 1.0) < 1e-6).all() or not (np.abs(R) < 1.0 + 1e-6).all():
+        fix = "Give correlations from -1 to 1, with 1 on the diagonal: variances are those of the estimates"
+        raise refuse("this is no correlation", fix, value=np.round(R, 4).tolist())
+    return R

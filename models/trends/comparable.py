@@ -66,7 +66,7 @@ def check_comparable(annual: AnnualEstimates, despite: Sequence[str] = ()) -> tu
     ------
     SurveyError : differences that make a comparison wrong and that nobody has accepted, all of them
     """
-    found = differences(annual)
+    found, despite = differences(annual), (despite,) if isinstance(despite, str) else tuple(despite)
     for name in despite:
         if name not in {d.what for d in found}:
             known = ", ".join(d.what for d in found) or "nothing"

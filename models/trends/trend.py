@@ -70,6 +70,8 @@ def trend(
     if method in SCALE and len(annual) < FEW:
         what = f"process and sampling variance cannot be told apart with {len(annual)} years"
         raise refuse(what, "Use method='gls'", value=method)
+    if scale is not None and not (np.isfinite(scale) and scale > 0):
+        raise refuse("the scale of the prior is above 0", "Leave it out, or correct it", value=scale)
     if generation is not None and not generation > 0:
         raise refuse("a generation lasts longer than 0 years", "Correct it", value=generation)
     sigma, weight = _sigma(annual, method, scale)
@@ -87,7 +89,7 @@ def _sigma(annual: AnnualEstimates, method: str, scale: float | None) -> tuple[n
     if method not in SCALE:
         return np.zeros(1), np.ones(1)
     u = (np.arange(NODES) + 0.5) / NODES
-    sigma = (scale or SCALE[method]) * np.tan(0.5 * np.pi * u)
+    sigma = (SCALE[method] if scale is None else scale) * np.tan(0.5 * np.pi * u)
     process = Process(method)
     log_l = restricted_loglik(process, sigma, annual.years, annual.log_estimates, annual.covariance)
     weight = np.exp(log_l - log_l.max())
