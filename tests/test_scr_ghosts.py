@@ -182,6 +182,24 @@ def test_two_methods_count_together():
     assert at.detection_probability().to_numpy()[mask.habitat] == pytest.approx(p, abs=1e-10)
 
 
+def test_several_methods_keep_what_the_whole_knows():
+    captures, mask = small("count")
+    both = survey.together({"scat": captures, "camera": survey.CaptureHistory(captures.detections.iloc[:0], detectors("proximity"))})
+    both = both.with_telemetry(collars(captures))
+    both = both.with_animals(captures.animals[["sex"]].rename(columns={"sex": "kind"}))
+    model = models.SCR(both, mask, at_least=2, **HAZARD)
+    assert "kind" in model.captures.animals
+    assert len(model.left_out) and model.captures.n_animals == both.n_animals - len(model.left_out)
+    assert model.captures.animals.equals(both.animals.loc[model.captures.animals.index])
+    assert model.captures.telemetry is both.telemetry
+    how = {"classes": "sex", "at_least": 2, **HAZARD}
+    alone = models.SCR(captures.with_telemetry(both.telemetry), mask, **how)
+    halves = {"a": captures.of_occasions([1, 2]), "b": captures.of_occasions([3, 4])}
+    halves = survey.together({m: replace(c, animals=pd.DataFrame()) for m, c in halves.items()})
+    whole = models.SCR(halves.with_animals(captures.animals).with_telemetry(both.telemetry), mask, **how)
+    assert whole.at(**AT, pmix=0.4).loglik == pytest.approx(alone.at(**AT, pmix=0.4).loglik, abs=1e-9)
+
+
 def test_trap_occasions_without_a_catch_stay_apart_from_other_methods():
     traps, mask = small("multi")
     effort = traps.detectors.effort * np.linspace(0.7, 1.6, traps.n_occasions)[:, None]

@@ -178,7 +178,8 @@ REASON = "detected once, left out by at_least=2"
 def _without(captures: CaptureHistory, names: set[str]) -> CaptureHistory:
     """The histories of all other animals."""
     if isinstance(captures, Together):
-        return together({m: _without(c, names) for m, c in captures.methods.items()}, captures.session)
+        rest = together({m: _without(c, names) for m, c in captures.methods.items()}, captures.session)
+        return replace(rest, animals=captures.animals.loc[rest.animals.index], telemetry=captures.telemetry)
     keep = ~captures.detections["animal"].isin(names)
     return replace(captures, detections=captures.detections[keep].reset_index(drop=True))
 
