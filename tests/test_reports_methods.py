@@ -65,7 +65,8 @@ def test_the_report_of_two_methods(form, tmp_path):
     assert {"walks.gpx", "scats.csv"} <= {name for name, _ in study.inputs}
     found = analyse(study)
     page = write_report(found, tmp_path / "report").read_text("utf-8")
-    for words in ("Walked (scat)", "Stations (camera)", "Animals by method", "camera + scat", "km walked)", "individuals were identified in"):
+    told = ("Walked (scat)", "Stations (camera)", "Animals by method", "camera + scat", "km walked)")
+    for words in (*told, "individuals were identified in"):
         assert words in page
     assert "method = scat" in set(found.estimates["scope"])
     assert (tmp_path / "report" / "captures.gpkg").exists()
