@@ -317,6 +317,18 @@ def test_errors_and_limits_that_cannot_be():
     assert "the estimate is not between lower and upper, both above 0 (found '10.0 to 20.0')" in str(error.value)
 
 
+def test_a_correlation_goes_with_its_years_in_any_order():
+    R, at = np.array([[1.0, 0.8, 0.1], [0.8, 1.0, 0.3], [0.1, 0.3, 1.0]]), [2, 0, 1]
+    rows = [{"model": "m", "quantity": "abundance", "unit": "animals", "scope": "all", "interval": "95 %", **row}
+            for row in table()[["estimate", "se"]].to_dict("records")]  # fmt: skip
+    stored = {str(y): {"reported": "m", "estimates": [row]} for y, row in zip(table()["year"], rows, strict=True)}
+    mixed = {list(stored)[i]: stored[list(stored)[i]] for i in at}
+    wanted = AnnualEstimates.from_table(table(), correlation=R).covariance
+    other = R[np.ix_(at, at)]
+    assert AnnualEstimates.from_results(mixed, correlation=other).covariance == pytest.approx(wanted)
+    assert AnnualEstimates.from_table(table().iloc[at], correlation=other).covariance == pytest.approx(wanted)
+
+
 def test_other_intervals_are_marked_and_one_name_may_be_accepted():
     t = models.trend(table(interval=["95 %", "90 %", "95 %"]))
     assert "NOT THE SAME IN ALL YEARS: interval (2015, 2021: 95 %; 2018: 90 %)" in str(t)

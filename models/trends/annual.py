@@ -242,7 +242,8 @@ class AnnualEstimates:
             raise refuse("the reports estimate different things", "Give quantity=", value=sorted(units))
         order = sorted(range(len(rows)), key=lambda i: rows[i]["year"])
         frame = pd.DataFrame([rows[i] for i in order])[["year", "estimate", "se"]]
-        made = cls.from_table(frame, quantity=rows[0]["quantity"], unit=rows[0]["unit"], correlation=correlation)
+        R = _correlation(correlation, len(rows))[np.ix_(order, order)]
+        made = cls.from_table(frame, quantity=rows[0]["quantity"], unit=rows[0]["unit"], correlation=R)
         return replace(made, definitions=tuple(definitions[i] for i in order))
 
 

@@ -107,7 +107,10 @@ class YearAnalysis(Analysis):
 
     def _one_by_one(self) -> AnnualEstimates:
         asked = self.study.config.trend
-        correlation = None if asked.correlation is None else np.array(asked.correlation)
+        correlation = None
+        if asked.correlation is not None:  # the form has the years in any order, here they rise
+            order = np.argsort([year.year for year in self.study.config.years], kind="stable")
+            correlation = np.array(asked.correlation)[np.ix_(order, order)]
         if all(part.year.estimate is not None for part in self.study.parts):
             frame = pd.DataFrame([_published(part) for part in self.study.parts])
             return AnnualEstimates.from_table(
