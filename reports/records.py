@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import survey
 from ..survey.captures import CaptureHistory
+from ..survey.one_flank import assemble_flank
 from ..survey.tables import SurveyTables
 from .parts import Occasions, Records, Survey
 
@@ -32,9 +33,12 @@ def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Pa
         encoding=getattr(data, "encoding", None),
     )
     registry = getattr(data, "registry", None)
-    if registry is not None:
+    flank = getattr(data, "flank", None)
+    if registry is not None or flank is not None:
         rest = {name: value for name, value in how.items() if name not in ("timezone", "encoding")}
-        return survey.assemble(with_registry(read_tables(about, data, folder), folder / registry), **rest)
+        tables = read_tables(about, data, folder)
+        tables = tables if registry is None else with_registry(tables, folder / registry)
+        return survey.assemble(tables, **rest) if flank is None else assemble_flank(tables, flank, **rest)
     path, beside = files_of(data, folder)
     readers: dict[str, Any] = {
         "camtrap-dp": survey.read_camtrap_dp,

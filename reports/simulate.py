@@ -139,6 +139,9 @@ def write_simulated(
             "only surveys of spatial capture-recapture are simulated from a form",
             "Use the model's simulate() in Python",
         )
+    if study.resight is not None:
+        what = "surveys of marking and sighting are not simulated from a form"
+        raise refuse(what, "Use MarkResight's simulate() in Python")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise refuse("the folder is not empty", "Give a new folder", value=str(folder))
     model, values = _model_for(study, values, progress)
@@ -201,7 +204,7 @@ def _form(config: CaptureForm, copied: Mapping[str, str], values: Mapping[str, o
     """The form of the simulated survey: the same questions to other data."""
     form = config.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     form["survey"]["name"] += f" (simulated, seed {seed})"
-    form["data"] = {"format": "camtrap-dp", "path": "camtrap-dp"}
+    form["data"] = {"format": "camtrap-dp", "path": "camtrap-dp"}  # its animals are known by both flanks
     form["simulate"] = dict(values)
     mask = form.get("mask", {})
     mask |= {name: copied[mask[name]] for name in ("polygon", "barriers") if name in mask}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from ...models import LeastCost
 from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
 from .methods import Method
+from .resight import Marking, ResightModel, check_marking
 
 
 class Data(Records):
     """[data]: where the tables lie, relative to survey.toml."""
 
-    formats: ClassVar = {name: (needed, (*allowed, "registry")) for name, (needed, allowed) in RECORDS.items()} | {
-        "secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))
-    }
+    formats: ClassVar = {
+        name: (needed, (*allowed, "registry", "flank")) for name, (needed, allowed) in RECORDS.items()
+    } | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
 
     format: Literal["camtrap-dp", "field-tables", "secr", "wildlife-insights"]
     captures: str | None = None
@@ -25,6 +26,9 @@ class Data(Records):
     usage: Literal["binary", "effort"] | None = None
     effort_unit: str | None = None
     registry: str | None = Field(default=None, description="file of decisions on identities: aliases, merges, splits")
+    flank: Literal["left", "right", "more animals"] | None = Field(
+        default=None, description="whose photographs are used, where identities say which flank they show"
+    )
     encoding: str | None = Field(default=None, description="of text files that are neither UTF-8 nor GB18030")
 
 
@@ -92,6 +96,15 @@ class Model(Part):
         return content
 
 
+def _kind(entry: Any) -> str:
+    """SCR, where the entry does not say."""
+    found = entry.get("model") if isinstance(entry, dict) else getattr(entry, "model", None)
+    return "MarkResight" if found == "MarkResight" else "SCR"
+
+
+AnyModel = Annotated[Annotated[Model, Tag("SCR")] | Annotated[ResightModel, Tag("MarkResight")], Discriminator(_kind)]
+
+
 class Collars(Part):
     """[telemetry]: positions of collared animals, see `survey.read_telemetry`."""
 
@@ -129,7 +142,7 @@ class Checks(Part):
 class CaptureForm(Form):
     """The whole form."""
 
-    model_names: ClassVar[tuple[str, ...]] = ("SCR",)
+    model_names: ClassVar[tuple[str, ...]] = ("SCR", "MarkResight")
     formats: ClassVar[tuple[str, ...]] = tuple(Data.formats)
 
     survey: Survey
@@ -137,11 +150,17 @@ class CaptureForm(Form):
     method: str = Field(default="camera", description="how the method of [data] is called where there are [[methods]]")
     methods: tuple[Method, ...] = ()
     telemetry: Collars | None = None
+    marking: Marking | None = None
     occasions: Occasions = Occasions()
     mask: Mask = Mask()
-    models: tuple[Model, ...] = (Model(name="constant"),)
+    models: tuple[AnyModel, ...] = (Model(name="constant"),)
     regions: tuple[Region, ...] = ()
     checks: Checks = Checks()
     report: Report = Report()
     simulate: dict[str, float | dict[str, float]] = Field(default={}, description="true values for `uncia simulate`")
     seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _marking_fits(self):
+        check_marking(self)
+        return self

@@ -46,7 +46,11 @@ class CaptureStory(Story):
             ("animals", [], ("T6", "F14 F3", "F4 F5")),
             (
                 "estimates",
-                [words.detection(self.analysis, say), words.distance(self.analysis, say)],
+                [
+                    words.sightings(self.analysis, say),
+                    words.detection(self.analysis, say),
+                    words.distance(self.analysis, say),
+                ],
                 ("T9", "T8", "F7", "F6"),
             ),
             ("fit", self.checks.paragraphs(texts), ("T12", "T17", "F8")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -17,13 +17,16 @@ from ...survey.detectors import AREAS
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.ledger import Ledger
+from ...survey.sightings import Sightings
 from ...survey.telemetry import Telemetry
 from ...survey.together import methods_of
 from ...survey.vector import read_region, read_shapes
+from ..model_parts import built
 from ..records import read_captures, records_named
 from ..study import Study, simulated_goodness
-from .form import CaptureForm, Model
+from .form import CaptureForm
 from .methods import read_method
+from .resight import ResightModel, read_sightings
 
 WALD = "95% Wald on the link scale"
 
@@ -37,11 +40,15 @@ class CaptureStudy(Study):
 
     captures: CaptureHistory
     mask: HabitatMask
+    resight: tuple[CaptureHistory | None, Sightings, Ledger] | None = None  # of [marking]
 
     @classmethod
     def read(cls, config: CaptureForm, folder: Path) -> CaptureStudy:
         captures = read(config, folder).with_telemetry(read_collars(config, folder))
-        return cls(config, folder, captures, make_mask(config, folder, captures))
+        resight = None
+        if config.marking is not None:
+            resight = read_sightings(config.marking, captures, folder, config.data.encoding)
+        return cls(config, folder, captures, make_mask(config, folder, captures), resight)
 
     @classmethod
     def files_named(cls, config: CaptureForm) -> list[str | None]:
@@ -56,9 +63,15 @@ class CaptureStudy(Study):
             *(f for m in config.methods for f in m.files()),
         ]
         named += config.telemetry.files if config.telemetry is not None else ()
+        named += config.marking.files() if config.marking is not None else ()
         return [*named, *(region.file for region in config.regions)]
 
-    def build(self, part: Model) -> SCR:
+    def build(self, part: Any) -> SCR:
+        if isinstance(part, ResightModel):
+            assert self.resight is not None  # the form holds it
+            found = built(part, *self.resight[:2], self.mask)
+            assert isinstance(found, SCR)
+            return found
         return SCR(self.captures, self.mask, **part.options(self.barriers))
 
     @cached_property
@@ -80,6 +93,7 @@ class CaptureStudy(Study):
         """Density, abundance, sampling area and detection in the mask and in every region."""
         tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
         tables += [detection_estimates(fit, p) for p in fit.model.detecting]
+        tables += [detection_estimates(fit, "pID")] if self.resight is not None else []
         tables += [cost_estimates(fit)] if "cost" in fit.model.parameters else []
         return pd.concat(tables, ignore_index=True)
 
@@ -99,11 +113,13 @@ class CaptureStudy(Study):
 
     @property
     def ledger(self):
-        """Where the records went, those of collars with them."""
+        """Where the records went, those of collars and of sightings without a name with them."""
         own, collars = self.captures.ledger, self.captures.telemetry
-        if collars is None:
-            return own
-        return Ledger(own.read | collars.ledger.read, own.entries + collars.ledger.entries)
+        more = [] if collars is None else [collars.ledger]
+        more += [] if self.resight is None else [self.resight[2]]
+        for one in more:
+            own = Ledger(own.read | one.read, own.entries + one.entries)
+        return own
 
     @property
     def tables(self):

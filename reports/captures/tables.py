@@ -14,6 +14,7 @@ from ..analysis import Analysis
 from ..precision import smallest_change
 from ..tables import estimates as all_estimates
 from ..tables import facts as fact_table
+from .resight import facts as sighted
 
 # ---- what was done ------------------------------------------------------------------------------------------------
 
@@ -46,8 +47,11 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
         facts["Animals by method"] = ", ".join(f"{n} by {by}" for by, n in captures.shared().items())
     if captures.telemetry is not None:
         facts |= _collars(captures)
+    facts |= {} if study.resight is None else sighted(*study.resight[:2])
+    if tables is not None and "flank" in tables.provenance:
+        facts["Flank whose photographs are used"] = str(tables.provenance["flank"])
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
-    facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:g} m" + (
+    facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:,.6g} m" + (
         "" if mask.buffer is None else f", {mask.buffer / 1000:g} km around the stations"
     )
     if tables is not None:

@@ -19,7 +19,7 @@ FAIR, WEAK = 0.12, 0.20  # relative standard errors from which density is told t
 def headline(analysis: Analysis, texts: Texts) -> str:
     """Density, and the number of animals in the first region (or the mask)."""
     density = analysis.told("density", scope(analysis))
-    realised = analysis.told("realised abundance", scope(analysis))
+    realised = analysis.told(abundance_of(analysis), scope(analysis))
     animals = analysis.study.config.survey.common_name
     where, say = scope(analysis), texts.say
     if not analysis.study.regions:
@@ -43,7 +43,7 @@ def data(analysis: Analysis, texts: Texts) -> str:
     if len(methods) > 1:
         each = [one_method(m, c, texts) for m, c in methods.items()]
         seen = {"animals_seen": f"{captures.n_animals:,}", "detections": f"{captures.n_detections:,}"}
-        seen |= {"spatial": f"{captures.n_spatial_recaptures:,}", "methods": ", ".join(each)}
+        seen |= {"spatial": f"{captures.n_spatial_recaptures:,}", "methods": "; ".join(each)}
         return texts.say("data_methods", **seen)
     told = dict(
         animals_seen=f"{captures.n_animals:,}",
@@ -97,6 +97,20 @@ def distance(analysis: Analysis, say) -> str:
     if getattr(analysis.fit.model, "distance", None) is None:
         return ""
     return say("ways", barriers="" if analysis.study.barriers is None else say("ways_barriers"))
+
+
+def sightings(analysis: Analysis, say) -> str:
+    """What a mark-resight model takes for granted; empty for other models."""
+    if analysis.study.resight is None:
+        return ""
+    marking = analysis.study.resight[0]
+    return say("resight_random" if marking is None else "resight")
+
+
+def abundance_of(analysis: Analysis) -> str:
+    """The abundance that people are told: the realised one, where it is known."""
+    rows = analysis.estimates[analysis.estimates["model"] == analysis.reported]
+    return "realised abundance" if (rows["quantity"] == "realised abundance").any() else "expected abundance"
 
 
 def scope(analysis: Analysis) -> str:

@@ -35,8 +35,8 @@ class ParkStudy(CaptureStudy):
         parks = []
         for park in config.parks:
             study = read_study(folder / park.survey, config.session)
-            if type(study) is not CaptureStudy:
-                what = "a park is a survey of animals that were told apart at cameras"
+            if type(study) is not CaptureStudy or study.resight is not None:
+                what = "a park is a survey of animals that were told apart at cameras, without [marking]"
                 raise refuse(what, "Give its survey.toml", value=park.survey)
             parks.append((park.name, study))
         session = config.session or "1"

@@ -36,8 +36,8 @@ class RegionStudy(Study):
         parts = []
         for site in config.sites:
             study = read_study(folder / site.survey, site.session)
-            if type(study) is not CaptureStudy:
-                what = "a site is a survey of animals that were told apart"
+            if type(study) is not CaptureStudy or study.resight is not None:
+                what = "a site is a survey of animals that were told apart, without [marking]"
                 raise refuse(what, "Give the survey.toml of spatial capture-recapture", value=site.survey)
             parts.append((site, study))
         return cls(config, folder, tuple(parts))

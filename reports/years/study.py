@@ -93,8 +93,8 @@ class YearStudy(Study):
     def _captures(self) -> list[CaptureStudy]:
         found = []
         for part in self.parts:
-            if not isinstance(part.study, CaptureStudy):
-                raise refuse("only spatial capture-recapture has [[models]] of several years",
+            if not isinstance(part.study, CaptureStudy) or part.study.resight is not None:
+                raise refuse("only spatial capture-recapture without [marking] has [[models]] of several years",
                              "Leave [[models]] out: each year is then estimated by its own form",
                              value=part.label)  # fmt: skip
             found.append(part.study)

@@ -281,6 +281,10 @@ def read_identities(
     frame = stamp(frame, c)[animals != ""].merge(links, on="key")
     frame["record"] = records["record"].to_numpy(object)[frame["i"]]
     _check_identities(reading, frame, records)
+    sides = frame.groupby(["record", "individual"])["flank"]
+    named = frame["flank"].replace("", None)
+    several = named.groupby([frame["record"], frame["individual"]]).transform("nunique") > 1  # nunique passes over None
+    frame["flank"] = sides.transform("max").where(~several, "both")  # photographs of both sides in one record
     return frame.drop_duplicates(["record", "individual"])[list(IDENTITIES)]
 
 
