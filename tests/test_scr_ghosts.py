@@ -184,7 +184,9 @@ def test_two_methods_count_together():
 
 def test_several_methods_keep_what_the_whole_knows():
     captures, mask = small("count")
-    both = survey.together({"scat": captures, "camera": survey.CaptureHistory(captures.detections.iloc[:0], detectors("proximity"))})
+    both = survey.together(
+        {"scat": captures, "camera": survey.CaptureHistory(captures.detections.iloc[:0], detectors("proximity"))}
+    )
     both = both.with_telemetry(collars(captures))
     both = both.with_animals(captures.animals[["sex"]].rename(columns={"sex": "kind"}))
     model = models.SCR(both, mask, at_least=2, **HAZARD)

@@ -270,6 +270,17 @@ def test_a_fit_tells_density_and_travels():
     assert fit.model.not_comparable(again) == "they are of different sightings"
 
 
+def test_simulated_sightings_are_identified_as_often_as_their_occasion_says():
+    marking, sightings, mask = survey_of("count")
+    how = {"lambda0": "~ phase", "pID": "~ T", "detection": "hazard half-normal"}
+    model = models.MarkResight(marking, sightings, mask, **how)
+    never_then_always = {"Intercept": -40.0, "T": 40.0 / 1.5}  # logit -40, -13, 13, 40
+    _, seen = model.simulate(VALUES | {"D": 8000.0, "pID": never_then_always}, 2)
+    identified = seen.captures.detections["occasion"].value_counts()
+    assert set(identified.index) == {3, 4}
+    assert not seen.unidentified[2:].any() and seen.unidentified[:2].any(axis=1).all()
+
+
 # ---- messages --------------------------------------------------------------------------------------------------------
 
 

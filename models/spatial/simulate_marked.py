@@ -70,9 +70,10 @@ def _sightings(model: MarkResight, session, vector, pID, at, first, name, rng) -
         s, k = own[all_of_them["occasion"].to_numpy(int) - 1], all_of_them["detector"].to_numpy(int)
         known = first[all_of_them["animal"].to_numpy(int)] <= block
         count = all_of_them["count"].to_numpy(int)
-        share = float(np.mean(pID[begin : begin + len(m.arranged.rows)]))
+        occasion = all_of_them["occasion"].to_numpy(int) - 1
+        row = np.searchsorted(np.unique(m.arranged.code[m.captures.detectors.used]), m.arranged.code[occasion, k])
+        identified = np.where(known, rng.binomial(count, pID[begin + row]), 0)
         begin += len(m.arranged.rows)
-        identified = np.where(known, rng.binomial(count, share), 0)
         np.add.at(tables[0], (s[~known], k[~known]), count[~known])
         np.add.at(tables[1], (s[known], k[known]), (count - identified)[known])
         parts.append(all_of_them.assign(occasion=s + 1, count=identified)[identified > 0])
