@@ -100,8 +100,8 @@ def analyse(study: Study, progress: Callable[[str, int, float], None] | None = N
     return study.analyse(progress)
 
 
-def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = None) -> dict[str, Fit]:
-    """The fits of all models of a form, by name; errors as `analyse` has them."""
+def build_all(study: Study) -> dict[str, Any]:
+    """The models of a form, by name, before they are fitted; errors as `analyse` has them."""
     built, problems = {}, []
     for part in study.config.models:
         try:
@@ -110,8 +110,13 @@ def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = N
             problems += [replace(p, what=f"model {part.name!r}: {p.what}") for p in error.problems]
     if problems:
         raise SurveyError(problems)
+    return built
+
+
+def fit_all(study: Study, progress: Callable[[str, int, float], None] | None = None) -> dict[str, Fit]:
+    """The fits of all models of a form, by name; errors as `analyse` has them."""
     fits = {}
-    for name, model in built.items():
+    for name, model in build_all(study).items():
         report = (lambda n, loglik, name=name: progress(name, n, loglik)) if progress else None
         fits[name] = posterior.fitted(model, study.config.report, study.config.seed, report)
         if Outcome.INTERRUPTED in fits[name].verdict:

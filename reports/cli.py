@@ -121,6 +121,8 @@ def check(form: Form) -> None:
         out.print(str(found), markup=False)
         if found.errors:
             raise typer.Exit(1)
+        with err.status("preparing the models"):
+            study.prepare()
 
 
 @app.command(epilog=example("uncia effort survey.toml --out effort.csv"))

@@ -82,6 +82,12 @@ class Study(ABC):
 
     # ---- what it may say ----------------------------------------------------------------------------------------
 
+    def prepare(self) -> None:
+        """Build the models without fitting them: a wrong formula is an error before the long work."""
+        from .analysis import build_all
+
+        build_all(self)
+
     def analyse(self, progress: Callable[[str, int, float], None] | None = None) -> Analysis:
         """All models fitted."""
         from .analysis import Analysis, fit_all

@@ -90,7 +90,7 @@ def estimate(row: dict, texts: Texts, animals: str) -> str:
     scope = texts.say("in_year", year=scope) if scope.isdigit() else scope
     about = interval if row["scope"] == "all" else texts.say("scoped", scope=scope, interval=interval)
     per = row["unit"].removeprefix("probability") if row["unit"].startswith("probability per ") else ""
-    about = {"about": about, "unit": texts.cell(row["unit"]), "per": texts.cell(per), "animals": animals}
+    about = {"about": about, "unit": counted(row["unit"], texts), "per": texts.cell(per), "animals": animals}
     return texts.of_quantity(row["quantity"], estimate=told("estimate"), **about)
 
 
@@ -103,6 +103,11 @@ def amount(value: float, unit: str) -> str:
     if unit.startswith(("probability", "proportion")):
         return percent(value) if not value > 0.995 or value == 1.0 else f"{100 * value:.1f} %"
     return whole(value) if unit in ("animals", "km²") else number(value, 3)
+
+
+def counted(unit: str, texts: Texts) -> str:
+    """A unit as it follows a number in a sentence; Chinese counts animals with a word of its own."""
+    return texts.say("animals_counted") if unit == "animals" else texts.cell(unit)
 
 
 def whole(value: float) -> str:

@@ -68,6 +68,14 @@ def test_check_shows_what_was_understood(form):
     assert everything(form.parent) == before
 
 
+def test_check_knows_a_wrong_formula_before_it_is_fitted(form):
+    form.write_text(form.read_text("utf-8") + '\n[[models]]\nname = "bad"\nD = "~ slpoe"\n', "utf-8")
+    result = run("check", form)
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert "model 'bad': the formula of D uses a covariate that is not there (found 'slpoe')" in said
+
+
 def test_effort(form, tmp_path):
     result = run("effort", form, "--out", tmp_path / "effort.csv")
     assert result.exit_code == 0

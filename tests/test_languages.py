@@ -10,7 +10,7 @@ import pytest
 import small_survey
 
 from uncia.models import Outcome
-from uncia.reports import report
+from uncia.reports import report, words
 from uncia.reports.analysis import analyse
 from uncia.reports.figures.style import can_write
 from uncia.reports.results import results_of
@@ -189,6 +189,12 @@ def test_pictures_hold_the_letters_for_the_readers_fonts(survey_in):
     assert "<text" not in english.svg.decode()
     if not can_write(texts("zh").fonts):
         assert figure.png == english.png  # a picture without the letters would be empty boxes
+
+
+def test_animals_are_counted_with_the_word_for_it():
+    assert words.counted("animals", texts("zh")) == "只"
+    assert words.counted("animals", texts(ENGLISH)) == "animals"
+    assert texts("zh").cell("2,318 camera days") == "2,318 相机日"
 
 
 def test_another_language_is_a_file():

@@ -13,7 +13,7 @@ FEW_VALUES = 8  # different values of a covariate that are drawn one by one
 
 
 def findings(history, ax=None):
-    """Sites (rows) by visits (columns): found or not, or the number counted; white where no visit was done."""
+    """Sites visited (rows) by visits (columns): found or not, or the number counted; white where none was done."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
@@ -21,7 +21,7 @@ def findings(history, ax=None):
     table = visit_table(history)
     done = (~np.isnan(table)).sum(axis=1)
     share = np.where(done > 0, (np.nan_to_num(table) > 0).sum(axis=1) / np.maximum(done, 1), -1.0)
-    table = table[np.argsort(-share, kind="stable")]
+    table = table[np.argsort(-share, kind="stable")][: max(1, int((done > 0).sum()))]  # sites never visited come last
     if np.nanmax(table) > 1:
         shown = ax.imshow(table, aspect="auto", cmap=SURFACE, vmin=0, interpolation="nearest")
         ax.figure.colorbar(shown, ax=ax, location="top", label="found on a visit", shrink=0.6, aspect=30)
@@ -31,7 +31,7 @@ def findings(history, ax=None):
         patches.append(Patch(facecolor="white", edgecolor=GREY, label="no visit"))
         ax.legend(handles=patches, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9)
     _season_ticks(ax, history, table.shape[1] // history.n_seasons)
-    ax.set(ylabel=f"{len(table)} sites", yticks=[])
+    ax.set(ylabel=f"{len(table):,} sites", yticks=[])
     return ax
 
 

@@ -36,7 +36,7 @@ def summary(analysis: Analysis) -> pd.DataFrame:
     if history.area is not None:
         lines["Area of the sites"] = f"{history.area.sum():,.0f} km²"
     if study.mask is not None:
-        lines["Land"] = f"{study.mask.area:,.0f} km² in {study.mask.size:,} cells of {study.mask.spacing:g} m"
+        lines["Land"] = f"{study.mask.area:,.0f} km² in {study.mask.size:,} cells of {study.mask.spacing:,.6g} m"
     return facts(lines)
 
 

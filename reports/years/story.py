@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...models.summary import number, percent
+from ...models.summary import percent
 from ...models.trends.iucn import extrapolated, too_short, window
 from ...models.trends.trend import signed
 from ..figures.style import new_axes
 from ..story import Story
 from ..texts import Texts
-from ..words import findings
+from ..words import amount, counted, findings
 from . import tables
 from .analysis import YearAnalysis
 
@@ -46,9 +46,10 @@ class YearStory(Story):
 
     def _last(self, texts: Texts) -> str:
         last = self.analysis.annual.table().iloc[-1]
-        told = {name: number(last[name], 3) for name in ("estimate", "lower", "upper")}
-        quantity, unit = texts.term(self.analysis.annual.quantity), texts.term(self.analysis.annual.unit)
-        return texts.say("year_estimate", year=last["year"], quantity=quantity, unit=unit, **told)
+        unit = self.analysis.annual.unit
+        told = {name: amount(last[name], unit) for name in ("estimate", "lower", "upper")}
+        quantity = texts.term(self.analysis.annual.quantity)
+        return texts.say("year_estimate", year=last["year"], quantity=quantity, unit=counted(unit, texts), **told)
 
     def in_short(self, texts: Texts) -> list[str]:
         found = self.analysis.trend

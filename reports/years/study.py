@@ -120,6 +120,16 @@ class YearStudy(Study):
             return built(part, captures, masks[0] if all(m.equals(masks[0]) for m in masks) else whole)  # type: ignore[return-value]
         return SCR(captures, masks, **part.options())
 
+    def prepare(self) -> None:
+        if self.whole is not None:
+            self.whole.prepare()
+        elif self.joint:
+            super().prepare()
+        else:
+            for part in self.parts:
+                if part.study is not None:
+                    part.study.prepare()
+
     def analyse(self, progress=None):
         from .analysis import analyse_years
 

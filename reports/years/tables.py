@@ -14,6 +14,7 @@ from ...models.trends.trend import DEFINITIONS, Trend, signed
 from ..tables import facts
 from .analysis import YearAnalysis
 
+METHODS = {"gls": "generalised least squares", "estimates": "the estimates of the years alone"}
 MOST_CORRELATED = 15  # years that a table of correlations shows
 
 
@@ -26,7 +27,7 @@ def summary(analysis: YearAnalysis) -> pd.DataFrame:
         "What is followed": annual.quantity,
         "Unit": annual.unit,
         "How the years were estimated": _how(analysis),
-        "Method of the trend": analysis.trend.method,
+        "Method of the trend": METHODS.get(analysis.trend.method, analysis.trend.method),
     }
     if asked.generation is not None:
         lines["Length of a generation"] = f"{asked.generation:g} years"
@@ -158,7 +159,7 @@ def other_methods(analysis: YearAnalysis) -> pd.DataFrame | None:
     for name, found in {**analysis.other_methods, **others}.items():
         total = found.log_change("end-point")
         ends = np.expm1(total.limits)
-        rows.append({"method": name, "change": f"{signed(np.expm1(total.centre))} %",
+        rows.append({"method": METHODS.get(name, name), "change": f"{signed(np.expm1(total.centre))} %",
                      "change, 95 % interval": f"{signed(ends[0])} – {signed(ends[1])} %",
                      "P(decline)": chance(total.below(0.0))})  # fmt: skip
     return pd.DataFrame(rows) if rows else None
