@@ -82,7 +82,9 @@ def compare_results(then: dict[str, Any], now: dict[str, Any]) -> Comparison:
             unmoved += 1
         else:
             moved.append(Moved(number.what, number.then, number.now, errors.get(number.what, float("nan"))))
-    changes = [("data", text) for text in _inputs(then, now)]
+    files = list(_inputs(then, now))
+    changes = [(kind, text) for kind, text in files if kind == "data"]
+    changes += [(kind, text) for kind, text in files if kind == "config"]
     changes += [("config", text) for text in _settings(then, now)]
     changes += [("version", text) for text in changed_versions(then, now)]
     return Comparison(tuple(moved), unmoved, tuple(changes))
@@ -94,20 +96,24 @@ def _standard_errors(results: dict[str, Any]) -> dict[str, float]:
     return {f"{r['model']}: {r['quantity']} in {r['scope']}": r["se"] for r in rows if r["se"] is not None}
 
 
-def _inputs(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    """Files that changed, came or went; the form is told key by key instead, and the last report is not data."""
-    held = []
+def _inputs(then: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Files that changed, came or went, each as data or config; the form itself is told key by key instead, and the
+    last report is not data. Forms of years, parks and sites are config, a registry of identities is data."""
+    held, registries = [], set()
     for side in (then, now):
         last = side["config"].get("report", {}).get("previous")
         held.append({e["path"]: e["sha256"] for e in side["inputs"][1:] if e["path"] != last})
+        registries.add((side["config"].get("data") or {}).get("registry"))
     old, new = held
     for path in dict.fromkeys([*old, *new]):
+        form = path.endswith(".toml") and path not in registries and "registr" not in path.rsplit("/", 1)[-1]
+        kind = "config" if form else "data"
         if path not in new:
-            yield f"{path} is no longer read"
+            yield kind, f"{path} is no longer read"
         elif path not in old:
-            yield f"{path} is new"
+            yield kind, f"{path} is new"
         elif old[path] != new[path]:
-            yield f"{path} is not the file it was"
+            yield kind, f"{path} is not the file it was"
 
 
 def _settings(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:

@@ -53,6 +53,8 @@ def test_numbers_that_moved_by_their_standard_errors(results):
     [
         (lambda r: r["inputs"][1].update(sha256="0" * 64), "data", "captures.txt is not the file it was"),
         (lambda r: r["inputs"].pop(), "data", "traps.txt is no longer read"),
+        (lambda r: r["inputs"].append({"path": "2019/survey.toml", "sha256": ""}), "config", "2019/survey.toml is new"),
+        (lambda r: r["inputs"].append({"path": "registry.toml", "sha256": ""}), "data", "registry.toml is new"),
         (lambda r: r["config"]["mask"].update(buffer=9000.0), "config", "mask.buffer was 8000.0 and is 9000.0"),
         (lambda r: r["config"]["models"][0].update(D="~ x"), "config", "models.constant.D was '~ 1' and is '~ x'"),
         (lambda r: r["environment"].update(numpy="1.0"), "version", "and is 1.0"),

@@ -89,6 +89,22 @@ def test_registries_bring_names_together(two):
     assert joined.overlap().equals(again.overlap())
 
 
+def several_by_hand(fits: list) -> float:
+    """Cells of any mask, the mean of the densities where there are several: animals that more than one park saw."""
+    cells, total = {}, 0.0
+    for fit in fits:
+        for x, y in zip(*fit.model.mask.centres(), strict=True):
+            cells.setdefault((round(x), round(y)), []).append(fit.values["D"][0])
+    for (x, y), densities in cells.items():
+        ways = np.array([1.0])  # probability of having been seen by 0, 1, ... parks
+        for fit in fits:
+            d, v = fit.model.captures.detectors, fit.values
+            h = v["lambda0"][0] * np.exp(-0.5 * (np.hypot(x - d.x, y - d.y) / v["sigma"][0]) ** 2) * d.n_occasions
+            ways = np.convolve(ways, [np.exp(-h.sum()), -np.expm1(-h.sum())])
+        total += np.mean(densities) / 100.0 * ways[2:].sum()
+    return total
+
+
 def test_without_matching_there_are_bounds_and_an_expectation(two):
     """The expected number detected on both sides is that of dense sums over cells; truth lies where it says."""
     north, south = two
@@ -103,20 +119,9 @@ def test_without_matching_there_are_bounds_and_an_expectation(two):
     table = found.table.set_index("scope")["estimate"]
     assert table["sum of parks"] == pytest.approx(table["park north"] + table["park south"])
     assert table["all masks"].iloc[0] < table["sum of parks"]
-    # by hand: cells of either mask, the mean of both densities where there are two
-    cells, total = {}, 0.0
-    for fit in fits.values():
-        for x, y in zip(*fit.model.mask.centres(), strict=True):
-            cells.setdefault((round(x), round(y)), []).append(fit.values["D"][0])
-    for (x, y), densities in cells.items():
-        miss = []
-        for fit in fits.values():
-            d, v = fit.model.captures.detectors, fit.values
-            away = np.hypot(x - d.x, y - d.y)
-            h = v["lambda0"][0] * np.exp(-0.5 * (away / v["sigma"][0]) ** 2) * d.n_occasions
-            miss.append(np.exp(-h.sum()))
-        total += np.mean(densities) / 100.0 * (1 - miss[0]) * (1 - miss[1])
-    assert found.both == pytest.approx(total, rel=1e-9)
+    assert found.both == pytest.approx(several_by_hand(list(fits.values())), rel=1e-9)
+    three = models.unmatched_parks({**fits, "again": fits["south"]})  # not pairs of parks but animals
+    assert three.both == pytest.approx(several_by_hand([*fits.values(), fits["south"]]), rel=1e-9)
     assert "different animals were detected, as they were not compared" in str(found)
 
 

@@ -2,14 +2,14 @@
 
 With D(x) the density and p_A(x), p_B(x) the probabilities that an animal centred at x is detected by each park, the
 expected number of animals that both detected is ∫ D p_A p_B dx over the cells of either mask. D is that of the park's
-own fit on its mask, and the mean of both where masks overlap.
+own fit on its mask, and the mean of both where masks overlap. Of more than two parks it is the number that at least
+two of them detected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -93,7 +93,8 @@ def unmatched_parks(fits: Mapping[str, SpatialFit]) -> UnmatchedParks:
             seen[j] = session.detection_probability(values, everywhere)
         cells = everywhere.cell_area / 100.0
         once = D.sum(axis=0) / inside.sum(axis=0) * cells
-        several = sum(float(once @ (seen[i] * seen[j])) for i, j in combinations(range(len(parks)), 2))
+        by_one = sum(seen[i] * np.delete(1.0 - seen, i, axis=0).prod(axis=0) for i in range(len(parks)))
+        several = float(once @ (1.0 - (1.0 - seen).prod(axis=0) - by_one))
         each = (D.sum(axis=1) * cells).tolist()
         return np.array([*each, sum(each), once.sum(), several])
 
