@@ -97,6 +97,7 @@ def test_marking_and_sighting_are_told_apart_by_the_form(marked):
     assert {"unmarked.csv", "unidentified.csv"} <= {name for name, _ in study.inputs}
     study.ledger.check()
     assert study.ledger.read["unmarked.csv"] == np.count_nonzero(sightings.unmarked)
+    assert study.data == (study.captures, begun, seen, study.mask)
     built = study.build(study.config.models[0])
     own = plan(marking.detectors, study.mask).on((marking, sightings))
     np.testing.assert_allclose(built.at(**VALUES).loglik, own.at(**VALUES).loglik, rtol=1e-12)
@@ -176,6 +177,15 @@ def test_wrong_rows_of_sightings_are_named_all_at_once(marked, tmp_path):
         "row 6: count must be a number",
     ):
         assert f"unmarked.csv, {said}" in str(found.value)
+
+
+def test_a_survey_of_marking_is_no_site_of_a_region(marked, tmp_path):
+    changed(marked[0], tmp_path, "spacing = 150", "spacing = 200")
+    sites = "".join(f'[[sites]]\nname = "{name}"\nsurvey = "survey.toml"\n\n' for name in ("One", "Two"))
+    form = f'[survey]\nname = "Valleys"\n\n{sites}[[models]]\nname = "a"\n'
+    (tmp_path / "region.toml").write_text(form, "utf-8")
+    with pytest.raises(SurveyError, match=r"animals that were told apart, without \[marking\]"):
+        read_study(tmp_path / "region.toml")
 
 
 def test_surveys_of_marking_are_not_simulated_from_a_form(marked, tmp_path):

@@ -162,6 +162,18 @@ def test_a_simulated_survey_has_as_many_collars_and_fixes():
     assert model.on(again).fit().values["sigma"][0] == pytest.approx(300.0, rel=0.3)
 
 
+def test_classes_of_simulated_collars_are_as_common_as_those_of_animals():
+    captures, mask = small("proximity")
+    rng, names = np.random.default_rng(4), np.repeat([f"U{j}" for j in range(60)], 20)
+    places = pd.DataFrame(50_000 + 600 * rng.random((len(names), 2)), columns=["x", "y"]).assign(animal=names)
+    telemetry = survey.Telemetry(places.assign(y=places["y"] + 30_000))
+    model = models.SCR(captures, mask, sigma="~ h2", detection="hazard half-normal", telemetry=telemetry)
+    sigma = {"Intercept": np.log(50.0), "h2[T.2]": np.log(10.0)}
+    fixes = model.simulate({"D": 900.0, "lambda0": 0.3, "sigma": sigma, "pmix": 0.1}, 3).telemetry.fixes
+    spread = fixes[fixes["animal"].str.startswith("collar")].groupby("animal")["x"].std()
+    assert len(spread) == 60 and 1 <= (spread > 150.0).sum() <= 15
+
+
 @pytest.mark.parametrize("detection", ["hazard half-normal", "hazard exponential"])
 def test_fixes_are_drawn_from_the_shape(detection):
     f = draw_fixes(np.random.default_rng(1), DETECTION_FUNCTIONS[detection], [0.0], [0.0], [40_000], 100.0)
@@ -211,7 +223,10 @@ def test_what_is_wrong_with_fixes_is_told_at_once():
     [
         ({"detection": "half-normal"}, "need a detection function that is a hazard"),
         ({"sigma": "~ t"}, "sigma depends on 't', and a fix belongs to no detector"),
-        ({"distance": lambda x, y, u, v: np.hypot(x - u, y - v)}, "modelled with straight distances"),
+        (
+            {"distance": lambda x, y, u, v: np.hypot(x - u, y - v)},
+            "modelled with straight distances alone: along other ways",
+        ),
     ],
 )
 def test_what_does_not_go_with_fixes_is_refused(options, words):

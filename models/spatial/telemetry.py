@@ -55,9 +55,11 @@ def check_telemetry(model, captures: Sequence[CaptureHistory]) -> None:
         )
     if model.distance is not None:
         raise refuse(
-            "fixes of collared animals are modelled with straight distances: how densely they lie about an activity "
-            "centre is not known where distances are not straight",
-            "Leave the telemetry or the distance out",
+            "fixes of collared animals are modelled with straight distances alone: along other ways the density of a "
+            "fix is k(d)/∫k(d) over the habitat, an integral that differs from one activity centre to the next and "
+            "changes with the cost, and it is not computed",
+            "Fit the fixes with straight distances, or leave the telemetry out: [telemetry] in survey.toml, or "
+            "captures.with_telemetry(None)",
         )
     own = {model.classes.name} if model.classes is not None else set()
     own |= {"session", "Session", *map(str, getattr(model.session_covariates, "columns", ()))}
@@ -312,9 +314,9 @@ def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, s
         drawn = draw_fixes(rng, session.detection, place["x"], place["y"], [times], *shape[of_class[i]])
         parts.append(drawn.assign(animal=seen[i]))
     x, y = session.mask.centres()
-    label: dict[str, str] = {}
+    share, label = session.proportions(values).value, {}
     for name, times in count[~count.index.isin(captures.animals.index)].items():
-        m, c = rng.integers(len(x)), rng.integers(classes)
+        m, c = rng.integers(len(x)), 0 if classes == 1 else rng.choice(classes, p=share / share.sum())
         u, v = rng.uniform(-0.5, 0.5, 2) * session.mask.spacing
         drawn = draw_fixes(rng, session.detection, [x[m] + u], [y[m] + v], [times], *shape[c])
         parts.append(drawn.assign(animal=f"collar {name}"))

@@ -87,7 +87,9 @@ class CaptureStudy(Study):
 
     @property
     def data(self) -> tuple:
-        return self.captures, self.mask
+        if self.resight is None:
+            return self.captures, self.mask
+        return self.captures, *(part for part in self.resight[:2] if part is not None), self.mask
 
     def estimates(self, fit: SpatialFit) -> pd.DataFrame:
         """Density, abundance, sampling area and detection in the mask and in every region."""
