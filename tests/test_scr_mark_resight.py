@@ -268,6 +268,8 @@ def test_a_fit_tells_density_and_travels():
     again = fit.model.on(fit.model.simulate(VALUES, 5))
     assert np.isfinite(again.loglik(fit.vector))
     assert fit.model.not_comparable(again) == "they are of different sightings"
+    named = models.SCR(fit.model.captures, mask, lambda0="~ phase", detection="hazard half-normal")
+    assert fit.model.not_comparable(named) == named.not_comparable(fit.model) == "they are different kinds of model"
 
 
 def test_simulated_sightings_are_identified_as_often_as_their_occasion_says():

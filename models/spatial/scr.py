@@ -361,7 +361,7 @@ class SCR(Model[SpatialFit]):
         return sum(s.captures.n_animals for s in self.sessions)
 
     def not_comparable(self, other) -> str:
-        if not isinstance(other, SCR):
+        if not isinstance(other, SCR) or type(self) is not type(other):
             return "they are different kinds of model"
         if self.at_least != other.at_least:
             return "one is given at least two detections of each animal and the other is not"
