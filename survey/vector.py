@@ -51,7 +51,7 @@ def read_shapes(shapes, crs=None) -> BaseGeometry:
     target = None if crs is None else projected(crs)
     path = Path(shapes) if isinstance(shapes, (str, Path)) else None
     if isinstance(shapes, shapely.Geometry):
-        whole: BaseGeometry = shapes
+        whole: Any = shapes
     else:
         layer: Any = shapes if path is None else read_layer(path)
         whole = _in_metres(layer.geometry, target, path)
