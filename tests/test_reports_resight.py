@@ -9,10 +9,13 @@ import small_survey
 from scr_problems import detectors
 
 from uncia import models, survey
+from uncia.reports import report
 from uncia.reports.analysis import analyse
 from uncia.reports.report import write_report
+from uncia.reports.results import results_of
 from uncia.reports.simulate import write_simulated
 from uncia.reports.study import read_study
+from uncia.reports.texts import texts
 from uncia.survey.errors import SurveyError
 
 FORM = """
@@ -110,7 +113,9 @@ def test_the_report_tells_of_marking_and_sighting(marked, tmp_path, language):
     )
     found = analyse(read_study(form))
     assert {"density", "realised abundance", "lambda0", "sigma", "pID"} <= set(found.estimates["quantity"])
-    page = write_report(found, tmp_path / "report").read_text("utf-8")
+    words_of = texts(language)
+    page = report.page(found, results_of(found), report.figures_of(found, words_of), words_of)
+    assert sorted(words_of.missing) == []
     totals = marked[2].totals
     told = {
         "en": ("Animals were marked on some occasions", "Sightings, unmarked", "no check of the mask of mark-resight"),
