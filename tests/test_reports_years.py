@@ -198,6 +198,8 @@ def test_the_report_is_chinese_throughout(joint):
     ("form", "said"),
     [
         (HEAD + YEARS.replace("2021", "2019", 1), "the year 2019 is there twice"),
+        (HEAD + YEARS + YEARS, "the years 2019, 2021, 2024 are there twice"),
+        (HEAD + YEARS + '\n[trend]\nfootprint = "common"\n', "for years in one model, and there are no"),
         (
             HEAD + "[[years]]\nyear = 2019\n[[years]]\nyear = 2020\nestimate = 3\nse = 1\n",
             "needs one of survey, results",

@@ -128,6 +128,8 @@ def test_classes():
         ({}, {"model": 2, "changepoints": (2010, 2014)}, "change points must be years of the counts"),
         ({}, {"overdispersion": False}, "serial correlation needs overdispersion"),
         ({"count": -1}, {}, "a count is below 0"),
+        ({"count": "x"}, {}, "the table of counts, row 2: a count is no number .found 'x'."),
+        ({"w": 0.0}, {"weights": "w"}, "a weight is not above 0"),
         ({"year": 2010, "site": "s1"}, {}, "a site has two counts in one year"),
         ({}, {"weights": "w"}, "the table of counts lacks columns"),
     ],
@@ -135,3 +137,18 @@ def test_classes():
 def test_what_is_refused(change, how, said):
     with pytest.raises(SurveyError, match=said):
         models.trim(counts().assign(**change), **how)
+
+
+def test_every_bad_count_is_named_and_a_blank_is_missing():
+    frame = counts().astype({"count": object})
+    frame.loc[[1, 4], "count"] = ["some", float("inf")]
+    frame.loc[[2, 3], "count"] = ["NA", " "]
+    with pytest.raises(SurveyError) as error:
+        models.trim(frame)
+    assert [p.row for p in error.value.problems] == [3, 6]
+    frame = frame.drop([1, 4])
+    assert models.trim(frame).data.n == counts()["count"].notna().drop([1, 2, 3, 4]).sum()
+    with pytest.raises(SurveyError, match="there are no counts"):
+        models.trim(frame.iloc[:0])
+    with pytest.raises(SurveyError, match="row 3: a site has two weights"):
+        models.trim(counts().assign(w=np.r_[1.0, 2.0, np.ones(len(counts()) - 2)]), weights="w")

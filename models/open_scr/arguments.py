@@ -107,5 +107,5 @@ def years_between(names: list[str], intervals) -> np.ndarray:
     years = np.asarray(intervals, float)
     if years.shape != (len(names) - 1,) or not (np.isfinite(years) & (years > 0)).all():
         fix = f"Give {len(names) - 1} positive numbers of years, with the sessions in the order of time"
-        raise refuse("the intervals do not fit the sessions", fix, value=list(years))
+        raise refuse("the intervals do not fit the sessions", fix, value=years.tolist())
     return years

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import t as t_distribution
 
+from ...survey.columns import MISSING
 from ...survey.errors import Problems, refuse
 
 MOST_STEPS, TOLERANCE = 200, 1e-10
@@ -60,6 +61,9 @@ def trim(
     return _estimate(data, model, B, changepoints, overdispersion, serial_correlation)
 
 
+WHERE = "the table of counts"
+
+
 @dataclass(frozen=True, eq=False)
 class _Counts:
     """Counts [I, J], NaN where there is none; sites in which nothing was ever counted are not in it."""
@@ -83,21 +87,36 @@ class _Counts:
         lacking = [name for name in ("site", "year", "count", *([weights] if weights else ())) if name not in table]
         if lacking:
             raise refuse("the table of counts lacks columns", f"Add {', '.join(lacking)}", value=list(table))
+        table = table.reset_index(drop=True)
+        if not len(table):
+            raise refuse("there are no counts", "Give a table of site, year, count", value=len(table))
+        as_read = table["count"]
+        empty = as_read.isna() | as_read.astype(str).str.strip().isin(MISSING)
         table = table.assign(site=table["site"].astype(str), year=pd.to_numeric(table["year"], errors="coerce"),
-                             count=pd.to_numeric(table["count"], errors="coerce")).reset_index(drop=True)  # fmt: skip
+                             count=pd.to_numeric(as_read, errors="coerce"))  # fmt: skip
         bad = Problems()
-        for i in np.flatnonzero(table["year"].isna()):
-            bad.add("a year is missing", "Give it as a number", row=int(i) + 2)
-        for i in np.flatnonzero(table["count"] < 0):
-            bad.add("a count is below 0", "Correct it", row=int(i) + 2, value=table["count"].iloc[i])
-        for i in np.flatnonzero(table.duplicated(["site", "year"])):
-            site, year = table["site"].iloc[i], table["year"].iloc[i]
-            bad.add(
-                "a site has two counts in one year",
-                "Add them up, or keep one",
-                row=int(i) + 2,
-                value=f"{site}, {year:g}",
+
+        def fault(rows, what: str, fix: str, value=lambda i: None) -> None:
+            for i in np.flatnonzero(rows):
+                bad.add(what, fix, file=WHERE, row=int(i) + 2, value=value(i))
+
+        fault(table["year"].isna(), "a year is missing", "Give it as a number")
+        fix = "Correct it, or leave the cell empty where nobody counted"
+        fault(~empty & ~np.isfinite(table["count"]), "a count is no number", fix, lambda i: as_read.iloc[i])
+        fault(table["count"] < 0, "a count is below 0", "Correct it", lambda i: table["count"].iloc[i])
+        fault(table.duplicated(["site", "year"]), "a site has two counts in one year", "Add them up, or keep one",
+              lambda i: f"{table['site'].iloc[i]}, {table['year'].iloc[i]:g}")  # fmt: skip
+        if weights:
+            table[weights] = pd.to_numeric(w := table[weights], errors="coerce")
+            fix = "Give a number above 0, the same in all rows of a site"
+            fault(
+                ~(np.isfinite(table[weights]) & (table[weights] > 0)),
+                "a weight is not above 0",
+                fix,
+                w.iloc.__getitem__,
             )
+            other = table[weights] != table.groupby("site")[weights].transform("first")
+            fault(other & table[weights].notna(), "a site has two weights", fix, w.iloc.__getitem__)
         bad.raise_any()
         wide = table.pivot(index="site", columns="year", values="count")
         blank = [f"{year:g}" for year in wide if wide[year].isna().all()]
@@ -133,7 +152,7 @@ def _points(years: np.ndarray, changepoints: Sequence[float] | str | None) -> np
     points = np.array([years[0]] if changepoints is None else sorted(map(float, changepoints)))
     if not np.isin(points, years[:-1]).all() or points[0] != years[0] or len(set(points)) < len(points):
         what = "change points must be years of the counts, the first among them and not the last"
-        raise refuse(what, "Correct them", value=list(points))
+        raise refuse(what, "Correct them", value=points.tolist())
     return points
 
 

@@ -116,7 +116,11 @@ class YearsForm(Form):
         labels = [year.label for year in self.years]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
-            raise ValueError(f"the year {twice[0]} is there twice", "Give each year once")
+            several = f"the years {', '.join(twice)} are" if len(twice) > 1 else f"the year {twice[0]} is"
+            raise ValueError(f"{several} there twice", "Give each year once")
+        if self.trend.footprint == "common" and not self.models:
+            what = "the ground that all years share is for years in one model, and there are no [[models]]"
+            raise ValueError(what, "Give [[models]], or leave footprint out")
         if self.models and any(year.survey is None for year in self.years):
             what = "[[models]] of several years need the survey of every year"
             raise ValueError(what, "Give survey = … for each, or leave [[models]] out")

@@ -15,6 +15,7 @@ from ...models.trends.footprint import CommonFootprint, common_footprint
 from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
 from ...survey.parks import union_of_masks
+from ...survey.sheets import read_sheet
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
 from ..model_parts import built
@@ -164,7 +165,7 @@ def _counted(series: Any, folder: Path) -> TrimFit:
         raise refuse("there is no such table of counts", "Check series.counts", value=series.counts)
     how = {"changepoints": series.changepoints, "weights": series.weights}
     how |= {"overdispersion": series.overdispersion, "serial_correlation": series.serial_correlation}
-    return trim(pd.read_csv(path), series.model, **how)
+    return trim(pd.DataFrame(read_sheet(path).raw), series.model, **how)
 
 
 def _own(path: Path, session: str | None) -> Study:
