@@ -128,13 +128,16 @@ class Texts:
 
         if self.language == ENGLISH:
             return
+        named = set()  # such as sites: names from the data, which stay as they are
         for ax in drawing.axes:
             for axis in (ax.xaxis, ax.yaxis):
                 if isinstance(axis.get_major_locator(), FixedLocator):
-                    labels = [label.get_text() for label in axis.get_ticklabels()]
-                    axis.set_ticks(axis.get_ticklocs(), [self.cell(label) for label in labels])
+                    labels = [self.cell(label.get_text()) for label in axis.get_ticklabels()]
+                    axis.set_ticks(axis.get_ticklocs(), labels)
+                    named |= set(labels)
         for text in drawing.findobj(Text):
-            text.set_text(self.term(text.get_text()))
+            if text.get_text() not in named:
+                text.set_text(self.term(text.get_text()))
 
     def _found(self, text: str) -> str | None:
         if self.language == ENGLISH or not WORDS.search(text):

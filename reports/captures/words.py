@@ -43,7 +43,7 @@ def data(analysis: Analysis, texts: Texts) -> str:
     if len(methods) > 1:
         each = [one_method(m, c, texts) for m, c in methods.items()]
         seen = {"animals_seen": f"{captures.n_animals:,}", "detections": f"{captures.n_detections:,}"}
-        seen |= {"spatial": f"{captures.n_spatial_recaptures:,}", "methods": "; ".join(each)}
+        seen |= {"spatial": f"{captures.n_spatial_recaptures:,}", "methods": texts.say("methods_between").join(each)}
         return texts.say("data_methods", **seen)
     told = dict(
         animals_seen=f"{captures.n_animals:,}",
@@ -65,7 +65,7 @@ def one_method(name: str, captures, texts: Texts) -> str:
     effort, unit = float(np.nansum(detectors.effort)), detectors.effort_unit
     if detectors.kind in LINES:
         effort, unit = walked(detectors), "km walked"
-    told = {"method": name, "detections": f"{captures.n_detections:,}", "effort": number(effort)}
+    told = {"method": texts.cell(name), "detections": f"{captures.n_detections:,}", "effort": number(effort)}
     return texts.say("data_method", effort_unit=texts.cell(unit), **told)
 
 
