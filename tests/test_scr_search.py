@@ -16,6 +16,7 @@ from scr_problems import differences_of_gradient, differences_of_loglik, small
 from uncia import models, survey
 from uncia.models.model import Model
 from uncia.models.spatial.checks import search_error
+from uncia.models.spatial.mask_check import _wider
 from uncia.models.spatial.nodes import Nodes, edge_rule, error_of, order
 from uncia.models.spatial.rows import USABLE, log_measure
 from uncia.survey.errors import SurveyError
@@ -422,3 +423,18 @@ def test_what_a_fit_says_and_shows():
     assert fit.plot_density().lines
     coarse = replace(fit, vector=fit.vector - np.array([0.0, 0.0, 2.0]))
     assert any("Searches are cut into pieces that are too long" in str(r) for r in coarse.verdict.remarks)
+
+
+def test_buffers_of_lines_are_measured_from_the_lines():
+    captures, mask = survey_of("transect")
+    d, (x, y) = captures.detectors, mask.centres()
+    lake = int(np.argmax(np.hypot(x[:, None] - d.x, y[:, None] - d.y).min(axis=1) - d.away(x, y)))
+    habitat = mask.habitat.copy()
+    habitat[tuple(np.argwhere(habitat)[lake])] = False
+    fit = models.SCR(captures, replace(mask, habitat=habitat), **HAZARD).at(D=700.0, lambda0=1.5, sigma=100.0)
+    bias = fit.by_buffer(1000.0).set_index("buffer")["relative bias"]
+    assert abs(bias[500.0]) < 1e-6 < 1e-3 < bias[200.0]
+    wide = _wider(fit, fit.model.session(), 2.0)[0]
+    assert wide is not None and wide.cell_of(x[[lake]], y[[lake]])[0] < 0
+    around = survey.HabitatMask.around(d, 1000.0, 125.0)
+    assert wide.size == pytest.approx(around.size - 1, abs=0.02 * around.size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
@@ -26,9 +25,9 @@ def by_buffer(fit, widest: float | None = None, spacing: float | None = None, se
         widest = max(2.0 * (part.mask.buffer or 0.0), 10.0 * scale)
     mask = HabitatMask.around(detectors, widest, spacing or part.mask.spacing)
     p = part.detection_probability(fit.values_of(part), mask)
-    away, _ = cKDTree(np.column_stack([detectors.x, detectors.y])).query(np.column_stack(mask.centres()))
+    away = detectors.away(*mask.centres())
     order = np.argsort(away, kind="stable")
-    distance, area = np.asarray(away)[order], np.cumsum(p[order]) * mask.cell_area
+    distance, area = away[order], np.cumsum(p[order]) * mask.cell_area
     buffers = np.linspace(0.0, widest, STEPS + 1)[1:]
     at = np.searchsorted(distance, buffers, side="right") - 1
     known = area[np.maximum(at, 0)] * (at >= 0)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
@@ -135,7 +134,6 @@ def _wider(full, session, factor: float) -> tuple[HabitatMask | None, str]:
     pad = int(np.ceil((buffer - mask.buffer) / mask.spacing)) + 1
     x0, y0 = mask.x0 - pad * mask.spacing, mask.y0 - pad * mask.spacing
     wide = HabitatMask(x0, y0, mask.spacing, np.pad(np.ones_like(mask.habitat), pad, constant_values=True), mask.crs)
-    places = cKDTree(np.column_stack([detectors.x, detectors.y]))
-    away = np.asarray(places.query(np.column_stack(wide.centres()))[0]).reshape(wide.habitat.shape)
+    away = detectors.away(*wide.centres()).reshape(wide.habitat.shape)
     habitat = np.pad(mask.habitat, pad) | ((away > mask.buffer) & (away <= buffer))
     return replace(wide, habitat=habitat, buffer=buffer), ""
