@@ -329,10 +329,30 @@ def test_a_correlation_goes_with_its_years_in_any_order():
     assert AnnualEstimates.from_table(table().iloc[at], correlation=other).covariance == pytest.approx(wanted)
 
 
+def test_reports_without_an_error_are_named_by_year():
+    row = {
+        "model": "m",
+        "quantity": "abundance",
+        "unit": "animals",
+        "scope": "all",
+        "interval": "none",
+        "estimate": 5.0,
+    }
+    stored = {year: {"reported": "m", "estimates": [{**row, "se": se}]} for year, se in ((2015, None), (2016, 1.0))}
+    with pytest.raises(SurveyError) as error:
+        models.trend({**stored, 2018: stored[2015]})
+    assert len(error.value.problems) == 2
+    assert (
+        "the report of 2018 has no estimate above 0 with its standard error (found 'abundance: 5.0, se None')"
+        in str(error.value)
+    )
+
+
 def test_other_intervals_are_marked_and_one_name_may_be_accepted():
     t = models.trend(table(interval=["95 %", "90 %", "95 %"]))
     assert "NOT THE SAME IN ALL YEARS: interval (2015, 2021: 95 %; 2018: 90 %)" in str(t)
     assert models.trend(table(footprint=["a", "b", "b"]), despite="footprint").differences
+    assert t.index("2018").equals(t.index(2018)) and not t.index("2018").equals(t.index())
 
 
 @pytest.mark.parametrize(
@@ -349,6 +369,11 @@ def test_other_intervals_are_marked_and_one_name_may_be_accepted():
         (lambda: models.trend(5), "a trend cannot be found in this"),
         (lambda: models.trend(table(year=[2015, 2015, 2021])), "row 3: a year is given twice .found 2015.0."),
         (lambda: models.trend(table(), scale=-1), "the scale of the prior is above 0"),
+        (lambda: models.trend(table()).detectable(power=80), "power and level lie between 0 and 1"),
+        (lambda: models.trend(table()).log_change(over=0), "a change takes more than 0 years"),
+        (lambda: models.trend(table()).index("2016"), "there is no estimate of the base year"),
+        (lambda: models.trend({2015: "none.json", 2016: {}}), "none.json: there is no such file"),
+        (lambda: models.trend({2015: {"a": 1}, 2016: {}}), "this is no results.json .found 2015."),
         (lambda: models.trend(table(), correlation=np.eye(2)), "the correlation does not fit the estimates"),
         (lambda: models.trend(table(), correlation=2 * np.eye(3)), "this is no correlation"),
         (lambda: models.trend(AnnualEstimates.of(table()), quantity="x"), "annual estimates are taken as they are"),

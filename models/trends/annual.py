@@ -232,11 +232,18 @@ class AnnualEstimates:
         """
         rows, definitions = [], []
         for year, given in results.items():
-            content = given if isinstance(given, dict) else json.loads(Path(given).read_text("utf-8"))
+            content = _stored(year, given)
             row = reported_row(content, quantity, scope)
             rows.append({"year": year_of(str(year)), **row})
             definitions.append({k: str(v) for k, v in content.get("definitions", {}).items()}
                                | {"interval": row["interval"], "scope": row["scope"]})  # fmt: skip
+        bad = Problems()
+        for year, row in zip(results, rows, strict=True):
+            if not (row["estimate"] or 0) > 0 or not (row["se"] or 0) > 0:
+                what = f"the report of {year} has no estimate above 0 with its standard error"
+                told = f"{row['quantity']}: {row['estimate']}, se {row['se']}"
+                bad.add(what, "Leave the year out; a boundary estimate is none", value=told)
+        bad.raise_any()
         units = {(row["quantity"], row["unit"]) for row in rows}
         if len(units) > 1:
             raise refuse("the reports estimate different things", "Give quantity=", value=sorted(units))
@@ -245,6 +252,22 @@ class AnnualEstimates:
         R = _correlation(correlation, len(rows))[np.ix_(order, order)]
         made = cls.from_table(frame, quantity=rows[0]["quantity"], unit=rows[0]["unit"], correlation=R)
         return replace(made, definitions=tuple(definitions[i] for i in order))
+
+
+def _stored(year: Any, given: Any) -> dict:
+    """The content of a results.json, given itself or by its path."""
+    content, path = given, None
+    if not isinstance(given, dict):
+        path = Path(given)
+        if not path.is_file():
+            raise refuse("there is no such file", "Give the results.json of a report", file=path, value=str(path))
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            content = None
+    if not isinstance(content, dict) or not {"estimates", "reported"} <= set(content):
+        raise refuse("this is no results.json", "Give that of a report of uncia", file=path, value=year)
+    return content
 
 
 def reported_row(results: Mapping[str, Any], quantity: str | None = None, scope: str | None = None) -> dict:

@@ -180,7 +180,9 @@ class Trend:
 
     def log_change(self, definition: str = "end-point", over: float | None = None) -> Mixture:
         """What is known of the log of the last number over the first; or of the growth over other years."""
-        growth, factor = self.log_growth(definition), over or self.span
+        growth, factor = self.log_growth(definition), self.span if over is None else over
+        if not factor > 0:
+            raise refuse("a change takes more than 0 years", "Correct over=", value=over)
         return Mixture(growth.mean * factor, growth.sd * factor, growth.weight)
 
     def underlying_growth(self) -> Mixture:
@@ -202,11 +204,13 @@ class Trend:
         }
         return self.annual.table().assign(**fitted)
 
-    def index(self, base: float | None = None) -> pd.DataFrame:
-        """Numbers relative to those of a year (the first by default): year, index, se, lower, upper, of the estimates
-        themselves, with the covariance between the years."""
+    def index(self, base: float | str | None = None) -> pd.DataFrame:
+        """Numbers relative to those of a year, given as a number or by its label (the first by default): year, index,
+        se, lower, upper, of the estimates themselves, with the covariance between the years."""
         years, V = self.annual.years, self.annual.covariance
-        at = np.flatnonzero(years == (years[0] if base is None else base))
+        at = np.flatnonzero(
+            [base in (None, year, label) for year, label in zip(years, self.annual.labels, strict=True)]
+        )
         if not len(at):
             raise refuse("there is no estimate of the base year", "Choose one of the years", value=base)
         C = np.eye(len(years))
@@ -259,6 +263,8 @@ class Trend:
 
         By a two-sided test of the slope at `level` with probability `power`, with the standard error found here.
         """
+        if not (0.0 < power < 1.0 and 0.0 < level < 1.0):
+            raise refuse("power and level lie between 0 and 1", "Give e.g. 0.8 and 0.05", value=(power, level))
         delta = (ndtri(1.0 - level / 2.0) + ndtri(power)) * self.log_change("slope").spread
         return float(np.expm1(-delta)), float(np.expm1(delta))
 
