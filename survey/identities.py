@@ -335,11 +335,19 @@ class IdentityRegistry:
             if collared:
                 fix = "Correct their names in the fixes and in the captures first"
                 raise refuse("decisions are about collared animals", fix, file=self.file, value=", ".join(collared))
+        ledger = Ledger(dict(captures.ledger.read), list(captures.ledger.entries))
+        gone = found[~kept]
+        if len(gone):  # histories no longer know their rows in files: their own are counted
+            stage = f"histories of session {captures.session}, {self.file}"
+            ledger.note_read(stage, len(found))
+            ledger.put(stage, np.flatnonzero(kept) + 1, Ledger.USED)
+            for why, rows in gone.groupby("why", sort=False):
+                ledger.put(stage, rows.index.to_numpy() + 1, str(why))
         return replace(
             captures,
             detections=seen.assign(animal=found["animal"])[kept].reset_index(drop=True),
             animals=self._covariates(captures.animals),
-            ledger=Ledger(dict(captures.ledger.read), list(captures.ledger.entries)),
+            ledger=ledger,
         )
 
     def _covariates(self, animals: pd.DataFrame) -> pd.DataFrame:

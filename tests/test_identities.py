@@ -127,6 +127,8 @@ def test_capture_histories_get_todays_names(tmp_path):
     assert list(found.animals.index) == ["T-01", "T-02"]
     assert found.animals.loc["T-02", "sex"] == "male"
     assert found.n_detections == 3
+    found.ledger.check()
+    assert list(found.ledger.table()["records"]) == [3, 1] and "cubs are not counted" in str(found.ledger)
 
 
 def test_names_of_one_animal_agree_on_what_it_is(tmp_path):
