@@ -124,7 +124,10 @@ def _in_words(fault: dict, loc: tuple, form: type[Part]) -> tuple[str, str, obje
     kind, value = fault["type"], fault.get("input")
     shown = value if isinstance(value, (str, int, float, bool)) else None
     if kind == "extra_forbidden":
-        return f"{where} has no key {key!r}", near(str(key), _keys(fault["loc"][:-1], form)), None
+        known = _keys(fault["loc"][:-1], form)
+        if len(fault["loc"]) == 1:  # perhaps a section that makes the form one of another kind
+            known += get_close_matches(str(key), [name for f in FAMILIES for name in f.form.model_fields], n=1)
+        return f"{where} has no key {key!r}", near(str(key), known), None
     if kind == "missing" and loc == ("models",):
         return "the form has no models", f"Add [[models]] with a name and a model ({', '.join(_names(form))})", None
     if kind == "missing":

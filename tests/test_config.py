@@ -66,6 +66,7 @@ def test_every_example_has_a_valid_form():
             FORM.replace("species", "speices"),
             "survey.toml, row 3: [survey] has no key 'speices'. Did you mean 'species'?",
         ),
+        (FORM + "[[year]]\nyear = 2020\n", "survey.toml, row 7: the form has no key 'year'. Did you mean 'years'?"),
         (FORM + "[maks]\nbuffer = 1\n", "survey.toml, row 7: the form has no key 'maks'. Did you mean 'mask'?"),
         (
             FORM + "[[models]]\nname = 'a'\n[[models]]\nname = 'b'\nlamda0 = '~ 1'\n",
