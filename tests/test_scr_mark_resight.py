@@ -264,6 +264,8 @@ def test_a_fit_tells_density_and_travels():
     assert float(fit.activity_centre(marking.animals.index[0]).sum()) == pytest.approx(1.0)
     with pytest.raises(survey.SurveyError, match="there is no test of fit of mark-resight models yet"):
         fit.goodness(5)
+    with pytest.raises(survey.SurveyError, match="there is no likelihood given two detections of mark-resight models"):
+        fit.model.given_at_least(2)
     assert pickle.loads(pickle.dumps(fit)).loglik == fit.loglik
     again = fit.model.on(fit.model.simulate(VALUES, 5))
     assert np.isfinite(again.loglik(fit.vector))

@@ -271,6 +271,10 @@ class MarkResight(SCR):
         """The same model of other data: (marking, sightings)."""
         return self._with(data=captures)
 
+    def given_at_least(self, at_least: int):
+        """Not known."""
+        raise _unknown("likelihood given two detections")
+
     def _with(self, captures=None, formulas=None, data=None, **changes) -> MarkResight:
         marking, sightings = data or captures or (self.marking, self.sightings)
         arguments = {**(formulas or self.formulas), **self._options(), **changes}
