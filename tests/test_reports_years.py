@@ -11,6 +11,7 @@ from small_years import HEAD, JOINT, YEARS
 from typer.testing import CliRunner
 
 from uncia.models import trim
+from uncia.models.trends.annual import AnnualEstimates
 from uncia.reports import report
 from uncia.reports.analysis import analyse
 from uncia.reports.cli import app
@@ -62,6 +63,17 @@ def test_the_headline_is_the_change_with_its_interval(written, joint):
     assert f"95 % interval −{abs(100 * low):.0f} to +{100 * high:.0f} %".replace(" %", "\N{NO-BREAK SPACE}%") in page(
         written
     )
+
+
+def test_years_that_the_model_ties_together_are_told(joint, monkeypatch):
+    """A model of steady growth has no process variance, which its intervals do not say."""
+    for language in ("en", "zh"):
+        words = texts(language)
+        said = words.say("years_tied")
+        assert said not in joint.study.story(joint).in_short(words)
+        with monkeypatch.context() as patched:
+            patched.setattr(AnnualEstimates, "tied", True)
+            assert said in joint.study.story(joint).in_short(words)
 
 
 def test_results_hold_every_year_with_the_covariance(written, joint):

@@ -66,7 +66,8 @@ class YearStory(Story):
         )
         down, up = found.detectable()
         power = texts.say("trend_power", down=percent(-down), up=f"{100 * up:,.0f} %")
-        return [f"{slope} {chance}", self._red_list(texts), power, self._marked(texts)]
+        tied = texts.say("years_tied") if self.analysis.annual.tied else ""
+        return [f"{slope} {chance}", tied, self._red_list(texts), power, self._marked(texts)]
 
     def _red_list(self, texts: Texts) -> str:
         found = self.analysis.trend
