@@ -122,6 +122,7 @@ class Mixture:
         return float(self.weight @ ndtr(z))
 
     def quantile(self, p: float) -> float:
+        """The value that is above a share p of the mixture."""
         if self.spread == 0.0:
             return self.centre
         reach = 12.0 * float(np.max(self.sd)) + float(np.ptp(self.mean))
