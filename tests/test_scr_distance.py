@@ -286,6 +286,9 @@ def test_the_engine_alone_has_the_same_curvature():
         e.curvature(e.evaluate(log_mu, rows), d_log_a, -1.0, np.ones((x.size, 2)), along).second for e in (plain, given)
     ]
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+    for one in (plain, given):
+        with pytest.raises(ValueError, match="log_mu must be finite"):
+            one.evaluate(np.full(x.size, np.nan), rows)
 
 
 def message(captures, mask, distance, **how) -> str:

@@ -21,17 +21,16 @@ import numpy as np
 
 from ...survey.errors import refuse
 from ..kernels.spatial_blocks import log_hazard
-from .blockwise import BlockModel, Passes, Step, Windows, adjoints, integral, over_passes
-from .curvature import total_curvature
+from .blockwise import Adjoints, BlockModel, Passes, Step, Windows
 from .distances import Distances, Reached
 from .encounters import ranges
 from .engine import Evaluation, SpatialLikelihood
+from .over_blocks import NOBODY, BlockState, OverBlocks, checked
 from .problem import SpatialProblem
-from .radial import log_sum
+from .radial import RadialPath
 
 FIRST = 40.0  # animals are first left out of blocks where they are exp(-40) as likely as in their best
 FURTHER = 15.0  # that much more a hazard has to fall where animals were seen, mostly; otherwise ways are found twice
-NO_ANIMALS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,37 +131,25 @@ class GivenBlockModel(BlockModel):
         return np.divide(-bar * slope, d, out=np.zeros_like(d), where=d > 0)
 
 
-@dataclass(frozen=True)
-class GivenState:
-    """What the derivatives need of an evaluation."""
+class GivenPath(OverBlocks):
+    """Integrals and derivatives of one problem at given distances; in `curvature` the distances are held."""
 
-    passes: GivenPasses
-    windows: Windows
-    log_mu: np.ndarray  # float [M], block order
-    log_a: np.ndarray
+    model: GivenBlockModel
 
-
-class GivenPath:
-    """Integrals and derivatives of one problem at given distances."""
-
-    curvature_cost = 4.0
-
-    def __init__(self, radial, place: np.ndarray, spacing: float, distances: Distances | None):
-        model = radial.model
-        self.model = GivenBlockModel(**{f.name: getattr(model, f.name) for f in fields(BlockModel)})
-        self.blocks, self.workers, self.reach = radial.blocks, radial.workers, radial.reach
+    def __init__(self, radial: RadialPath, place: np.ndarray, spacing: float, distances: Distances | None):
+        model = GivenBlockModel(**{f.name: getattr(radial.model, f.name) for f in fields(BlockModel)})
+        super().__init__(model, radial.workers)
         self.place, self.spacing, self.distances = place, spacing, distances
-        self._map, self._in_cells = radial._map, radial._in_cells
-        self._radial = radial
+        self.reach, self._radial = radial.reach, radial
 
     def with_distances(self, distances: Distances) -> GivenPath:
         """The same path at other distances."""
         return GivenPath(self._radial, self.place, self.spacing, distances)
 
-    def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, GivenState]:
+    def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, BlockState]:
         """(log_a [n], detected, total, bound, state)."""
         log_mu = log_mu[self.blocks.cell]
-        total, limit = float(np.exp(log_mu).sum()), self._limits(passes)
+        total, limit = checked(float(np.exp(log_mu).sum())), self._limits(passes)
         here = self._with_pairs(passes, limit)
         while True:
             best = self._block_bounds(here)
@@ -183,67 +170,36 @@ class GivenPath:
                 break
             limit = self._wider(here, limit, log_a, total, beyond > self.reach.tolerance)
             here = self._with_pairs(passes, limit)
-        state = GivenState(here, windows, log_mu, log_a)
+        state = BlockState(here, windows, log_mu, log_a)
         return log_a, detected, total, float(bound.max(initial=0.0)), state
 
-    def pullback(self, state: GivenState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
+    def pullback(self, state: BlockState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3])."""
         return self.pullback_all(state, d_log_a, d_detected)[:2]
 
-    def pullback_all(self, state: GivenState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def pullback_all(self, state: BlockState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3], derivatives by the cost of every cell)."""
-        passes, windows, log_mu = state.passes, state.windows, state.log_mu
-        log_a = np.where(np.isneginf(state.log_a), np.inf, state.log_a)
+        passes, pairs = state.passes, state.passes.pairs
 
-        def work(block):
-            parts = []
-            for step in self.model.steps(passes, windows, block, 1):
-                over = adjoints(self.model, step, log_mu, log_a, d_log_a, d_detected)
-                by_distance = self.model.over_distances(step, passes, over.log_h)
-                parts.append((step, over.log_mu, over_passes(step, over.log_h), by_distance))
-            return [(s.low, s.high, s.passes, s.pair, *rest) for s, *rest in parts]
+        def by_distance(step: GivenStep, over: Adjoints) -> tuple[np.ndarray, np.ndarray]:
+            return pairs.entry[step.pair], self.model.over_distances(step, passes, over.log_h) / self.spacing
 
-        d_log_mu, d_passes = np.empty(log_mu.size), np.zeros((passes.x.size, 3))
-        d_metres = np.zeros(passes.pairs.key.size)
-        for parts in self._map(work):
-            for low, high, near, pair, over_mu, over_near, by_distance in parts:
-                d_log_mu[low:high] = over_mu
-                d_passes[near] += over_near
-                np.add.at(d_metres, passes.pairs.entry[pair], by_distance / self.spacing)
+        d_log_mu, d_passes, found = self._pulled(state, d_log_a, d_detected, by_distance)
+        d_metres = np.zeros(pairs.key.size)
+        for entry, metres in found:
+            np.add.at(d_metres, entry, metres)
         assert self.distances is not None
-        return self._in_cells(d_log_mu), d_passes, self.distances.pull(passes.pairs.reached, d_metres)
-
-    def curvature(self, state: GivenState, d_log_a, d_detected, along_mu, along):
-        """Second derivatives along directions of the densities and the passes, the distances held."""
-        at = (state.passes, state.windows, state.log_mu, state.log_a, d_log_a, d_detected)
-        return total_curvature(self.model, self._map, *at, along_mu[self.blocks.cell], along)
+        return d_log_mu, d_passes, self.distances.pull(pairs.reached, d_metres)
 
     def detection_probability(self, passes: Passes) -> np.ndarray:
         """p.(x) [M]."""
         here = self._with_pairs(passes, self._limits(passes))
-        windows, out = self._windows(here, None, None), np.empty(self.blocks.cell.size)
-
-        def work(block):
-            for step in self.model.steps(here, windows, block, 0):
-                out[step.low : step.high] = -np.expm1(-step.void)
-
-        self._map(work)
-        return self._in_cells(out)
+        return self._probability(here, self._windows(here, None, None))
 
     def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
         """log(mu_m f_i(m)) [M] of one animal."""
         here = self._with_pairs(passes, np.full(self.place.max(initial=-1) + 1, np.inf))
-        blocks = len(self.blocks)
-        windows = self._windows(here, None, None)
-        windows = windows._replace(animal_start=np.arange(blocks + 1), animals=np.full(blocks, animal))
-        out = log_mu[self.blocks.cell]
-
-        def work(block):
-            for step in self.model.steps(here, windows, block, 0):
-                out[step.low : step.high] += step.log_f[0]
-
-        self._map(work)
-        return self._in_cells(out)
+        return self._posterior(here, self._windows(here, None, None), log_mu, animal)
 
     # ---- what is near what --------------------------------------------------------------------------------------
 
@@ -284,7 +240,7 @@ class GivenPath:
         near = passes.pairs.near[:, passes.place] <= self.reach.passes(passes)[None]
         pass_start, which = _csr(near)
         if best is None:
-            return Windows(pass_start, which, np.zeros(len(near) + 1, np.int64), NO_ANIMALS)
+            return Windows(pass_start, which, np.zeros(len(near) + 1, np.int64), NOBODY)
         return Windows(pass_start, which, *_csr(np.isfinite(best) & (best >= floor)))
 
     def _left_out(self, best, floor, log_a, log_mu) -> np.ndarray:
@@ -320,19 +276,6 @@ class GivenPath:
         metres = np.where(np.isfinite(c), far * self.spacing, np.inf)
         np.maximum.at(out, passes.place[seen[events]], metres)
         return out
-
-    def _integrals(self, passes: GivenPasses, windows: Windows, log_mu) -> tuple[np.ndarray, float]:
-        def work(block):
-            detected, parts = 0.0, []
-            for step in self.model.steps(passes, windows, block, 0):
-                detected -= float(np.exp(log_mu[step.low : step.high]) @ np.expm1(-step.void))
-                if step.animals.size:
-                    parts.append((step.animals, *integral(step, log_mu)))
-            return detected, parts
-
-        results = self._map(work)
-        parts = [part for _, block_parts in results for part in block_parts]
-        return log_sum(parts, self.model.encounters.n), sum(detected for detected, _ in results)
 
 
 def _csr(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,8 +25,9 @@ from ..kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
 from .local import local_terms
+from .over_blocks import NOBODY, BlockState, checked
 from .problem import Raster
-from .radial import NOBODY, RadialPath, RadialState, checked
+from .radial import RadialPath
 from .windows import Blocks
 from .workspace import WorkspacePool
 
@@ -91,7 +92,7 @@ class SeparableState:
     local: Local
     mass: np.ndarray  # float [n], Σ unseen · Gaussian · local terms; 0 for animals on the radial path
     along_x: np.ndarray  # float [n, 2], without local terms: Σ unseen · Gaussian (dx, dx²)
-    faint: RadialState | None  # the animals whose mass underflows
+    faint: BlockState | None  # the animals whose mass underflows
 
 
 class SeparablePath:
