@@ -12,12 +12,13 @@ import pandas as pd
 from .captures import CaptureHistory
 from .detectors import Detectors
 from .effort import Work, instants
-from .errors import Problems, SurveyWarning, refuse
+from .errors import SurveyWarning, refuse
 from .fates import Fates, sort_out
 from .independence import Independence
 from .ledger import Ledger
 from .occasions import boundary_hours, number, occasion_days
 from .places import detector_table, locate
+from .sexes import sexes_of
 from .tables import DEPLOYMENTS, SurveyTables
 from .wanted import occasions_of, one_session, one_species
 
@@ -223,19 +224,5 @@ def _animals(tables: SurveyTables, seen: set[str]) -> pd.DataFrame:
     if not (named["sex"] != "").any():
         source = tables.records[tables.records["record"].isin(named["record"])][["record", "sex", "file", "row"]]
         named = named[["record", "individual"]].merge(source, on="record")
-    sexed = named[named["sex"] != ""]
-    bad = Problems()
-    for animal, rows in sexed.groupby("individual"):
-        first = rows.iloc[0]
-        for other in rows[rows["sex"] != first["sex"]].drop_duplicates("sex").itertuples():
-            bad.add(
-                f"animal {animal!r} is {first['sex']} in row {first['row']} of {first['file']} and {other.sex} here",
-                "Correct the sex, or the identity",
-                file=other.file,
-                row=int(other.row),
-            )
-    bad.raise_any()
-    animals = pd.DataFrame(index=pd.Index(sorted(seen), name="animal"))
-    if len(sexed):
-        animals["sex"] = sexed.drop_duplicates("individual").set_index("individual")["sex"].reindex(animals.index)
-    return animals
+    sexes = sexes_of(named.rename(columns={"individual": "animal"}), of_files=True)
+    return sexes.reindex(pd.Index(sorted(seen), name="animal"))

@@ -28,8 +28,8 @@ from .patrols import Patrols
 from .readers.plain import covariates as further_columns
 from .readers.plain import open_table
 from .readers.reading import SEX, degrees
-from .search import sexes_of
 from .segments import in_passages
+from .sexes import sexes_of
 from .steps import SLACK
 from .times import WHOLE_DAY_STARTS, zone_of
 from .walked import Walked, period_of, walked

@@ -17,6 +17,7 @@ from .errors import Problems, refuse
 from .ledger import Ledger
 from .readers.plain import open_table
 from .readers.reading import SEX, degrees
+from .sexes import sexes_of
 from .vector import read_layer
 
 
@@ -215,18 +216,3 @@ def read_search(
         session=session,
         ledger=Ledger.of(frame["file"], frame["row"], np.full(len(frame), Ledger.USED, object)),
     )
-
-
-def sexes_of(found: pd.DataFrame) -> pd.DataFrame:
-    """The animals' sex, on which all rows (`animal`, `sex`, `file`, `row`) must agree; without any, no column."""
-    bad, known = Problems(), found[found["sex"] != ""]
-    for animal, rows in known.groupby("animal"):
-        for other in rows[rows["sex"] != rows["sex"].iloc[0]].drop_duplicates("sex").itertuples():
-            bad.add(
-                f"animal {animal!r} is {rows['sex'].iloc[0]} in row {rows['row'].iloc[0]} and {other.sex} here",
-                "Correct the sex, or the identity",
-                file=other.file,
-                row=int(other.row),
-            )
-    bad.raise_any()
-    return pd.DataFrame() if known.empty else known.drop_duplicates("animal").set_index("animal")[["sex"]]

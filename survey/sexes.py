@@ -1,0 +1,31 @@
+"""The sex of animals, on which all their rows must agree."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .errors import Problems
+
+
+def sexes_of(found: pd.DataFrame, *, of_files: bool = False) -> pd.DataFrame:
+    """The column `sex` by animal from rows `animal`, `sex`, `file`, `row`; without any known sex, no column.
+
+    of_files : whether the rows can be of several files, so that a contradiction says in which the first row is
+
+    Raises
+    ------
+    SurveyError : an animal is of both sexes, all such rows at once
+    """
+    bad, known = Problems(), found[found["sex"] != ""]
+    for animal, rows in known.groupby("animal"):
+        first = rows.iloc[0]
+        where = f"row {first['row']} of {first['file']}" if of_files else f"row {first['row']}"
+        for other in rows[rows["sex"] != first["sex"]].drop_duplicates("sex").itertuples():
+            bad.add(
+                f"animal {animal!r} is {first['sex']} in {where} and {other.sex} here",
+                "Correct the sex, or the identity",
+                file=other.file,
+                row=int(other.row),
+            )
+    bad.raise_any()
+    return pd.DataFrame() if known.empty else known.drop_duplicates("animal").set_index("animal")[["sex"]]
