@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -221,6 +222,15 @@ def with_files(study: Study, named: list[str | None], notes: tuple[str, ...] = (
     files = [file for name in dict.fromkeys(filter(None, named)) for file in files_at(study.folder / name)]
     inputs = tuple((_relative(file, study.folder), digest(file)) for file in dict.fromkeys(files))
     return replace(study, inputs=inputs, notes=notes)
+
+
+def files_of(parts: Iterable[tuple[str, Study]]) -> list[str]:
+    """The files that the studies of other forms were read from; a part is the path of its form and its study."""
+    return [
+        posixpath.normpath(posixpath.join(posixpath.dirname(form), path))
+        for form, study in parts
+        for path, _ in study.inputs
+    ]
 
 
 def files_at(path: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import overload
@@ -12,6 +12,7 @@ import pandas as pd
 from .captures import CaptureHistory
 from .checks import OF_THE_DATA, OF_THE_MASK
 from .checks.finding import SEVERITIES, Finding, Look, LookAtMask
+from .frozen import settle
 from .habitat import HabitatMask
 
 MOST_ROWS = 12
@@ -55,7 +56,7 @@ def verify(
             for one, its_mask in zip(sessions, masks, strict=True)
             for finding in verify(one, its_mask)
         ]
-    return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
+    return Findings(tuple(found))
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ class Findings(Sequence[Finding]):
     """What `verify` found, errors first; a sequence of Finding, and by id: `findings["few-animals"]`."""
 
     items: tuple[Finding, ...]
+
+    def __post_init__(self):
+        settle(self, items=tuple(sorted(self.items, key=lambda finding: SEVERITIES.index(finding.severity))))
+
+    @classmethod
+    def of_parts(cls, parts: Iterable[tuple[str, Findings]]) -> Findings:
+        """The findings of several parts by name (years, parks, sites), each with the name of its part."""
+        return cls(tuple(replace(f, rows=(name, *f.rows)) for name, findings in parts for f in findings))
 
     def __len__(self) -> int:
         return len(self.items)

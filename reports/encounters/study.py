@@ -12,7 +12,6 @@ import pandas as pd
 
 from ... import survey
 from ...models import goodness_of_fit
-from ...survey.checks.finding import SEVERITIES
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
 from ...survey.ledger import Ledger
@@ -104,7 +103,7 @@ class EncounterStudy(Study):
     def findings(self) -> Findings:
         """The checks of the data."""
         found = check(self.history, self.labels)
-        return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
+        return Findings(tuple(found))
 
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told, with occasions by their names."""

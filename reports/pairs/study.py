@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ...survey.checks.finding import SEVERITIES
 from ...survey.detections import DetectionHistory
 from ...survey.verify import Findings
 from ..model_parts import built
@@ -68,7 +67,7 @@ class PairStudy(SiteStudy):
             for name, history in zip(self.names, self.histories, strict=True)
             for finding in check(history, aware)
         ]
-        return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
+        return Findings(tuple(found))
 
     def goodness(self, fit: Any):
         return simulated_goodness(fit, self.config.report.goodness, self.config.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +11,11 @@ import pandas as pd
 
 from ...models import unmatched_parks
 from ...models.spatial.fit import SpatialFit
-from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
 from ...survey.parks import JoinedParks, join_parks, union_of_masks
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
-from ..study import read_study
+from ..study import files_of, read_study
 from .form import ParksForm
 
 
@@ -51,12 +49,8 @@ class ParkStudy(CaptureStudy):
         return [*(park.survey for park in config.parks), *(region.file for region in config.regions)]
 
     def named_files(self) -> list[str | None]:
-        of_parks = [
-            posixpath.normpath(posixpath.join(posixpath.dirname(park.survey), path))
-            for park, (_, study) in zip(self.config.parks, self.parks, strict=True)
-            for path, _ in study.inputs
-        ]
-        return [*self.files_named(self.config), *of_parks]
+        pairs = zip(self.config.parks, self.parks, strict=True)
+        return [*self.files_named(self.config), *files_of((park.survey, study) for park, (_, study) in pairs)]
 
     def estimates(self, fit: SpatialFit) -> pd.DataFrame:
         """As of one survey; of animals that nobody has compared also each park alone, and what to expect in both."""
@@ -75,9 +69,7 @@ class ParkStudy(CaptureStudy):
     @cached_property
     def findings(self) -> Findings:
         """The checks of the parks' data, each with its park."""
-        own = [(name, study.findings) for name, study in self.parks]
-        found = [replace(finding, rows=(name, *finding.rows)) for name, findings in own for finding in findings]
-        return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+        return Findings.of_parts((name, study.findings) for name, study in self.parks)
 
     def definitions(self, fit: SpatialFit) -> dict[str, str]:
         from ...models.trends.from_fits import definition_of

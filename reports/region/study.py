@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +11,11 @@ import pandas as pd
 
 from ...models import SCR, stratum_totals
 from ...models.spatial.fit import SpatialFit
-from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
 from ...survey.verify import Findings
 from ..captures.form import Model
 from ..captures.study import CaptureStudy
-from ..study import Study, read_study
+from ..study import Study, files_of, read_study
 from .form import RegionForm, Site
 
 DESIGN, MODEL = "abundance by the design", "abundance by the model"
@@ -47,12 +45,7 @@ class RegionStudy(Study):
         return [site.survey for site in config.sites]
 
     def named_files(self) -> list[str | None]:
-        of_sites = [
-            posixpath.normpath(posixpath.join(posixpath.dirname(site.survey), path))
-            for site, study in self.parts
-            for path, _ in study.inputs
-        ]
-        return [*self.files_named(self.config), *of_sites]
+        return [*self.files_named(self.config), *files_of((site.survey, study) for site, study in self.parts)]
 
     @property
     def data(self) -> tuple:
@@ -100,9 +93,7 @@ class RegionStudy(Study):
     @cached_property
     def findings(self) -> Findings:
         """The checks of the sites' data, each with its site."""
-        own = [(site.name, study.findings) for site, study in self.parts]
-        found = [replace(finding, rows=(name, *finding.rows)) for name, findings in own for finding in findings]
-        return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+        return Findings.of_parts((site.name, study.findings) for site, study in self.parts)
 
     @property
     def species(self) -> str:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from ... import survey
-from ...survey.checks.finding import SEVERITIES
 from ...survey.detections import DetectionHistory
 from ...survey.habitat import HabitatMask
 from ...survey.verify import Findings
@@ -65,7 +64,7 @@ class SiteStudy(Study):
         timed = [part.model == "TimeToDetection" for part in parts]  # whose effort is the time until a find
         aware = [getattr(part, "exposure", False) or "effort" in str(part.model_dump()) for part in parts]
         found = check(self.history, all(map(max, aware, timed)), all(timed))
-        return Findings(tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))))
+        return Findings(tuple(found))
 
     def goodness(self, fit: Any) -> pd.DataFrame:
         return simulated_goodness(fit, self.config.report.goodness, self.config.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +11,13 @@ import pandas as pd
 
 from ...models import SCR, OpenSCR, TrimFit, trim
 from ...models.trends.footprint import CommonFootprint, common_footprint
-from ...survey.checks.finding import SEVERITIES
 from ...survey.errors import refuse
 from ...survey.parks import union_of_masks
 from ...survey.sheets import read_sheet
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
 from ..model_parts import built
-from ..study import Study, read_study
+from ..study import Study, files_of, read_study
 from .form import Year, YearsForm
 from .models import OpenModel
 
@@ -75,14 +73,9 @@ class YearStudy(Study):
         return [*series, *(name for year in config.years for name in (year.survey, year.results))]
 
     def named_files(self) -> list[str | None]:
-        forms = [(part.year.survey, part.study) for part in self.parts if part.study is not None]
-        forms += [] if self.whole is None else [(self.config.series.survey, self.whole)]
-        of_years = [
-            posixpath.normpath(posixpath.join(posixpath.dirname(str(form)), path))
-            for form, study in forms
-            for path, _ in study.inputs
-        ]
-        return [*self.files_named(self.config), *of_years, *(region.file for region in self.config.regions)]
+        forms = [(str(part.year.survey), part.study) for part in self.parts if part.study is not None]
+        forms += [] if self.whole is None else [(str(self.config.series.survey), self.whole)]
+        return [*self.files_named(self.config), *files_of(forms), *(region.file for region in self.config.regions)]
 
     # ---- what is fitted -------------------------------------------------------------------------------------------
 
@@ -153,9 +146,7 @@ class YearStudy(Study):
         """The checks of the years' data, each with its year."""
         if self.whole is not None:
             return self.whole.findings
-        own = [(part.label, part.study.findings) for part in self.parts if part.study is not None]
-        found = [replace(finding, rows=(label, *finding.rows)) for label, findings in own for finding in findings]
-        return Findings(tuple(sorted(found, key=lambda f: SEVERITIES.index(f.severity))))
+        return Findings.of_parts((part.label, part.study.findings) for part in self.parts if part.study is not None)
 
 
 def _counted(series: Any, folder: Path) -> TrimFit:
