@@ -56,6 +56,10 @@ class Story(ABC):
         """The explanation below a table or figure."""
         return texts.note(name)
 
+    def models_note(self, texts: Texts) -> str:
+        """What is said below the table of models of the columns of `model_columns`."""
+        return ""
+
     def model_columns(self, name: str) -> dict[str, str]:
         """What the table of models says of each beside its AICc."""
         return {}

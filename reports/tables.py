@@ -63,7 +63,8 @@ def _note(name: str, analysis: Analysis, texts: Texts) -> str:
         return texts.note(name)
     if name == "T8" and analysis.reported in analysis.fits:
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
-        return texts.note("T8_not_compared", why=texts.term(refused)) if refused else texts.note("T8")
+        said = texts.note("T8_not_compared", why=texts.term(refused)) if refused else texts.note("T8")
+        return " ".join(filter(None, (said, analysis.story.models_note(texts))))
     return analysis.story.note(name, texts)
 
 

@@ -95,7 +95,7 @@ def test_report_ends_with_the_headline_and_the_place(form):
     result = run("report", form)
     assert result.exit_code == 0
     *_, headline, place = result.output.strip().splitlines()
-    said = r"We estimate [\d.]+ snow leopards per 100 km² \(95 % interval [\d.]+ to [\d.]+\)\. In Valley this is"
+    said = r"We estimate [\d.]+ snow leopards per 100 km² in Valley \(95 % interval [\d.]+ to [\d.]+\)\. This is"
     assert re.match(said, headline)
     assert place == f"Report: {form.parent / 'report' / 'report.html'}"
 

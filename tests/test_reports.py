@@ -12,6 +12,7 @@ import rioxarray
 import small_survey
 
 from uncia import survey
+from uncia.models.summary import number, percent
 from uncia.models.verdict import Outcome, Remark
 from uncia.reports import report, words
 from uncia.reports.analysis import Analysis, analyse
@@ -256,6 +257,19 @@ def test_a_model_named_in_the_form_is_reported(analysis):
     other = replace(analysis, study=replace(analysis.study, config=config))
     assert other.reported == "rugged"
     assert words.which_model(other, texts("en").say).endswith("‘rugged’, as the survey's form asks.")
+
+
+def test_densities_of_region_and_mask_are_each_named(analysis):
+    told = tables_of(analysis, texts("en"))["T8"]
+    first, *_ = told.frame.to_dict("records")
+    region, mask = analysis.told("density", "Valley"), analysis.told("density", "habitat mask")
+    assert first["density, Valley"] == number(region["estimate"], 3)
+    assert first["RSE"] == percent(region["rse"])
+    assert first["density, habitat mask"] == number(mask["estimate"], 3)
+    assert "The headline tells that of Valley" in told.note
+    said = f"We estimate {first['density, Valley']} snow leopards per 100 km² in Valley (95"
+    assert words.headline(analysis, texts("en")).startswith(said)
+    assert "密度：Valley" in tables_of(analysis, texts("zh"))["T8"].frame
 
 
 def test_models_that_cannot_be_compared_are_shown_without_weights(analysis):

@@ -71,7 +71,7 @@ def test_the_page_shows_what_was_asked_for(page, haunted):
     assert "Freeman-Tukey, animal × detector (2 simulated data sets)" in text
     test = haunted.fit.ghosts()
     assert f"{test.observed} animals were detected once, about as many as the model expects" in text
-    assert re.search(r"Without the \d+ animals detected once density is [\d.]+ per 100 km²", text)
+    assert re.search(r"Without the \d+ animals detected once density in the habitat mask is [\d.]+ per 100 km²", text)
     assert "The stations with more and with fewer detections than expected lie mixed" in text
     assert "by Otis et al. 1978" in text
     assert "with a wider one density changes by" in text
@@ -105,7 +105,7 @@ def test_no_ghosts_and_many(analysis):
     told = FitChecks(with_ghosts(analysis, 12))._ghosts(texts("en"))
     assert "more than the model expects" in told
     assert "Compare their photographs again" in told
-    assert "−" in told.split("detected once density is")[1]
+    assert "−" in told.split("detected once density in the habitat mask is")[1]
 
 
 def test_what_cannot_be_checked_is_said(analysis):

@@ -123,8 +123,14 @@ class CaptureStory(Story):
         return " ".join([texts.note("F7"), *more])
 
     def model_columns(self, name: str):
-        density = self.analysis.estimates.query("model == @name and quantity == 'density'").iloc[0]
-        return {"density": number(density["estimate"], 3), "RSE": percent(density["rse"])}
+        rows = self.analysis.estimates.query("model == @name and quantity == 'density'").set_index("scope")
+        first, *others = dict.fromkeys((words.scope(self.analysis), words.MASK))  # the headline's, then the mask's
+        told = {f"density, {first}": number(rows.loc[first, "estimate"], 3), "RSE": percent(rows.loc[first, "rse"])}
+        return told | {f"density, {other}": number(rows.loc[other, "estimate"], 3) for other in others}
+
+    def models_note(self, texts: Texts) -> str:
+        first = words.scope(self.analysis)
+        return texts.note("T8_mask") if first == words.MASK else texts.note("T8_region", region=first)
 
     def write_files(self, folder: Path) -> None:
         write_maps(self.analysis, folder)

@@ -13,6 +13,7 @@ from ..texts import Texts
 from ..words import change, whole
 from .tables import walked
 
+MASK = "habitat mask"  # the scope of estimates of the whole mask
 FAIR, WEAK = 0.12, 0.20  # relative standard errors from which density is told to be fair, and weak
 
 
@@ -30,8 +31,9 @@ def headline(analysis: Analysis, texts: Texts) -> str:
         density_lower=number(density["lower"], 3),
         density_upper=number(density["upper"], 3),
         animals=animals,
+        scope=where,
     )
-    second = say("abundance", scope=where, N=whole(realised["estimate"]), N_lower=whole(realised["lower"]),
+    second = say("abundance", N=whole(realised["estimate"]), N_lower=whole(realised["lower"]),
                  N_upper=whole(realised["upper"]), animals=animals)  # fmt: skip
     return f"{first} {second}"
 
@@ -115,4 +117,4 @@ def abundance_of(analysis: Analysis) -> str:
 
 def scope(analysis: Analysis) -> str:
     """The area of the headline: the first region, or else the habitat mask."""
-    return next(iter(analysis.study.regions), "habitat mask")
+    return next(iter(analysis.study.regions), MASK)
