@@ -212,6 +212,16 @@ def test_a_trend_is_drawn():
     assert len(ax.lines) >= 4 and ax.get_ylabel() == "abundance, animals"
 
 
+@pytest.mark.parametrize("years", [[2012, 2013, 2016, 2024, 2025], list(range(2000, 2026)), [1990, 2024, 2025]])
+def test_labels_of_years_do_not_overlap(years):
+    years = np.array(years, float)
+    ax = models.trend(AnnualEstimates(years, np.full(len(years), 3.0), 0.01 * np.eye(len(years)))).plot()
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert [ax.get_xticklabels()[i].get_text() for i in (0, -1)] == [f"{years[0]:.0f}", f"{years[-1]:.0f}"]
+    assert all(left.x1 + 3 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
 # ---- from fits -----------------------------------------------------------------------------------------------------
 
 

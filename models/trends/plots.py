@@ -37,9 +37,24 @@ def plot_trend(trend: Trend, ax=None, curves: int = 60):
         ax.plot(at, np.exp(middle + rate * (at - years.mean())), color=ORANGE, lw=1.2, ls="--", label=label)
     ax.vlines(years, told["lower"], told["upper"], color=GREY, lw=1.4)
     ax.plot(years, told["estimate"], "o", color="black", ms=5, label="estimate, 95 % interval")
-    whole = np.unique(np.round(years))
-    every = max(1, int(np.ceil(len(whole) / 8)))
-    ax.set_xticks(whole[::every], [f"{t:.0f}" for t in whole[::every]])
+    ax.set_xticks(np.unique(np.round(years)), minor=True)
+    named = labelled(years)
+    ax.set_xticks(named, [str(t) for t in named])
     ax.set(ylim=(0, None), ylabel=f"{trend.annual.quantity}, {trend.annual.unit}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1, fontsize=8, frameon=False)
     return ax
+
+
+def labelled(years, most: int = 9) -> list[int]:
+    """The whole years that have room for a label: the first, the last, and those far enough from the one before.
+
+    >>> labelled([2012, 2013, 2016, 2024, 2025])
+    [2012, 2016, 2025]
+    """
+    whole = np.unique(np.round(years)).astype(int).tolist()
+    apart = max(1.0, (whole[-1] - whole[0]) / (most - 1))
+    kept = whole[:1]
+    for year in whole[1:-1]:
+        if year - kept[-1] >= apart and whole[-1] - year >= apart:
+            kept.append(year)
+    return kept if len(whole) == 1 else [*kept, whole[-1]]
