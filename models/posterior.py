@@ -18,7 +18,7 @@ from ..survey.errors import refuse
 from .inference.laplace import Marginal, relative_change
 from .inference.maximum_likelihood import covariance_of, maximise
 from .priors import OF_CORRELATION, OF_LENGTH, SIGMA, SMOOTH, LogNormal, Prior, Scale, chosen, to_record
-from .random_terms import Grouped
+from .random_terms import Smooth
 
 STEP = 1e-4  # of the differences of gradients, in units of about one standard deviation
 ROUNDS = 3  # updates of the standard deviations at which the metric of random effects is taken
@@ -97,8 +97,8 @@ class Posterior:
                 if kind != "sd":
                     found.append(OF_LENGTH if kind == "length" else OF_CORRELATION)
                     continue
-                grouped = isinstance(term, Grouped)
-                usual = LogNormal(SIGMA[0] / float(term.spread[k]), SIGMA[1]) if grouped else LogNormal(*SMOOTH)
+                smooth = isinstance(term, Smooth)
+                usual = LogNormal(*SMOOTH) if smooth else LogNormal(SIGMA[0] / float(term.spread[k]), SIGMA[1])
                 prior = given.pop(name, usual)
                 if not isinstance(prior, LogNormal):
                     raise refuse(f"the standard deviation of {name} needs a LogNormal prior", "Use it", value=prior)

@@ -14,7 +14,8 @@ from .inference.maximum_likelihood import Covariance, Optimum, climbed, covarian
 from .inference.quadrature import COARSE as MIDDLE
 from .inference.quadrature import Quadrature, newton, possible
 from .random_part import RandomPart, theta_from
-from .random_terms import Grouped, Smooth
+from .random_terms import Smooth
+from .random_walks import Walk
 from .verdict import Outcome, Remark, Verdict
 
 NEGLIGIBLE = 0.05  # a standard deviation of the linear predictor below which 0 is tried
@@ -246,7 +247,7 @@ def _at_edges(marginal: Marginal, optimum: Optimum) -> tuple[Marginal, np.ndarra
         own = range(at.start, at.stop)
         scales = [k for k in own if term.theta[k - at.start][0] == "sd" and k not in held]
         for k in scales:
-            spread = term.spread[k - at.start] if isinstance(term, Grouped) else 1.0
+            spread = 1.0 if isinstance(term, Smooth) else term.spread[k - at.start]
             if np.exp(theta[k]) * spread > NEGLIGIBLE:
                 continue
             without = _without(marginal, held, theta, term, at, k)
@@ -340,9 +341,15 @@ def _of_terms(part: RandomPart) -> list[Remark]:
                 found += _of_edge(p.name, term, kind, label, marginal.held[at.start + k])
         if isinstance(term, Smooth):
             continue
-        if len(term.levels) < 5:
-            words = f"There are only {len(term.levels)} groups of {term.group!r}: their standard deviation in {p.name}"
+        many = term.known if isinstance(term, Walk) else len(term.levels)
+        if many < 5:
+            several = (
+                f"values of {term.axis!r} for the" if isinstance(term, Walk) else f"groups of {term.group!r}: their"
+            )
+            words = f"There are only {many} {several} standard deviation in {p.name}"
             found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
+        if isinstance(term, Walk):
+            continue
         known = 1.0 - float(variances[b_at].mean())
         free = not any(k in marginal.held for k in range(at.start, at.stop))
         if 0.0 <= known < 0.5 and free and not part.by_quadrature:
@@ -362,6 +369,8 @@ def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[
     shown = f"({label})" if "|" in label else label
     if kind == "sd":
         among = f"among the {len(term.levels)} groups of {term.group!r} beyond the rest of the model"
+        if isinstance(term, Walk):
+            among = f"along {term.by[0]} beyond the rest of the model"
         if isinstance(term, Smooth):
             among = f"along {label} that {term.k} basis functions along an axis can follow"
         words = f"{parameter} {among}: the standard deviation of {shown} is estimated as 0"

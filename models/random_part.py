@@ -18,6 +18,7 @@ from .inference.laplace import Marginal, Mode
 from .inference.quadrature import Quadrature, possible
 from .links import LINKS
 from .random_terms import Smooth
+from .random_walks import Walk
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class RandomPart:
                     ends = self._fisher(term, theta, at, k)
                 own_se = float(np.abs(_slope(term, theta, k)) * se[k]) if not at_edge else np.nan
                 lower, upper = (np.nan, np.nan) if at_edge else ends
-                groups = len(term.levels) or np.nan
+                groups = term.known if isinstance(term, Walk) else len(term.levels) or np.nan
                 rows.append((p.name, label, kind, groups, natural[k], own_se, lower, upper))
         columns = ["parameter", "term", "kind", "groups", "estimate", "se", "lower", "upper"]
         return pd.DataFrame(rows, columns=columns).astype({"groups": "Int64"})
@@ -77,18 +78,24 @@ class RandomPart:
         return [float(np.tanh(np.arctanh(rho) + side * z_of() * se)) for side in (-1.0, 1.0)]
 
     def modes(self, vector: np.ndarray, covariance: np.ndarray) -> pd.DataFrame:
-        """Conditional modes with their standard errors; see `Fit.random_effects`."""
+        """Conditional modes with their standard errors, of a walk its values; see `Fit.random_effects`."""
         rows = []
         for p, term, where in self.marginal.terms:
+            own, among = vector[where], covariance[where, where]
+            if isinstance(term, Walk):
+                own, among = term.A @ own, term.A @ among @ term.A.T
             with np.errstate(invalid="ignore"):
-                se = np.sqrt(np.diag(covariance))[where]
-            levels = (
-                np.repeat(term.levels, len(term.columns)) if not isinstance(term, Smooth) else range(1, term.size + 1)
-            )
-            effects = term.columns * len(term.levels) if not isinstance(term, Smooth) else [term.text] * term.size
-            for level, effect, value, s in zip(levels, effects, vector[where], se, strict=True):
+                se = np.sqrt(np.diag(among))
+            if isinstance(term, Smooth):
+                levels, effects, group = range(1, term.size + 1), [term.text] * term.size, term.group
+            elif isinstance(term, Walk):
+                levels, effects, group = term.levels, [term.text] * len(term.levels), term.axis
+            else:
+                levels, effects = np.repeat(term.levels, len(term.columns)), term.columns * len(term.levels)
+                group = term.group
+            for level, effect, value, s in zip(levels, effects, own, se, strict=True):
                 effect = "1" if effect == "Intercept" else effect
-                rows.append((p.name, effect, term.group, str(level), float(value), float(s)))
+                rows.append((p.name, effect, group, str(level), float(value), float(s)))
         return pd.DataFrame(rows, columns=["parameter", "effect", "group", "level", "estimate", "se"])
 
     def redrawn(self, vector: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Random effects and smooths in formulas: `(1 | year)`, `(1 + x | site)`, `s(x, y, k=8)`.
+"""Random effects, smooths and random walks in formulas: `(1 | year)`, `(1 + x | site)`, `s(x, y, k=8)`, `rw(year)`.
 
 A term adds Z b to the linear predictor of its parameter, b normal with mean 0. A formula has any number of them beside
 its fixed part, on any parameter of any model:
@@ -10,6 +10,7 @@ its fixed part, on any parameter of any model:
     (1 | region/site)       sites within regions: (1 | region) + (1 | region:site)
     (1 | site) + (1 | year) crossed
     s(height)               a smooth curve; s(x, y) a smooth surface; k=10 basis functions along each axis
+    rw(year)                a random walk over years (see random_walks); rw(year, until=2030) goes on to 2030
 
 What can group: every column that the rows of the parameter carry. Histories of sites carry `site`, with several seasons
 `season`, with visits `visit`, and all covariates of the data; models of marked animals `t`, `cohort` and the covariates
@@ -39,6 +40,7 @@ import pandas as pd
 from scipy import sparse
 
 from ..survey.errors import refuse
+from .random_walks import Walk, build_walk
 
 BOX = 1.5  # half-width of the box of a smooth over half the range of the data
 BASIS = {1: 10, 2: 8}  # basis functions along each axis, by the number of axes
@@ -51,7 +53,7 @@ START = 0.5  # standard deviation to begin with, in units of the linear predicto
 
 @dataclass(frozen=True)
 class Written:
-    """A term as it stands in a formula: a group term (left, groups) or a smooth (axes, options)."""
+    """A term as it stands in a formula: a group term (left, groups), or a smooth or walk (axes, options)."""
 
     text: str
     left: str = ""
@@ -59,10 +61,11 @@ class Written:
     independent: bool = False
     axes: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
+    walk: bool = field(default=False, repr=False)
 
 
 def split_formula(formula: str) -> tuple[str, tuple[Written, ...]]:
-    """The fixed part of a formula (right side, without ~) and the random terms and smooths in it.
+    """The fixed part of a formula (right side, without ~) and the random terms, smooths and walks in it.
 
     >>> split_formula("~ x + (1 | region/site)")
     ('x', (Written(text='1 | region', left='1', groups=('region',), independent=False, axes=(), options=()), \
@@ -73,16 +76,16 @@ Written(text='1 | region:site', left='1', groups=('region', 'site'), independent
     SurveyError : a random term cannot be read, or is not added to the formula by a +
     """
     text = formula.split("~", 1)[-1].strip()
-    if "|" not in text and not re.search(r"(?<![\w.`])s\s*\(", text):
+    if "|" not in text and not re.search(r"(?<![\w.`])(s|rw)\s*\(", text):
         return text, ()
     fixed, terms, position = [], [], 0
-    for begin, end, smooth in _spans(text):
+    for begin, end, called in _spans(text):
         before = text[position:begin].rstrip()
         rest = text[end:].lstrip()
         if (before and not before.endswith("+")) or (rest and not rest.startswith(("+", "-"))):
-            raise refuse("a random term or smooth stands alone in a formula", "Add it with +", value=formula)
+            raise refuse("a random term, smooth or walk stands alone in a formula", "Add it with +", value=formula)
         fixed.append(before.removesuffix("+"))
-        terms += _smooth(text[begin:end]) if smooth else _grouped(text[begin + 1 : end - 1])
+        terms += _called(text[begin:end]) if called else _grouped(text[begin + 1 : end - 1])
         position = end
     fixed.append(text[position:])
     whole = " ".join(part.strip() for part in fixed if part.strip()).strip().removeprefix("+").strip()
@@ -90,7 +93,7 @@ Written(text='1 | region:site', left='1', groups=('region', 'site'), independent
 
 
 def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Begin, end and whether it is a smooth, of each random term and smooth that is in no other bracket."""
+    """Begin, end and whether it is called, s() or rw(), of each random term that is in no other bracket."""
     depth, begin, quoted = 0, 0, False
     for i, c in enumerate(text):
         quoted ^= c == "`"
@@ -106,7 +109,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
                 called = re.search(r"[\w.]+\s*$", text[:begin])
                 if called is None and _bars(text[begin + 1 : i]):
                     yield begin, i + 1, False
-                elif called is not None and called.group().strip() == "s":
+                elif called is not None and called.group().strip() in ("s", "rw"):
                     yield called.start(), i + 1, True
 
 
@@ -132,8 +135,10 @@ def _grouped(inside: str) -> list[Written]:
     return [Written(f"{left} {bars.group()} {':'.join(g)}", left, g, independent) for g in combined]
 
 
-def _smooth(text: str) -> list[Written]:
-    fix = "Write e.g. s(height), s(x, y) or s(x, y, k=10)"
+def _called(text: str) -> list[Written]:
+    walk = text.startswith("rw")
+    what = "random walk" if walk else "smooth"
+    fix = "Write e.g. rw(year) or rw(year, until=2030)" if walk else "Write e.g. s(height), s(x, y) or s(x, y, k=10)"
     try:
         quoted = re.findall(r"`([^`]+)`", text)
         call: Any = ast.parse(re.sub(r"`[^`]+`", "_quoted_", text).strip(), mode="eval").body
@@ -141,11 +146,17 @@ def _smooth(text: str) -> list[Written]:
         axes = [quoted.pop(0) if a == "_quoted_" else a for a in axes]
         options = tuple((str(k.arg), ast.literal_eval(k.value)) for k in call.keywords)
     except (SyntaxError, AttributeError, ValueError, IndexError):
-        raise refuse("a smooth cannot be read", fix, value=text) from None
-    known = {"k", "covariance"}
-    if len(axes) not in BASIS or not {name for name, _ in options} <= known or len(set(axes)) < len(axes):
-        raise refuse("a smooth has one or two covariates, and k and covariance as options", fix, value=text)
-    return [Written(f"s({', '.join(axes)})", axes=tuple(axes), options=options)]
+        raise refuse(f"a {what} cannot be read", fix, value=text) from None
+    known, many = ({"until"}, (1,)) if walk else ({"k", "covariance"}, tuple(BASIS))
+    if len(axes) not in many or not {name for name, _ in options} <= known or len(set(axes)) < len(axes):
+        has = (
+            "one covariate, and until as an option"
+            if walk
+            else "one or two covariates, and k and covariance as options"
+        )
+        raise refuse(f"a {what} has {has}", fix, value=text)
+    name = "rw" if walk else "s"
+    return [Written(f"{name}({', '.join(axes)})", axes=tuple(axes), options=options, walk=walk)]
 
 
 # ---- terms over the rows of a parameter ----------------------------------------------------------------------
@@ -324,7 +335,7 @@ class Smooth:
         return _sines(z, self.box, self.k) - self.offset
 
 
-Term = Grouped | Smooth
+Term = Grouped | Smooth | Walk
 
 
 def build_terms(written: tuple[Written, ...], frame: pd.DataFrame, parameter: str, design_of) -> tuple[Term, ...]:
@@ -332,7 +343,8 @@ def build_terms(written: tuple[Written, ...], frame: pd.DataFrame, parameter: st
     terms: list[Term] = []
     for w in written:
         if w.axes:
-            terms.append(_build_smooth(w, frame, parameter))
+            walk = build_walk(w.axes[0], dict(w.options), frame, parameter) if w.walk else None
+            terms.append(walk or _build_smooth(w, frame, parameter))
             continue
         whole = _build_group(w, frame, parameter, design_of)
         terms += [_one_column(whole, j) for j in range(len(whole.columns))] if w.independent else [whole]
@@ -343,12 +355,12 @@ def build_terms(written: tuple[Written, ...], frame: pd.DataFrame, parameter: st
 
 
 def variables_of(written: tuple[Written, ...], variables_in) -> tuple[set[str], set[str]]:
-    """Covariates that random terms and smooths need, and columns that only group."""
+    """Covariates that random terms and smooths need, and columns that only group or that only a walk is along."""
     needed: set[str] = set()
     groups: set[str] = set()
     for w in written:
-        needed |= set(w.axes) | (variables_in(w.left) if w.left else set())
-        groups |= set(w.groups)
+        needed |= (set() if w.walk else set(w.axes)) | (variables_in(w.left) if w.left else set())
+        groups |= set(w.groups) | (set(w.axes) if w.walk else set())
     return needed, groups - needed
 
 

@@ -26,3 +26,15 @@ def occupancy_site(y, psi: float, p: float) -> float:
     seen = y[~np.isnan(y)]
     present = psi * np.prod(np.where(seen > 0, p, 1.0 - p))
     return float(np.log(present + (1.0 - psi) * (not seen.any())))
+
+
+def over_walk(gaps, sd: float, loglik_of_walk, points: int = 21) -> float:
+    """log ∫ exp(loglik_of_walk(w)) p(w) dw for a random walk over three values, w taken off its mean, on a grid."""
+    z = np.linspace(-5.0, 5.0, points)
+    height = np.empty((points, points))
+    for i, first in enumerate(z):
+        for k, second in enumerate(z):
+            walk = np.cumsum([0.0, sd * np.sqrt(gaps[0]) * first, sd * np.sqrt(gaps[1]) * second])
+            height[i, k] = loglik_of_walk(walk - walk.mean()) - 0.5 * (first**2 + second**2)
+    top = height.max()
+    return float(top + np.log(np.sum(np.exp(height - top)) * (z[1] - z[0]) ** 2 / (2.0 * np.pi)))
