@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
-from scipy.special import gammaln, logsumexp
-from scipy.stats import bernoulli, poisson
-from scr_problems import detectors, differences_of_loglik
+from oracle_resight import VALUES, slow, survey_of
+from scr_problems import differences_of_loglik
 
 from uncia import models, survey
 from uncia.models.detection import DETECTION_FUNCTIONS
-
-VALUES = {"D": 1100.0, "lambda0": {"Intercept": -1.5, "phase[T.sighting]": 0.4}, "sigma": 250.0, "pID": 0.6}
 
 # ---- the reference ---------------------------------------------------------------------------------------------------
 
@@ -59,95 +56,6 @@ def test_fits_are_those_of_secr(entry):
 
 
 # ---- the likelihood written out --------------------------------------------------------------------------------------
-
-
-def survey_of(kind: str, seed: int = 1, after=None, marking_kind: str = "multi"):
-    """A small survey: three marking and four sighting occasions at other places, with gaps in effort."""
-    d = detectors(marking_kind, occasions=3)
-    seen = detectors(kind, occasions=4)
-    seen = survey.Detectors(seen.id, seen.x + 150.0, seen.y + 90.0, seen.effort, kind)
-    mask = survey.HabitatMask.around(d, 450.0, 150.0)
-    start = survey.CaptureHistory(pd.DataFrame({"animal": ["x"], "occasion": [1], "detector": ["C02"]}), d)
-    nothing = survey.CaptureHistory(pd.DataFrame({"animal": [], "occasion": [], "detector": []}), seen)
-    zero = np.zeros((4, 9))
-    plan = models.MarkResight(
-        start, survey.Sightings(nothing, zero, zero, after), mask, lambda0="~ phase", detection="hazard half-normal"
-    )
-    marking, sightings = plan.simulate(VALUES, seed)
-    return marking, sightings, mask
-
-
-def slow(marking, sightings, mask, D, lambda0, sigma, pID, marked=None) -> float:
-    """Animal by animal, occasion by occasion; lambda0 of marking and of sighting."""
-    shape, (x, y) = DETECTION_FUNCTIONS["hazard half-normal"], mask.centres()
-    mu, seen = np.full(mask.size, D * mask.cell_area / 100), sightings.captures
-
-    def hazards(d, intercept):
-        one = [intercept * shape.relative(np.hypot(x - a, y - b), sigma, 1.0) for a, b in zip(d.x, d.y, strict=True)]
-        return np.where(d.used, d.effort, 0.0)[:, :, None] * np.array(one)  # [S, K, M]
-
-    h2 = hazards(seen.detectors, lambda0[1])
-    names, S1 = list(seen.animals.index), 0
-    if marking is not None:
-        h1, S1 = hazards(marking.detectors, lambda0[0]), marking.n_occasions
-        names = list(marking.animals.index)
-    after = np.full(len(h2), S1) if sightings.after is None else sightings.after
-    total, histories = 0.0, []
-    for name in names:
-        log_f, first = np.zeros(mask.size), 1
-        mine = []
-        if marking is not None:
-            rows = marking.detections[marking.detections["animal"] == name]
-            first = rows["occasion"].min()
-            for s in range(S1):
-                k = [marking.detectors.id.index(d) for d in rows.loc[rows["occasion"] == s + 1, "detector"]]
-                if marking.detectors.kind == "multi":
-                    H = h1[s].sum(axis=0)
-                    log_f += np.log(h1[s, k[0]] / H * -np.expm1(-H)) if k else -H
-                else:
-                    log_f += sum(np.log(-np.expm1(-h1[s, j])) if j in k else -h1[s, j] for j in range(len(h1[s])))
-            mine += [("m", *row) for row in rows[["occasion", "detector"]].itertuples(index=False)]
-        rows = seen.detections[seen.detections["animal"] == name]
-        mine += [("s", *row) for row in rows[["occasion", "detector", "count"]].itertuples(index=False)]
-        count = {(r.occasion - 1, seen.detectors.id.index(r.detector)): r.count for r in rows.itertuples()}
-        count = {key: int(rows["count"].iloc[j]) for j, key in enumerate(count)}
-        for s in range(len(h2)):
-            if first > after[s] and marking is not None:
-                continue
-            for k in range(len(h2[s])):
-                if seen.detectors.used[s, k]:
-                    h = pID * h2[s, k]
-                    n = count.get((s, k), 0)
-                    if seen.detectors.kind == "count":
-                        log_f += n * np.log(h) - h - gammaln(n + 1)
-                    else:
-                        log_f += np.log(-np.expm1(-h)) if n else -h
-        total += logsumexp(log_f, b=mu)
-        histories.append(tuple(sorted(mine)))
-    total -= gammaln(pd.Series(histories).value_counts().to_numpy() + 1).sum()
-    N, n = mu.sum(), len(names)
-    if marking is not None:
-        total -= mu @ -np.expm1(-h1.sum(axis=(0, 1)))
-    else:
-        a = mu @ -np.expm1(-pID * h2.sum(axis=(0, 1)))
-        if marked == "unknown":
-            total += gammaln(n + 1) - n * np.log(a)
-        else:
-            total += gammaln(marked + 1) - gammaln(marked - n + 1) + (marked - n) * np.log(1 - a / N) - n * np.log(N)
-    for s in range(len(h2)):
-        q = (
-            np.exp(-h1[: after[s]].sum(axis=(0, 1)))
-            if marking is not None
-            else 1 - (n / a if marked == "unknown" else marked / N)
-        )
-        for k in np.flatnonzero(seen.detectors.used[s]):
-            for table, share in ((sightings.unmarked, q), (sightings.unidentified, (1 - pID) * (1 - q))):
-                mean = np.sum(mu * share * h2[s, k])
-                if seen.detectors.kind == "count":
-                    total += poisson.logpmf(table[s, k], mean)
-                else:
-                    total += bernoulli.logpmf(min(table[s, k], 1), -np.expm1(-mean))
-    return float(total)
 
 
 CASES = [

@@ -6,7 +6,7 @@ See `mark_resight` for the likelihood.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -30,16 +30,13 @@ MARKING, SIGHTING = "marking", "sighting"
 class MarkedSession(Session):
     """A session of marking and sighting."""
 
-    sighted: Sighted | None = None
-    is_sighting: np.ndarray | None = None  # bool [R], rows of sighting
+    sighted: Sighted | None = None  # places by the rows of one part
+    is_sighting: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))  # bool [R], rows of sighting
     marked: int | str | None = None  # sighting only: number of marked animals, or "unknown"; None: marking is modelled
 
     def detection_rows(self, values: Mapping[str, np.ndarray]) -> EngineRows:
         """rows [R, 3]: the intercept of sightings times pID."""
-        natural = Session.detection_rows(self, values)
-        assert self.is_sighting is not None
-        identified = np.ones(len(self.rows))
-        identified[self.is_sighting] = values["pID"]
+        natural, identified = Session.detection_rows(self, values), self._identified(values)
         value, slope = natural.value.copy(), np.zeros((len(self.rows), 3))
         value[:, 0] *= identified
         slope[:, 0] = identified
@@ -50,6 +47,12 @@ class MarkedSession(Session):
         scale = Session.detection_rows(self, values).value[:, 0]
         by = {"pID": (d_rows[:, 0] * scale)[self.is_sighting]}
         return super().by_detection(values, d_rows) | by
+
+    def _identified(self, values) -> np.ndarray:
+        """float [R]: pID of rows of sighting, 1 of those of marking."""
+        identified = np.ones(len(self.rows))
+        identified[self.is_sighting] = values["pID"]
+        return identified
 
     def compose(self, sum_log_a: float, detected: float, total: float, n: int) -> Composed:
         """See the head of the file."""
@@ -69,19 +72,31 @@ class MarkedSession(Session):
         assert self.sighted is not None
         return self.sighted.evaluate(*self.sighted_input(values), self.share(total, detected))
 
-    def sighted_input(self, values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """mu [M], natural-scale rows [R, 3] and pID at each place of sighting."""
-        assert self.sighted is not None and self.is_sighting is not None
-        identified = np.ones(len(self.rows))
-        identified[self.is_sighting] = values["pID"]
+    def sighted_input(self, values) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """mu [M], natural-scale rows [C, R, 3] of the C classes, pID of each at each place, and their proportions."""
+        assert self.sighted is not None
+        C = len(self.parts)
         mu = np.exp(self.kernel_input(values)[0])
-        return mu, Session.detection_rows(self, values).value, identified[self.sighted.sighting.row]
+        rows = Session.detection_rows(self, values).value.reshape(C, -1, 3)
+        identified = self._identified(values).reshape(C, -1)[:, self.sighted.sighting.row]
+        return mu, rows, identified, self.proportions(values).value
 
     def share(self, total: float, detected: float) -> float | None:
         """The marked share of all animals, where it does not depend on where they live."""
         if self.marked is None:
             return None
         return min(1.0, self.captures.n_animals / detected if self.marked == "unknown" else int(self.marked) / total)
+
+    def at(self, values) -> tuple[float, float]:
+        """∫ D dx, and the expected number of animals in the data, at the values."""
+        log_mu, rows = self.kernel_input(values)
+        ats = [part.engine.evaluate(log_mu, rows[part.rows], False) for part in self.parts]
+        return ats[0].total, float(super()._mixed(ats, values).detected[0])
+
+    def scatter(self, values) -> tuple[np.ndarray, np.ndarray]:
+        """See `Sighted.scatter`."""
+        assert self.sighted is not None
+        return self.sighted.scatter(*self.sighted_input(values), self.share(*self.at(values)))
 
     def _mixed(self, ats: Sequence, values):
         mixed, total = super()._mixed(ats, values), ats[0].total
@@ -98,26 +113,34 @@ class MarkedSession(Session):
         adjoints, d_log_mu, d_rows = super()._adjoints(values, log_mu, ats, mixed)
         seen, mu, D = self.seen(values, ats[0].total, mixed.detected[0]), np.exp(log_mu), values["D"]
         adjoints["D"] = adjoints["D"] + np.divide(seen.by_mu * mu, D, out=np.zeros_like(mu), where=D > 0)
+        by_rows = seen.by_rows.reshape(-1, 3)
         for j, name in enumerate(self.detection.parameters):
-            adjoints[name] = adjoints[name] + seen.by_rows[:, j]
+            adjoints[name] = adjoints[name] + by_rows[:, j]
         assert self.sighted is not None
-        by_row = np.bincount(self.sighted.sighting.row, seen.by_identified, minlength=len(self.rows))
+        row, size = self.sighted.sighting.row, len(self.rows) // len(self.parts)
+        by_row = np.concatenate([np.bincount(row, by, minlength=size) for by in seen.by_identified])
         adjoints["pID"] = adjoints["pID"] + by_row[self.is_sighting]
+        if self.classes is not None:
+            adjoints["pmix"] = adjoints["pmix"] + seen.by_share @ mixed.proportions.first
         return adjoints, d_log_mu + seen.by_mu * mu, d_rows
 
-    @classmethod
-    def arranged_with(cls, session: MarkedSession, marking, sightings: Sightings, marked, entry, c_hat, threads):
-        """A session with its sightings; arguments as of `MarkResight`."""
-        methods = list(session.methods)
+    def with_sightings(self, marking, sightings: Sightings, marked, entry, c_hat, threads) -> MarkedSession:
+        """The session with its sightings; arguments as of `MarkResight`."""
+        methods = list(self.methods)
         before = methods[:1] if marking is not None else []
         rows = np.cumsum([0] + [len(m.arranged.rows) for m in methods])
-        is_sighting = np.arange(len(session.rows)) >= rows[len(before)]
-        sighted = _sighted(session, methods, rows, sightings, len(before), c_hat)
-        problem = session.parts[0].problem
+        is_sighting = np.tile(np.arange(rows[-1]) >= rows[len(before)], len(self.parts))
+        sighted = _sighted(self, methods, rows, sightings, len(before), c_hat)
+        parts = self.parts
         if before and entry == "marking":
-            problem = _after_marking(problem, len(before[0].arranged.problem.pass_x), _known(session, methods))
-        part = replace(session.parts[0], problem=problem, engine=SpatialLikelihood(problem, threads))
-        return replace(session, parts=(part,), sighted=sighted, is_sighting=is_sighting, marked=marked)
+            block, exposed = _known(self, methods)
+            first = len(before[0].arranged.problem.pass_x)
+            problems = [_after_marking(p.problem, first, block, exposed[p.animals]) for p in parts]
+            parts = tuple(
+                replace(part, problem=problem, engine=SpatialLikelihood(problem, threads))
+                for part, problem in zip(parts, problems, strict=True)
+            )
+        return replace(self, parts=parts, sighted=sighted, is_sighting=is_sighting, marked=marked)
 
 
 def after_marking(marking: CaptureHistory | None, sightings: Sightings) -> np.ndarray:
@@ -155,12 +178,11 @@ def _with_phase(detectors, phase: str):
     return replace(detectors, covariates=covariates.assign(phase=phase))
 
 
-def _after_marking(problem: SpatialProblem, first: int, known: np.ndarray) -> SpatialProblem:
+def _after_marking(problem: SpatialProblem, first: int, block_of_pass, exposed: np.ndarray) -> SpatialProblem:
     """The problem in which passes from `first` on, those of sighting, are fields that only marked animals meet.
 
-    known : float [n, F2, …] exposure of each animal to the blocks, see `_known`
+    block_of_pass, exposed : see `_known`
     """
-    block_of_pass, exposed = known
     sighting = problem.entry_pass >= first
     F, blocks = problem.n_fields, exposed.shape[1]
     field = np.where(sighting, F + block_of_pass[problem.entry_pass], problem.entry_field)

@@ -98,6 +98,7 @@ class SCR(Model[SpatialFit]):
     """
 
     fit_class = SpatialFit
+    session_class: type[Session] = Session
 
     def __init__(
         self,
@@ -179,7 +180,9 @@ class SCR(Model[SpatialFit]):
         how["of_animals"] = covariates_of_animals(captures, variables, self.classes, self.likelihood)
         names = [c.session for c in captures]
         return tuple(
-            Session.of(c, m, self.detection, variables, **how, extra=self._of_session(names, c.session), distance=d)
+            self.session_class.of(
+                c, m, self.detection, variables, **how, extra=self._of_session(names, c.session), distance=d
+            )
             for c, m, d in zip(captures, masks, by_session(self.distance, names), strict=True)
         )
 
