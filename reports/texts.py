@@ -105,6 +105,21 @@ class Texts:
         found = self._found(text)
         return text if found is None else found
 
+    def formulas(self, text: str) -> str:
+        """The formulas of a model as they are, and in this language what it says of them behind the semicolon.
+
+        >>> texts("zh").formulas("D ~ 1, sigma ~ 1; half-normal, full likelihood")
+        'D ~ 1, sigma ~ 1; 半正态、完全似然'
+        """
+        formulas, semicolon, settings = text.partition("; ")
+        if self.language == ENGLISH or not semicolon:
+            return self.cell(text)
+        end = ")" if "(" in formulas and settings.count(")") > settings.count("(") else ""  # named by its class
+        settings = settings.removesuffix(end)
+        known = self._found(settings)
+        told = known or self.say("and").join(self.cell(part) for part in settings.split(", "))
+        return f"{formulas}{semicolon}{told}{end}"
+
     def frame(self, table: pd.DataFrame, id: str = "") -> pd.DataFrame:
         """A table of text in this language: its headings, columns of texts (TOLD), and other cells if they have one.
 
@@ -115,7 +130,7 @@ class Texts:
         told = table.copy()
         for at, name in enumerate(table.columns):
             known = name in TOLD - FROM_DATA.get(id, frozenset())
-            say: Callable[[str], str] = self.term if known else self.cell
+            say: Callable[[str], str] = self.term if known else self.formulas if name == "formulas" else self.cell
             told.isetitem(at, [say(str(v)) for v in table.iloc[:, at]])
         own = {name: self.catalogue["terms"].get(f"{id}: {name}") for name in map(str, table.columns)}
         told.columns = [own[str(name)] or self.term(str(name)) for name in table.columns]
@@ -135,6 +150,9 @@ class Texts:
                     labels = [self.cell(label.get_text()) for label in axis.get_ticklabels()]
                     axis.set_ticks(axis.get_ticklocs(), labels)
                     named |= set(labels)
+            for label in ax.get_legend().get_texts() if ax.get_legend() else ():  # kinds of animals, or what a line is
+                label.set_text(self.cell(label.get_text()))
+                named.add(label.get_text())
         for text in drawing.findobj(Text):
             if text.get_text() not in named:
                 text.set_text(self.term(text.get_text()))
@@ -148,8 +166,9 @@ class Texts:
             return exact[plain]
         for pattern, told in patterns:
             match = pattern.fullmatch(plain)
-            inner = None if match is None else {name: self._inside(v) for name, v in match.groupdict().items()}
-            if inner is not None and None not in inner.values():
+            held = {} if match is None else match.groupdict()
+            inner = {name: v if name == "names" else self._inside(v) for name, v in held.items()}
+            if match is not None and None not in inner.values():
                 return told.format(**inner)
         return self._by_sentences(SENTENCES.split(plain))
 
@@ -201,6 +220,8 @@ def _letters(name: str) -> int:
 
 def pattern_of(name: str) -> re.Pattern[str]:
     """What a term with braces matches: {n}, {n1}, … a number, {w}, {w1}, … one word, any other name anything.
+
+    What {names} matches stays as it is; every other match is told in the language itself.
 
     (s) is an s or nothing.
 

@@ -159,6 +159,46 @@ def test_outcomes_of_fits_are_translated(language):
         assert said != outcome.value.format(detail="x") or "only" in outcome.value.lower() or "mask" in outcome.value
 
 
+REMARKS = """\
+Only 1 animal was detected in more than one session: survival and movement rest on very little.
+1.2 % of the movement kernel lies beyond its reach of 20,000 m, and is left out: give a Movement with a larger reach.
+The habitat mask is too coarse: the scale of movement (700 m) is below half a cell.
+The habitat mask is too small: with its buffer of 9,000 m density comes out about 3.4 % too high; use a wider one.
+Random effects are integrated out by quadrature (Laplace's approximation would be -0.03 away).
+The data show no variation of p among the 5 groups of 'x' beyond the rest of the model: the standard deviation of \
+(1 | x) is estimated as 0.
+There are only 3 groups of 'x': their standard deviation in D rests on very little, and its interval is too narrow.
+s(x) of psi is as smooth as can be (length at its upper limit, 3.4e+03): a straight line or a parabola may do as well.
+5 starting points led to 2 different maxima (log-likelihood -12.340 from 3; log-likelihood -13.340 from 1), of which \
+the highest is reported; from 1 the climb did not converge.
+The data say little about the standard deviation of (1 | x) in D: it is what the prior says.
+Of the last phi and the last p only the product is determined: 0.4512 (standard error 0.0412).
+The fit did not converge: the chains differ, R-hat above 1.01 of psi (Intercept) 1.234, p (Intercept) 1.11. Do not \
+report these numbers.
+Fewer than 400 effective draws of psi (Intercept) 123, p (Intercept) 99: use more draws.
+sigma in 3 of its 12 rows (estimated as 0) is at a boundary of what is possible, so its standard error has no meaning.
+TEST 2.CT: animals met now are met next time as often as those not met now (otherwise: trap response)
+per unit of effort, mean over 690 visits
+of a given animal, mean over 1,690 visits"""
+REMARKS = REMARKS.splitlines()
+
+
+@pytest.mark.parametrize("said", REMARKS)
+@pytest.mark.parametrize("language", OTHERS)
+def test_rare_remarks_and_scopes_are_translated(language, said):
+    told = texts(language)
+    assert told.term(said) != said and not told.missing
+    assert not re.findall(r"(?:[a-z]{3,} ){2}[a-z]{3,}", told.term(said))  # nor three English words in a row
+
+
+def test_formulas_stay_and_what_is_said_of_them_is_translated():
+    told = texts("zh").formulas
+    scr = "D ~ 1, lambda0 ~ 1; hazard half-normal, conditional likelihood, binomial N, at least 2 detections"
+    assert told(scr) == "D ~ 1, lambda0 ~ 1; 风险半正态、条件似然、N 为固定总数（二项）、至少探测到两次"
+    assert told("CJS(phi ~ 1, p ~ (1 | animal); animals differ in p)") == "CJS(phi ~ 1, p ~ (1 | animal); p 因个体而异)"
+    assert texts("en").formulas(scr) == scr
+
+
 @pytest.fixture(scope="module")
 def survey_in(tmp_path_factory):
     """The small survey, analysed once, and told in a language."""
