@@ -166,8 +166,10 @@ class MarkResight(SCR):
             raise refuse("mark-resight models know no learned responses", "Use ~ phase", value=name)
         self.formulas["pID"] = self.pID
         made = cast(tuple[MarkedSession, ...], super()._arrange(captures, masks))
-        given = zip(made, self.marking, self.sightings, self.marked, strict=True)
-        return tuple(one.with_sightings(*data, self.entry, self.c_hat, self.threads) for one, *data in given)
+        how, found = (self.entry, self.c_hat, self.threads), []
+        for one, marking, seen, number in zip(made, self.marking, self.sightings, self.marked, strict=True):
+            found.append(one.with_sightings(marking, seen, number, *how))
+        return tuple(found)
 
     @property
     def _variables(self) -> set[str]:
