@@ -37,6 +37,8 @@ class Kind(Enum):
     animals = "animals"
     released = "released"
     years = "years"
+    parks = "parks"
+    region = "region"
 
 
 Form = Annotated[Path, typer.Argument(metavar="survey.toml", help="the form of the survey, or the folder it lies in")]
@@ -84,7 +86,8 @@ def init(
     kind: Annotated[
         Kind,
         typer.Option(
-            help="captures: animals told apart at places; sites; patrols; animals without places; released; years"
+            help="captures: animals told apart at places; sites; patrols; animals without places; released; several "
+            "years; parks of one population, as at a border; a region of several sites"
         ),
     ] = Kind.captures,
 ) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 import small_sites
 import small_survey
+import small_years
 from bad_inputs.cases import CASES
 from typer.testing import CliRunner
 
@@ -193,11 +194,28 @@ def test_check_of_a_bad_input_is_one_message(case, tmp_path):
 # ---- kinds of survey ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["captures", "sites", "patrols", "animals", "released", "years"])
+@pytest.mark.parametrize(
+    "kind", ["captures", "sites", "patrols", "animals", "released", "years", "parks", "region"]
+)
 def test_init_has_a_form_for_every_kind_of_survey(kind, tmp_path):
     assert run("init", tmp_path / "new", "--kind", kind).exit_code == 0
     assert "[[models]]" in (tmp_path / "new" / "survey.toml").read_text("utf-8")
     assert run("init", tmp_path / "other", "--kind", "birds").exit_code == 2
+
+
+NAMED = {"years": ("2021", "2023", "2025"), "parks": ("west", "east"), "region": [f"valley-{k}" for k in (1, 2, 3, 4)]}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_forms_of_several_surveys_run_once_the_surveys_are_there(kind, tmp_path):
+    assert run("init", tmp_path, "--kind", kind).exit_code == 0
+    for k, name in enumerate(NAMED[kind]):
+        small_years.write_year(tmp_path, name, 12, seed=1 if kind == "parks" else k + 1)
+    checked = run("check", tmp_path / "survey.toml")
+    assert checked.exit_code == 0, checked.output
+    fitted = run("fit", tmp_path / "survey.toml")
+    said = {"years": "From 2021 to 2025", "parks": "We estimate", "region": "snow leopards in the region (95"}
+    assert said[kind] in fitted.output, fitted.output
 
 
 def test_commands_for_sites(tmp_path):
