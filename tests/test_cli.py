@@ -194,9 +194,7 @@ def test_check_of_a_bad_input_is_one_message(case, tmp_path):
 # ---- kinds of survey ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "kind", ["captures", "sites", "patrols", "animals", "released", "years", "parks", "region"]
-)
+@pytest.mark.parametrize("kind", ["captures", "sites", "patrols", "animals", "released", "years", "parks", "region"])
 def test_init_has_a_form_for_every_kind_of_survey(kind, tmp_path):
     assert run("init", tmp_path / "new", "--kind", kind).exit_code == 0
     assert "[[models]]" in (tmp_path / "new" / "survey.toml").read_text("utf-8")
