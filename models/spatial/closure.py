@@ -1,4 +1,4 @@
-"""Is the population closed? Two tests of the dates on which animals were detected, without their places.
+"""Is the population closed? Tests of the dates on which animals were detected, without their places.
 
 An animal that comes or goes during a survey is detected over a shorter span than one that is there throughout. Given
 that an animal was detected on k of t occasions, k >= 2, the span from its first to its last under closure has
@@ -11,7 +11,10 @@ each animal was found, all tables of 0 and 1 are equally probable under closure 
 animal and occasion (the Rasch model, M_th); the span is compared with that of tables drawn with these margins
 (Strona et al. 2014, Nat. Commun. 5:4114, for the draws).
 
-Both are blind to animals that leave and come back, and take learned responses for movement: animals that avoid cameras
+Beside them stand the tests of Stanley & Burnham (1999), see `closure_tables`, which tell animals that come from animals
+that go, and allow for occasions that differ but not for animals that do.
+
+All are blind to animals that leave and come back, and take learned responses for movement: animals that avoid cameras
 after the first photograph look like animals that left.
 """
 
@@ -20,11 +23,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr
 
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.together import methods_of
+from .closure_tables import by_tables
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class ClosureTest:
     expected_given_margins: float  # if occasions may differ
     p_margins: float  # one-sided
     draws: int
+    tables: pd.DataFrame  # test, chi_square, df, p of Stanley & Burnham 1999; NaN where there are too few animals
 
     def __str__(self) -> str:
         return (
@@ -49,9 +55,19 @@ class ClosureTest:
             f"p = {self.p_otis:.3g}\n"
             f"  occasions that differ (given the margins): {self.expected_given_margins:.2f} expected, "
             f"p = {self.p_margins:.3g}\n"
-            "A small p says that spans are too short for a closed population. "
+            f"{self._of_tables()}"
+            "A small p says that the population is not closed. "
             "Learned avoidance of detectors looks the same."
         )
+
+    def _of_tables(self) -> str:
+        known = self.tables.dropna()
+        rows = [
+            f"    {r.test}: chi-square {r.chi_square:.2f}, {r.df} d.f., p = {r.p:.3g}\n" for r in known.itertuples()
+        ]
+        if not rows:
+            return "  too few animals for the tables of Stanley & Burnham 1999\n"
+        return "  animals alike, by tables (Stanley & Burnham 1999):\n" + "".join(rows)
 
     __repr__ = __str__
 
@@ -85,7 +101,8 @@ def closure_test(captures: CaptureHistory, seed: int = 1, draws: int = 1000) -> 
     p = float((1 + np.sum(drawn <= spans.mean() + 1e-9)) / (1 + draws))
     observed, expected = float(spans.mean()), float(mean.mean())
     p_otis = float(ndtr(z)) if spread > 0 else 1.0
-    return ClosureTest(int(again.sum()), t, observed, expected, z, p_otis, float(drawn.mean()), p, draws)
+    of_margins = (float(drawn.mean()), p, draws)
+    return ClosureTest(int(again.sum()), t, observed, expected, z, p_otis, *of_margins, by_tables(table))
 
 
 def span_moments(k: np.ndarray, t: int) -> tuple[np.ndarray, np.ndarray]:
