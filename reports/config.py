@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..survey.errors import Problems, refuse
 from .families import FAMILIES
-from .parts import BEST, Form, Part, near
+from .parts import BEST, Faults, Form, Part, near
 from .study import Study
 
 __all__ = ["BEST", "config_from", "family_of", "read_config"]
@@ -55,8 +55,11 @@ def config_from(content: dict, file: str | Path, text: str = "") -> Form:
     except ValidationError as error:
         bad, told = Problems(), set()
         for fault in error.errors():
-            loc = _place(fault["loc"])
-            if loc not in told:  # every member of a union complains about one and the same value
+            loc, several = _place(fault["loc"]), fault.get("ctx", {}).get("error")
+            if isinstance(several, Faults):
+                for what, fix, keys in several.found:
+                    bad.add(what, fix, file=file, row=_row(text, keys) if keys else None)
+            elif loc not in told:  # every member of a union complains about one and the same value
                 what, fix, value = _in_words(fault, loc, form)
                 bad.add(what, fix, file=file, row=_row(text, loc), value=value)
             told.add(loc)

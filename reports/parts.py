@@ -21,6 +21,14 @@ RECORDS = {
 }
 
 
+class Faults(ValueError):
+    """Several things that are wrong with a form at once: what, how to fix it, and the keys that lead to it."""
+
+    def __init__(self, found: list[tuple[str, str, tuple[str, ...]]]):
+        self.found = found
+        super().__init__(*found)
+
+
 class Part(BaseModel):
     """A section of the form; a key that it does not know is an error."""
 

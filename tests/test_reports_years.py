@@ -232,3 +232,37 @@ def test_forms_that_are_refused(tmp_path, form, said):
     (tmp_path / "survey.toml").write_text(form, "utf-8")
     with pytest.raises(SurveyError, match=re.escape(said)):
         read_config(tmp_path / "survey.toml")
+
+
+def test_all_that_trend_asks_for_and_cannot_have_is_told_at_once_with_its_line(tmp_path):
+    trend = '\n[trend]\nbase = 2020\nscope = "Valley"\ndespite = ["foot print", "footprint"]\n'
+    small_years.write(tmp_path, HEAD + YEARS + JOINT + trend)
+    with pytest.raises(SurveyError) as error:
+        read_study(tmp_path)
+    at = {line.split(" =")[0]: i for i, line in enumerate((tmp_path / "survey.toml").read_text("utf-8").split("\n"), 1)}
+    assert [str(p) for p in error.value.problems] == [
+        f"survey.toml, row {at['base']}: there is no estimate of the base year 2020. Use one of 2019, 2021, 2024",
+        f"survey.toml, row {at['scope']}: [trend] has a scope, which is for years with a form or a report of their own. "
+        "Leave it out, and give the area as [[regions]]",
+        f"survey.toml, row {at['despite']}: [trend] despite: 'foot print' is nothing that years differ in. "
+        "Did you mean 'footprint'?",
+    ]
+
+
+def test_a_scope_that_years_do_not_have_is_told_before_anything_is_fitted(tmp_path):
+    small_years.write(tmp_path, HEAD + YEARS + '\n[trend]\nscope = "habitat masc"\n')
+    with pytest.raises(SurveyError) as error:
+        read_study(tmp_path)
+    assert [str(p) for p in error.value.problems] == [
+        f"[trend] scope: the survey of {year} has no such area (found 'habitat masc'). Did you mean 'habitat mask'?"
+        for year in (2019, 2021, 2024)
+    ]
+
+
+def test_the_base_year_of_counts_is_one_that_was_counted(tmp_path):
+    rows = [f"{site},{year},{3 + k}" for site in "abc" for k, year in enumerate((2019, 2020, 2022))]
+    (tmp_path / "counts.csv").write_text("site,year,count\n" + "\n".join(rows) + "\n", "utf-8")
+    form = HEAD + "\n[series]\ncounts = 'counts.csv'\n\n[trend]\nbase = 2021\n"
+    (tmp_path / "survey.toml").write_text(form, "utf-8")
+    with pytest.raises(SurveyError, match=r"no estimate of the base year 2021.*Use one of 2019, 2020, 2022"):
+        read_study(tmp_path)

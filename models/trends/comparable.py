@@ -26,6 +26,9 @@ FIX = {
     "species": "Give one species",
     "scope": "Give scope= so that all years are of the same area",
 }
+# What years are known to differ in, beside what somebody defines.
+DEFINED = (*REFUSED, "detection", "estimator", "distance", "occasions", "day boundary", "independence", "identities")
+DEFINED = (*DEFINED, "interval")
 ALIKE = 0.95  # share of the ground of two years that is common, from which it counts as the same
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ...models.trends.comparable import DEFINED
 from ..captures.form import Region
-from ..parts import Form, Part, Report, Survey
+from ..parts import Faults, Form, Part, Report, Survey, near
 from .models import YearsModel
+
+Fault = tuple[str, str, tuple[str, ...]]  # what is wrong, how to mend it, the keys that lead to it
 
 
 class Year(Part):
@@ -102,29 +106,67 @@ class YearsForm(Form):
 
     @model_validator(mode="after")
     def _years_fit(self):
+        found = [*self._of_years(), *self._of_models(), *self._of_trend()]
+        if found:
+            raise Faults(found)
+        return self
+
+    def _of_years(self) -> Iterator[Fault]:
+        """What is wrong with where the years come from."""
         if (self.series is None) == (not self.years) or (self.series is not None and self.models):
-            raise ValueError(
-                "the years come from [[years]] or from [series]", "Give one of them; [[models]] are for [[years]]"
-            )
+            fix = "Give one of them; [[models]] are for [[years]]"
+            yield "the years come from [[years]] or from [series]", fix, ()
         if self.years and len(self.years) < 2:
-            raise ValueError("a change needs two years", "Give at least two [[years]]")
-        R, T = self.trend.correlation, len(self.years)
-        if R is not None and (len(R) != T or any(len(row) != T for row in R)):
-            raise ValueError(f"the correlation must have {T} rows of {T} numbers", "One for each pair of years")
-        if R is not None and self.models:
-            raise ValueError("[[models]] know how the errors of the years go together", "Leave correlation out")
+            yield "a change needs two years", "Give at least two [[years]]", ()
         labels = [year.label for year in self.years]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             several = f"the years {', '.join(twice)} are" if len(twice) > 1 else f"the year {twice[0]} is"
-            raise ValueError(f"{several} there twice", "Give each year once")
-        if self.trend.footprint == "common" and not self.models:
-            what = "the ground that all years share is for years in one model, and there are no [[models]]"
-            raise ValueError(what, "Give [[models]], or leave footprint out")
+            yield f"{several} there twice", "Give each year once", ()
+
+    def _of_models(self) -> Iterator[Fault]:
+        """What only years in one model have, and what they cannot have."""
         if self.models and any(year.survey is None for year in self.years):
             what = "[[models]] of several years need the survey of every year"
-            raise ValueError(what, "Give survey = … for each, or leave [[models]] out")
+            yield what, "Give survey = … for each, or leave [[models]] out", ()
+        if self.models and self.trend.correlation is not None:
+            what = "[[models]] know how the errors of the years go together"
+            yield what, "Leave correlation out", ("trend", "correlation")
+        if self.trend.footprint == "common" and not self.models:
+            what = "the ground that all years share is for years in one model, and there are no [[models]]"
+            yield what, "Give [[models]], or leave footprint out", ("trend", "footprint")
         if self.regions and not self.models:
             what = "[[regions]] of several years are for [[models]]"
-            raise ValueError(what, "Give scope = … in [trend]: the name of a region in the years' own forms")
-        return self
+            yield what, "Give scope = … in [trend]: the name of a region in the years' own forms", ()
+
+    def _of_trend(self) -> Iterator[Fault]:
+        """What [trend] asks for that these years cannot have."""
+        asked, R, T = self.trend, self.trend.correlation, len(self.years)
+        if R is not None and self.series is not None:
+            yield "the errors of a [series] go together as its model says", "Leave correlation out", ("trend",)
+        elif R is not None and (len(R) != T or any(len(row) != T for row in R)):
+            what = f"the correlation must have {T} rows of {T} numbers"
+            yield what, "One for each pair of years", ("trend", "correlation")
+        known = [year.year for year in self.years]
+        known = list(self.series.years) if self.series is not None and self.series.years is not None else known
+        if asked.base is not None and known and asked.base not in known:
+            yield (*no_base(asked.base, known), ("trend", "base"))
+        if asked.scope is not None and not any(year.estimate is None for year in self.years):
+            what = "[trend] has a scope, which is for years with a form or a report of their own"
+            yield what, "Leave it out", ("trend", "scope")
+        elif asked.scope is not None and self.models:
+            what = "[trend] has a scope, which is for years with a form or a report of their own"
+            yield what, "Leave it out, and give the area as [[regions]]", ("trend", "scope")
+        names = {*DEFINED, *(name for year in self.years for name in year.definitions)}
+        if not any(year.results for year in self.years):  # an older report may call more things by a name
+            for name in sorted(set(asked.despite) - names):
+                yield (
+                    f"[trend] despite: {name!r} is nothing that years differ in",
+                    near(name, names),
+                    ("trend", "despite"),
+                )
+
+
+def no_base(base: float, years: Iterable[float]) -> tuple[str, str]:
+    """What is said of a base year that is not there, and how to mend it."""
+    return f"there is no estimate of the base year {base:g}", f"Use one of {', '.join(f'{y:g}' for y in sorted(years))}"

@@ -10,16 +10,21 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ...models import SCR, OpenSCR, TrimFit, trim
+from ...models.trends.annual import reported_row
 from ...models.trends.footprint import CommonFootprint, common_footprint
-from ...survey.errors import refuse
+from ...survey.errors import Problems, SurveyError, refuse
 from ...survey.parks import union_of_masks
 from ...survey.sheets import read_sheet
 from ...survey.verify import Findings
 from ..captures.study import CaptureStudy
+from ..captures.words import MASK
 from ..model_parts import built
+from ..parts import near
 from ..study import Study, files_of, read_study
-from .form import Year, YearsForm
+from .form import Trends, Year, YearsForm, no_base
 from .models import OpenModel
+
+OF_AREAS = ("density", "expected abundance", "realised abundance")  # quantities whose scope is an area
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +38,20 @@ class YearPart:
     @property
     def label(self) -> str:
         return self.year.label
+
+    def check_scope(self, asked: Trends) -> None:
+        """That the year has an estimate of the scope that [trend] asks for, as far as is known before it is fitted."""
+        if self.results is not None:
+            try:
+                reported_row(self.results, asked.quantity, asked.scope)
+            except SurveyError as error:
+                told = (replace(p, what=f"the report of {self.label} has no such estimate") for p in error.problems)
+                raise SurveyError(told) from None
+        areas = getattr(self.study, "regions", None) if isinstance(self.study, CaptureStudy) else None
+        known = None if areas is None else [MASK, *areas]
+        if known and asked.scope not in (None, *known) and asked.quantity in (None, *OF_AREAS):
+            what = f"[trend] scope: the survey of {self.label} has no such area"
+            raise refuse(what, near(asked.scope, known), value=asked.scope)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +72,21 @@ class YearStudy(Study):
         if series is not None and series.survey is not None:
             return cls(config, folder, whole=_own(folder / series.survey, None))
         if series is not None:
-            return cls(config, folder, counts=_counted(series, folder))
-        parts = []
+            counts = _counted(series, folder)
+            base, years = config.trend.base, [float(year) for year in counts.years]
+            if base is not None and base not in years:
+                raise refuse(*no_base(base, years), value=f"{base:g}")
+            return cls(config, folder, counts=counts)
+        parts, bad = [], Problems()
         for year in sorted(config.years, key=lambda y: y.year):
-            if year.survey is not None:
-                parts.append(YearPart(year, study=_own(folder / year.survey, year.session)))
-            elif year.results is not None:
-                parts.append(YearPart(year, results=read_results(folder / year.results)[0]))
-            else:
-                parts.append(YearPart(year))
+            try:
+                own = None if year.survey is None else _own(folder / year.survey, year.session)
+                stored = None if year.results is None else read_results(folder / year.results)[0]
+                parts.append(YearPart(year, own, stored))
+                parts[-1].check_scope(config.trend)
+            except SurveyError as error:  # the others are read all the same: what is wrong is told at once
+                bad.found += error.problems
+        bad.raise_any()
         made = cls(config, folder, tuple(parts))
         if config.models:
             made._captures()  # that all are captures is said before anything is fitted
