@@ -242,8 +242,8 @@ def test_all_that_trend_asks_for_and_cannot_have_is_told_at_once_with_its_line(t
     at = {line.split(" =")[0]: i for i, line in enumerate((tmp_path / "survey.toml").read_text("utf-8").split("\n"), 1)}
     assert [str(p) for p in error.value.problems] == [
         f"survey.toml, row {at['base']}: there is no estimate of the base year 2020. Use one of 2019, 2021, 2024",
-        f"survey.toml, row {at['scope']}: [trend] has a scope, which is for years with a form or a report of their own. "
-        "Leave it out, and give the area as [[regions]]",
+        f"survey.toml, row {at['scope']}: [trend] has a scope, which is for years with a form or a report of their "
+        "own. Leave it out, and give the area as [[regions]]",
         f"survey.toml, row {at['despite']}: [trend] despite: 'foot print' is nothing that years differ in. "
         "Did you mean 'footprint'?",
     ]
