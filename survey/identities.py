@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from .captures import CaptureHistory, natural_order
+from .detectors import ONCE
 from .errors import Problems, refuse
 from .frozen import settle
 from .ledger import Ledger
@@ -44,6 +45,7 @@ COLUMNS = {
 }
 KINDS = ("animal", "alias", "merge", "split", "exclude")
 WHOLE = ("alias", "merge")  # decisions on all records of a name
+AGAIN = "another name of an animal that was detected there on that occasion"
 SELECTING = ("from", "until", "place", "record")
 
 
@@ -320,6 +322,9 @@ class IdentityRegistry:
     def apply_to(self, captures: CaptureHistory) -> CaptureHistory:
         """Capture histories with today's identities; decisions on dates use the start of the occasions.
 
+        Two names of one animal at one detector on one occasion are one detection where a detector records an animal
+        once; counts are summed.
+
         Raises
         ------
         SurveyError : as `resolve`; names of one animal with different covariates; collared animals with other names
@@ -335,17 +340,23 @@ class IdentityRegistry:
             if collared:
                 fix = "Correct their names in the fixes and in the captures first"
                 raise refuse("decisions are about collared animals", fix, file=self.file, value=", ".join(collared))
+        renamed = seen.assign(animal=found["animal"])
+        once = captures.detectors.kind in ("proximity", "capped", *ONCE) and not captures.detectors.located
+        same = ["animal", "occasion", "detector"]
+        again = kept & once & renamed.duplicated(same).to_numpy()
+        if again.any() and "removed" in renamed:
+            renamed["removed"] = renamed.groupby(same)["removed"].transform("any")
         ledger = Ledger(dict(captures.ledger.read), list(captures.ledger.entries))
-        gone = found[~kept]
-        if len(gone):  # histories no longer know their rows in files: their own are counted
+        why = found["why"].mask(again, AGAIN)[~kept | again]
+        if len(why):  # histories no longer know their rows in files: their own are counted
             stage = f"histories of session {captures.session}, {self.file}"
             ledger.note_read(stage, len(found))
-            ledger.put(stage, np.flatnonzero(kept) + 1, Ledger.USED)
-            for why, rows in gone.groupby("why", sort=False):
-                ledger.put(stage, rows.index.to_numpy() + 1, str(why))
+            ledger.put(stage, np.flatnonzero(kept & ~again) + 1, Ledger.USED)
+            for reason, rows in why.groupby(why, sort=False):
+                ledger.put(stage, rows.index.to_numpy() + 1, str(reason))
         return replace(
             captures,
-            detections=seen.assign(animal=found["animal"])[kept].reset_index(drop=True),
+            detections=renamed[kept & ~again].reset_index(drop=True),
             animals=self._covariates(captures.animals),
             ledger=ledger,
         )

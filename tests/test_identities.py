@@ -1,5 +1,7 @@
 """The registry of identities: files, decisions that follow each other, records, the difference between two years."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,8 +122,17 @@ def test_capture_histories_get_todays_names(tmp_path):
     animals = pd.DataFrame({"sex": ["male", None]}, index=["T-02", "F3"])
     starts = pd.DataFrame({"start": pd.to_datetime(["2024-05-01", "2024-05-02", "2024-05-20"])})
     captures = CaptureHistory(frame, detectors, animals=animals, occasions=starts)
-    with pytest.raises(SurveyError, match="a proximity detector holds one"):
-        registry(tmp_path).apply_to(captures)  # T-9 and T-02 are one animal, seen once on occasion 1
+    found = registry(tmp_path).apply_to(captures)  # T-9 and T-02 are one animal, seen once on occasion 1
+    assert found.n_detections == 3 and found.detections["count"].max() == 1
+    found.ledger.check()
+    assert found.ledger.count("another name of an animal that was detected there on that occasion") == 1
+    assert found.ledger.count() == 3
+    counted = registry(tmp_path).apply_to(replace(captures, detectors=replace(detectors, kind="count")))
+    assert counted.n_detections == 4 and list(counted.detections["count"]) == [1, 2, 1]
+    counted.ledger.check()
+    seen = frame.assign(removed=[False, False, False, False, True])
+    traps = registry(tmp_path).apply_to(replace(captures, detectors=replace(detectors, kind="multi"), detections=seen))
+    assert traps.n_detections == 3 and traps.detections["removed"].sum() == 1
     captures = CaptureHistory(frame.drop(2), detectors, animals=animals, occasions=starts)
     found = registry(tmp_path).apply_to(captures)
     assert list(found.animals.index) == ["T-01", "T-02"]
