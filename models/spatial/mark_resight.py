@@ -277,7 +277,9 @@ class MarkResight(SCR):
             found = (*found, Remark(Outcome.APPROXIMATE, words))
         return found
 
-    def simulate(self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None) -> Any:
+    def simulate(
+        self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None, removed: float | None = None
+    ) -> Any:
         """(marking, sightings) from the model at natural-scale values, lists of several sessions; see `SCR.simulate`.
 
         Sightings of animals are Poisson, and each is identified with probability pID; at proximity detectors it is
@@ -285,6 +287,8 @@ class MarkResight(SCR):
         """
         from .simulate_marked import simulate_marked
 
+        if removed:
+            raise refuse("losses on capture are not known to mark-resight models", "Leave removed= out", value=removed)
         return simulate_marked(self, values, seed, centres)
 
     def on(self, captures) -> MarkResight:

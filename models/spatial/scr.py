@@ -375,7 +375,8 @@ class SCR(Model[SpatialFit]):
             return "their habitat masks differ"
         if self.likelihood != other.likelihood:
             return "one has the full and the other the conditional likelihood"
-        if self._counting != other._counting or self.distribution != other.distribution:
+        number = self.likelihood == "full" and self.distribution != other.distribution  # nothing to the conditional one
+        if self._counting != other._counting or number:
             return "they treat counts or the number of animals differently"
         if _seen_classes(self) != _seen_classes(other):
             return "the classes of the animals are data of one and not of the other"
@@ -410,7 +411,9 @@ class SCR(Model[SpatialFit]):
 
         return remarks(fit)
 
-    def simulate(self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None) -> Any:
+    def simulate(
+        self, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None = None, removed: float | None = None
+    ) -> Any:
         """A data set from the model at natural-scale values (as for `at`), with this survey's detectors and effort.
 
         Parameters
@@ -418,6 +421,8 @@ class SCR(Model[SpatialFit]):
         values : value or {term: coefficient} per parameter
         seed : of NumPy's default generator; the same seed gives the same data
         centres : activity centres to use (columns x, y), see `models.simulate_population`; drawn by default
+        removed : probability that an animal is removed on an occasion that it is detected on; by default as often as in
+            the data
 
         Returns
         -------
@@ -432,7 +437,7 @@ class SCR(Model[SpatialFit]):
             raise refuse("a model with the conditional likelihood has no density to simulate from", how)
         from .simulate import simulate_sessions
 
-        return simulate_sessions(self, values, seed, centres)
+        return simulate_sessions(self, values, seed, centres, removed)
 
     def on(self, captures) -> SCR:
         """The same model of other captures."""

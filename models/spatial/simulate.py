@@ -91,8 +91,12 @@ def _population(mask: HabitatMask, D, rng: np.random.Generator, distribution: st
     return pd.DataFrame({"x": x[cell] + jitter[0], "y": y[cell] + jitter[1]})
 
 
-def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None):
+def simulate_sessions(
+    model, values: Mapping[str, object], seed: int, centres: pd.DataFrame | None, removed: float | None = None
+):
     """See `SCR.simulate`. Animals that are never detected are not in the data."""
+    if removed is not None and not 0.0 <= removed <= 1.0:
+        raise refuse("removed is the probability that a detected animal is removed", "Give 0 to 1", value=removed)
     for name in model.sessions[0].strata.columns:
         raise refuse(
             "detection depends on a covariate of animals, and the model does not say how it is distributed",
@@ -102,14 +106,19 @@ def simulate_sessions(model, values: Mapping[str, object], seed: int, centres: p
     rng = np.random.default_rng(seed)
     vector = model.parameters.vector_from(values)
     natural = model.parameters.values(vector)
-    made = [_simulate(model, s, vector, model.values_of(natural, s), rng, centres) for s in model.sessions]
+    made = []
+    for s in model.sessions:
+        lost = _share_removed(s.captures) if removed is None else removed
+        made.append(_simulate(model, s, vector, model.values_of(natural, s), rng, centres, lost))
     return made[0] if len(made) == 1 else made
 
 
-def _simulate(model, session, vector, values, rng: np.random.Generator, centres: pd.DataFrame | None) -> CaptureHistory:
+def _simulate(model, session, vector, values, rng: np.random.Generator, centres, lost: float) -> CaptureHistory:
     at = _population(session.mask, values["D"], rng, model.distribution) if centres is None else centres
     of_class = _classes(model, session, values, at, rng)
-    frames = [_detections(model, session, m, vector, at, of_class, rng) for m in session.methods]
+    until = rng.spawn(1)[0].geometric(lost, len(at)) if lost > 0 else None  # the detections stay the same
+    frames = [_detections(model, session, m, vector, at, of_class, rng, until) for m in session.methods]
+    frames = frames if until is None else _until_lost(frames, until)
     seen = np.unique(np.concatenate([frame["animal"] for frame in frames])).astype(int)
     width = max(3, len(str(len(seen))))
     names = {a: f"A{i + 1:0{width}d}" for i, a in enumerate(seen)}
@@ -124,8 +133,35 @@ def _simulate(model, session, vector, values, rng: np.random.Generator, centres:
     return whole.with_telemetry(simulate_like(session, values, at, names, of_class, rng))
 
 
-def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.ndarray, rng) -> pd.DataFrame:
-    """Detections by one method of the animals at `at`: the position of the animal, occasion, position of detector."""
+def _share_removed(captures: CaptureHistory) -> float:
+    """The share of the occasions on which an animal was detected that it was removed on."""
+    each = captures.detections.groupby(["animal", "occasion"])["removed"].any()
+    return float(each.mean()) if len(each) else 0.0
+
+
+def _until_lost(frames: list[pd.DataFrame], until: np.ndarray) -> list[pd.DataFrame]:
+    """The detections by each method until the animal is removed, on the `until`-th occasion [N] that it is detected on.
+
+    What an animal would have done after its removal says nothing of what it did before, so that it can be left out.
+    """
+    whole = pd.concat([frame[["animal", "occasion"]] for frame in frames]).drop_duplicates().sort_values(["occasion"])
+    whole = whole.assign(time=whole.groupby("animal").cumcount() + 1)
+    end = whole[whole["time"] == until[whole["animal"].to_numpy(int)]].set_index("animal")["occasion"]
+    found = []
+    for frame in frames:
+        last = frame["animal"].map(end)
+        kept = frame.assign(removed=frame["occasion"] == last)[~(frame["occasion"] > last)]
+        found.append(kept.assign(removed=kept["removed"] & ~kept.duplicated(["animal", "occasion"], keep="last")))
+    return found
+
+
+def _detections(
+    model, session, method, vector, at: pd.DataFrame, of_class: np.ndarray, rng, until: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Detections by one method of the animals at `at`: the position of the animal, occasion, position of detector.
+
+    until : int [N], see `_until_lost`; only where what one animal does matters to others are they left out here
+    """
     detectors = method.captures.detectors
     effort, table = np.where(detectors.used, detectors.effort, 0.0), detection_table(model, session, method, vector)
     found = []
@@ -133,15 +169,18 @@ def _detections(model, session, method, vector, at: pd.DataFrame, of_class: np.n
     common = {"k", "K"} & set(method.arranged.learned.names) or detectors.kind in ("single", "capped")
     if common:  # what detectors have become, or hold, is common to all animals
         step = max(1, len(at))
+    if common and until is not None and len(session.methods) > 1:
+        what = "removals are not simulated by several methods where what detectors hold or have become is common to all"
+        raise refuse(what, "Simulate with removed=0", value=method.name)
     for begin in range(0, len(at), step):
         part = at.iloc[begin : begin + step]
-        mine = of_class[begin : begin + step]
+        mine, gone = of_class[begin : begin + step], until if common else None
         if detectors.located:
             drawn = _searched(rng, model, method, part, effort, table, mine)
         else:
             distance = _distances(model, session, vector, part, detectors, table)
             columns = ("animal", "occasion", "detector", "count")
-            drawn = dict(zip(columns, _draw(rng, model, method, distance, effort, table, mine), strict=True))
+            drawn = dict(zip(columns, _draw(rng, model, method, distance, effort, table, mine, gone), strict=True))
         frame = pd.DataFrame(drawn)
         found.append(frame.assign(animal=frame["animal"] + begin, occasion=frame["occasion"] + 1))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
@@ -243,16 +282,21 @@ class _States:
             state[row, detector if name not in ("b", "B") else np.zeros_like(detector)] = True
 
 
-def _draw(rng, model, method, distance, effort, table, of_class):
-    """Detections (animal, occasion, detector, count) of animals at `distance` [n, K] from the detectors."""
+def _draw(rng, model, method, distance, effort, table, of_class, until=None):
+    """Detections (animal, occasion, detector, count) of animals at `distance` [n, K] from the detectors.
+
+    until : int [n], see `_until_lost`; None: nobody is removed
+    """
     shape, kind, arranged = model.detection, method.captures.detectors.kind, method.arranged
     n, (S, K) = len(distance), effort.shape
     states = _States(arranged.learned.names, n, K)
     whose = of_class[:, None] if len(table) > 1 else np.zeros((1, 1), int)
     animals, occasions, places, counts = [], [], [], []
+    times = np.zeros(n, int)
     for s in range(S):
         parameters = table[whose, arranged.code[s], states.now()]  # [n or 1, K, 3]
         unit = shape.hazard_at(distance, *np.moveaxis(parameters[..., :3], -1, 0))
+        unit = unit if until is None else np.where((times < until)[:, None], unit, 0.0)
         hazard = unit * effort[s]
         if kind in ("multi", "single"):
             a, k, c = _one_trap(rng, hazard) if kind == "multi" else _one_animal(rng, hazard)
@@ -266,6 +310,7 @@ def _draw(rng, model, method, distance, effort, table, of_class):
             a, k = np.nonzero(drawn)
             c = drawn[a, k]
         states.learn(a, k)
+        times[a] += 1  # once an animal, however many detections
         for whole, part in ((animals, a), (occasions, np.full(len(a), s)), (places, k), (counts, c)):
             whole.append(part)
     return tuple(np.concatenate(part).astype(int) for part in (animals, occasions, places, counts))
