@@ -15,6 +15,7 @@ import xarray as xr
 
 from ..survey.errors import refuse
 from . import latent
+from .marked.base import MarkedModel
 from .occupancy.history_model import HistoryModel
 from .posterior import Posterior
 from .priors import from_record
@@ -202,7 +203,7 @@ class Draws:
         table = fit.model.derive(fit, "wald")
         values, exact = table["estimate"].to_numpy(float).copy(), np.zeros(len(table), bool)
         found: dict[tuple[str, str], float] = {}
-        if latent.draws_states(self.model):
+        if latent.has_realised(self.model):
             found = latent.realised(self.model, latent.states(self.model, vector, rng))
         elif isinstance(self.model, SCR) and fit.model.distribution == "poisson":
             met = {_scope(fit.model, s): s.captures.n_animals for s in fit.model.sessions}
@@ -325,7 +326,7 @@ class Draws:
         return leave_one_out(next(v for name, v in data.data_vars.items() if name != "of_count"))
 
     def latent(self, region=None, most: int = 400, session: str | None = None) -> xr.Dataset:
-        """Draws of what was summed out: activity centres and numbers of animals, or states of sites.
+        """Draws of what was summed out: activity centres and numbers of animals, or states of sites or marked animals.
 
         Parameters
         ----------
@@ -335,13 +336,14 @@ class Draws:
 
         Returns
         -------
-        Dataset with dims chain, draw and animal (x, y [m], cell, class), or site (and season); for spatial models also
-        N, N_region, never_met, and `density`, the mean over the draws of the expected number of activity centres per
-        100 km² given the data (Rao–Blackwell), with the surface of density itself and its standard deviation
+        Dataset with dims chain, draw and site (and season), or animal and occasion (see `latent_histories`); for
+        spatial models animal (x, y [m], cell, class), N, N_region, never_met, and `density`, the mean over the draws of
+        the expected number of activity centres per 100 km² given the data (Rao–Blackwell), with the surface of density
+        itself and its standard deviation
         """
         vectors = self.thinned(most)
         rng = np.random.default_rng([self.seed, 4])
-        if isinstance(self.model, HistoryModel):
+        if isinstance(self.model, (HistoryModel, MarkedModel)):
             drawn = [latent.states(self.model, v, rng) for v in vectors.reshape(-1, vectors.shape[2])]
             return latent.collected(self.model, drawn, len(vectors))
         if not isinstance(self.model, SCR):

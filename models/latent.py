@@ -1,5 +1,7 @@
 """Draws of what was summed out of a likelihood: activity centres, numbers of animals, states and abundances of sites.
 
+Those of marked animals are in `latent_histories`.
+
 Given the parameters they are independent of the sampler, so one draw of them per draw of the posterior is a draw from
 their own posterior, exactly: no chain and no augmentation. What is known of them is never drawn otherwise (an animal
 that was met exists, a site with a finding is occupied).
@@ -15,14 +17,21 @@ import xarray as xr
 from scipy.special import gammaln
 
 from ..survey.errors import refuse
+from . import latent_histories
 from .counts.n_mixture import NMixture
+from .counts.open_n_mixture import OpenNMixture
+from .counts.removal import Removal
+from .latent_chains import Chains, one_of
+from .marked.base import MarkedModel
+from .marked.open_population import JollySeber
 from .occupancy.abundance_prior import prior
-from .occupancy.history_model import HistoryModel
 from .occupancy.multi_scale import MultiMethodOccupancy
+from .occupancy.multistate import MultistateOccupancy
 from .occupancy.royle_nichols import RoyleNichols
 from .occupancy.seasons import SeasonalOccupancy
 from .occupancy.single_season import Occupancy
 from .occupancy.time_to_detection import TimeToDetection
+from .occupancy.two_species import STATES, TwoSpeciesOccupancy
 
 BERNOULLI = (Occupancy, TimeToDetection, MultiMethodOccupancy)
 TAIL = 40.0  # log-probability below the largest at which a sum over numbers of animals ends
@@ -30,14 +39,17 @@ Named = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
 
 def states(model, vector: np.ndarray, rng: np.random.Generator) -> Named:
-    """One draw of the latent states of every site at coefficients [p]: by name their dims and values.
+    """One draw of the latent states of every site or animal at coefficients [p]: by name their dims and values.
 
-    "occupied" bool [site] or [site, season], or "abundance" int [site].
+    "occupied" bool [site] or [site, season] (of two species [site, species]), "state" int [site, season], "abundance"
+    int [site] or [site, season], or what `latent_histories.states` gives.
 
     Raises
     ------
     SurveyError : a kind of model whose states are not drawn
     """
+    if isinstance(model, MarkedModel):
+        return latent_histories.states(model, vector, rng)
     values = model.parameters.values(vector)
     if isinstance(model, SeasonalOccupancy):
         drawn = _chain(model, vector, values, rng)
@@ -48,6 +60,9 @@ def states(model, vector: np.ndarray, rng: np.random.Generator) -> Named:
         return {"abundance": (("site",), _from_weights(_of_counts(model, values), rng))}
     if isinstance(model, RoyleNichols):
         return {"abundance": (("site",), _from_weights(_of_detections(model, values), rng))}
+    for kind, (name, dims, of) in MORE.items():
+        if isinstance(model, kind):
+            return {name: (dims, of(model, vector, values, rng))}
     raise refuse(
         "the latent states of this kind of model are not drawn",
         "Use model.posterior(vector) for their probabilities at single draws",
@@ -57,31 +72,49 @@ def states(model, vector: np.ndarray, rng: np.random.Generator) -> Named:
 
 def coordinates(model) -> dict[str, Any]:
     """Coordinates of the dims of `states`."""
+    if isinstance(model, MarkedModel):
+        return latent_histories.coordinates(model)
     return {
         "site": [str(s) for s in model.history.sites.index],
         "season": [str(s) for s in model.history.season_labels],
+        "species": list(getattr(model, "species", ())),
     }
 
 
 def realised(model, drawn: Named) -> dict[tuple[str, str], float]:
     """What `derive()` calls realised, at one draw of the states: value by (quantity, scope)."""
-    n, area = model.history.n_sites, model.history.area
-    here, found = f"these {n} sites", {}
-    if "abundance" in drawn and isinstance(model, NMixture):
-        total = float(drawn["abundance"][1].sum())
-        found["abundance", here] = total
-        if area is not None:
-            found["density", here] = 100.0 * total / float(area.sum())
+    if isinstance(model, MarkedModel):
+        N = drawn["N"][1] if "N" in drawn else ()
+        return {("abundance", f"occasion {t + 1}"): float(n) for t, n in enumerate(N)}
+    n, labels = model.history.n_sites, model.history.season_labels
+    several = isinstance(model, (SeasonalOccupancy, MultistateOccupancy, OpenNMixture)) and len(labels) > 1
+    scopes = [f"season {label}, these {n} sites" for label in labels] if several else [f"these {n} sites"]
+    found: dict[tuple[str, str], float] = {}
+    if isinstance(model, (NMixture, OpenNMixture, Removal)):
+        area = model.history.area
+        for scope, total in zip(scopes, drawn["abundance"][1].reshape(n, -1).sum(axis=0), strict=True):
+            found["abundance", scope] = float(total)
+            if area is not None:
+                found["density", scope] = 100.0 * float(total) / float(area.sum())
         return found
+    if isinstance(model, TwoSpeciesOccupancy):
+        z = drawn["occupied"][1]
+        return _shares(model, {f" with {name}": z[:, [k]] for k, name in enumerate(model.species)}, scopes)
+    if isinstance(model, MultistateOccupancy):
+        state = drawn["state"][1]
+        return _shares(model, {" occupied": state > 0, " in state 2": state == 2}, scopes)
     z = drawn["occupied"][1] if "occupied" in drawn else drawn["abundance"][1] > 0
-    z = z.reshape(n, -1)
-    labels = model.history.season_labels
-    several = isinstance(model, SeasonalOccupancy) and len(labels) > 1
-    for t in range(z.shape[1]):
-        scope = f"season {labels[t]}, {here}" if several else here
-        found["proportion occupied", scope] = float(z[:, t].mean())
-        if area is not None:
-            found["area occupied", scope] = float(area @ z[:, t])
+    return _shares(model, {" occupied": z.reshape(n, -1)}, scopes)
+
+
+def _shares(model, which: dict[str, np.ndarray], scopes: list[str]) -> dict[tuple[str, str], float]:
+    """Proportions and areas of sites by what holds there, bool [site, scope]."""
+    found, area = {}, model.history.area
+    for words, z in which.items():
+        for t, scope in enumerate(scopes):
+            found[f"proportion{words}", scope] = float(z[:, t].mean())
+            if area is not None:
+                found[f"area{words}", scope] = float(area @ z[:, t])
     return found
 
 
@@ -159,21 +192,71 @@ def _of_detections(model: RoyleNichols, values) -> np.ndarray:
         top *= 2
 
 
+def _of_state(model: MultistateOccupancy, vector, values, rng) -> np.ndarray:
+    """int8 [N, T]: states of sites given what was found there."""
+    n, t = model.history.n_sites, model.history.n_seasons
+    log = model.visits.loglik(model.form.prob(values, model.value)).reshape(n, t, 3)
+    look = np.exp(log - log.max(axis=2, keepdims=True))
+    into = model._transition(values).reshape(n, t, 3, 3)
+    chains = Chains(model.form.prior(values) * look[:, 0], lambda s: into[:, s + 1], look, np.zeros(n, int))
+    return chains.drawn(np.arange(n), rng).astype(np.int8)
+
+
+def _of_seasons(model: OpenNMixture, vector, values, rng) -> np.ndarray:
+    """int [N, T]: numbers of animals at sites given all counts there."""
+    changes = {name: v[model.first_of] for name, v in model._changes(values).items()}
+    initial, log = model._initial(values), model._emission(values)
+    look = np.exp(log - log.max(axis=2, keepdims=True))
+    drawn = np.empty(look.shape[:2], int)
+    for sites, kinds, which in model.blocks:
+        made = model.kind.transitions({name: v[kinds] for name, v in changes.items()}, model.most).matrix
+        here = look[sites]
+        begin = initial[sites] * here[:, 0]
+        chains = Chains(begin, lambda s, w=which, m=made: m[w[:, s]], here, np.zeros(len(here), int))
+        drawn[sites] = chains.drawn(np.arange(len(here)), rng)
+    return drawn
+
+
+def _of_removal(model: Removal, vector, values, rng) -> np.ndarray:
+    """int [N]: those taken and a Poisson number of those left."""
+    taken = np.bincount(model.visits.group, weights=model.count, minlength=model.history.n_sites)
+    return taken.astype(int) + rng.poisson(np.maximum(model.missed(vector), 0.0))
+
+
+def _of_species(model: TwoSpeciesOccupancy, vector, values, rng) -> np.ndarray:
+    """bool [N, 2]: which species are at each site, given what was found of both."""
+    weight = model._mixed(values, model._prior(values)).posterior
+    found = np.column_stack([visits.any for visits in model.visits])
+    impossible = (found[:, None, :] & (STATES[None, :, :] == 0)).any(axis=2)
+    return STATES[one_of(np.where(impossible, 0.0, weight), rng)] == 1
+
+
+MORE = {
+    MultistateOccupancy: ("state", ("site", "season"), _of_state),
+    OpenNMixture: ("abundance", ("site", "season"), _of_seasons),
+    Removal: ("abundance", ("site",), _of_removal),
+    TwoSpeciesOccupancy: ("occupied", ("site", "species"), _of_species),
+}
+
+
 def collected(model, drawn: list[Named], chains: int) -> xr.Dataset:
     """Draws of `states`, chain by chain, as a data set with dims chain and draw."""
     names, found = drawn[0], {}
     for name, (dims, _) in names.items():
         whole = np.stack([d[name][1] for d in drawn])
-        found[name] = (("chain", "draw", *dims), whole.reshape(chains, -1, *whole.shape[1:]))
+        told = (
+            {"meaning": latent_histories.meaning(model)} if name == "state" and isinstance(model, MarkedModel) else {}
+        )
+        found[name] = (("chain", "draw", *dims), whole.reshape(chains, -1, *whole.shape[1:]), told)
     data = xr.Dataset(found)
     return data.assign_coords({k: v for k, v in coordinates(model).items() if k in data.dims})
 
 
-def draws_states(model) -> bool:
-    """Whether `states` knows this kind of model."""
-    return isinstance(model, HistoryModel) and isinstance(
-        model, (SeasonalOccupancy, *BERNOULLI, NMixture, RoyleNichols)
-    )
+def has_realised(model) -> bool:
+    """Whether `realised` says something of this kind of model."""
+    if isinstance(model, MarkedModel):
+        return isinstance(model, JollySeber)
+    return isinstance(model, (SeasonalOccupancy, *BERNOULLI, NMixture, RoyleNichols, *MORE))
 
 
 def with_density(fit, rng: np.random.Generator):

@@ -114,14 +114,19 @@ class Burnham(MarkedModel[Fit]):
         ]
         self.parameters = ParameterSet(made)
 
-    def _rows(self) -> None:
-        """Different histories: events at positions 0..T, the last of them the end of the study."""
+    def events(self) -> np.ndarray:
+        """int [rows of the history, T + 1]: 2 × report + met at each position, the last one the end of the study."""
         h, live, T = self.history, self.history.live, self.history.n_occasions
         met = np.hstack([live.states > 0, np.zeros((len(live.states), 1), bool)])
         report = np.hstack([np.zeros((len(live.states), 1)), np.maximum(h.between, 0)]).astype(int)
         event = 2 * report + met
         event[np.arange(T + 1)[None, :] < live.first[:, None]] = 0
         event[np.arange(len(event)), live.first] = 1
+        return event
+
+    def _rows(self) -> None:
+        """Different histories of events."""
+        live, T, event = self.history.live, self.history.n_occasions, self.events()
         key = np.column_stack([self.profile, live.removed, live.first, live.last, event])
         different, row = np.unique(key, axis=0, return_inverse=True)
         self.frequency = np.bincount(row.ravel(), live.frequency, len(different))
