@@ -223,10 +223,6 @@ def test_what_is_wrong_with_fixes_is_told_at_once():
     [
         ({"detection": "half-normal"}, "need a detection function that is a hazard"),
         ({"sigma": "~ t"}, "sigma depends on 't', and a fix belongs to no detector"),
-        (
-            {"distance": lambda x, y, u, v: np.hypot(x - u, y - v)},
-            "modelled with straight distances alone: along other ways",
-        ),
     ],
 )
 def test_what_does_not_go_with_fixes_is_refused(options, words):

@@ -24,7 +24,7 @@ from ...survey.habitat import HabitatMask
 from .learned import LEARNED, Learned
 from .nodes import Nodes, unfold
 from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, Raster, SpatialProblem
-from .rows import AREA, POINT
+from .rows import AREA, FIX, POINT
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,11 @@ class Arranged:
     learned: Learned
     scale: np.ndarray  # int [R]: what the scale of each row is, see `rows`
     constant: float  # terms that depend on the data alone, but for how many histories are identical
+
+    @property
+    def row_of_fixes(self) -> int | None:
+        """The row of collared animals' fixes, None without."""
+        return len(self.scale) - 1 if len(self.scale) and self.scale[-1] >= FIX else None
 
 
 def raster_of(mask: HabitatMask) -> Raster:

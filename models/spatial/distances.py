@@ -7,8 +7,9 @@ holds those at one value of the costs and finds as many of them as are asked for
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,15 +45,37 @@ class Reached:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class Around:
+    """Distances from C cells to others that animals can stand in, their own left out, as CSR over the C cells."""
+
+    start: np.ndarray  # int [C + 1]
+    metres: np.ndarray  # float [E]
+    cell: np.ndarray  # int [E], of the raster that animals can stand in
+    trees: Any = None  # the ways that they are of
+
+
 class Distances(Protocol):
     """Distances from K places at one value of the parameters."""
 
     def within(self, limit: np.ndarray) -> Reached:
-        """All pairs within limit [K] metres of each place, and perhaps more."""
+        """All pairs within limit metres of each place, and perhaps more; limits of the first places, 0 of others."""
         ...
 
     def pull(self, reached: Reached, over: np.ndarray) -> np.ndarray:
         """Derivatives by the cost of every cell, given those [E] by the distances `reached`; empty where none is."""
+        ...
+
+    def around(self, cells: np.ndarray, limit: float) -> Iterator[Around]:
+        """From habitat cells to all that animals can stand in, within the limit and perhaps more, in several parts."""
+        ...
+
+    def pull_around(self, around: Around, over: np.ndarray) -> np.ndarray:
+        """As `pull`, of distances between cells."""
+        ...
+
+    def beside(self) -> tuple[np.ndarray, np.ndarray]:
+        """(habitat cell, metres) of some of the distances `around` each habitat cell, or of longer ones."""
         ...
 
 
@@ -61,12 +84,28 @@ class Fixed:
     """Distances that do not depend on parameters."""
 
     reached: Reached
+    between: Reached | None = None  # from every habitat cell to all others
 
     def within(self, limit: np.ndarray) -> Reached:
         return self.reached
 
     def pull(self, reached: Reached, over: np.ndarray) -> np.ndarray:
         return np.empty(0)
+
+    def around(self, cells: np.ndarray, limit: float) -> Iterator[Around]:
+        assert self.between is not None
+        start = self.between.start
+        size = (start[1:] - start[:-1])[cells]
+        whole = np.concatenate([[0], np.cumsum(size)])
+        at = np.repeat(start[cells] - whole[:-1], size) + np.arange(whole[-1])
+        yield Around(whole, self.between.metres[at], self.between.cell[at])
+
+    def pull_around(self, around: Around, over: np.ndarray) -> np.ndarray:
+        return np.empty(0)
+
+    def beside(self) -> tuple[np.ndarray, np.ndarray]:
+        assert self.between is not None
+        return self.between.place, self.between.metres
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +131,15 @@ class OnOtherCells:
     def pull(self, reached: Reached, over: np.ndarray) -> np.ndarray:
         assert isinstance(reached, _Spread)
         return self.base.pull(reached.base, np.bincount(reached.pair, over, minlength=len(reached.base.cell)))
+
+    def around(self, cells: np.ndarray, limit: float) -> Iterator[Around]:
+        raise NotImplementedError("animals live in the cells of their own raster")
+
+    def pull_around(self, around: Around, over: np.ndarray) -> np.ndarray:
+        raise NotImplementedError("animals live in the cells of their own raster")
+
+    def beside(self) -> tuple[np.ndarray, np.ndarray]:
+        raise NotImplementedError("animals live in the cells of their own raster")
 
 
 @dataclass(frozen=True, eq=False)

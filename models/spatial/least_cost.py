@@ -12,26 +12,29 @@ the way which is shortest, exact wherever there is one such way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..kernels.least_cost import pull_trees, push_trees
-from .distances import Reached
+from ..kernels.shortest_ways import grow_trees
+from .distances import Around, Reached
 
 STEPS = {8: ((0, 1), (1, 0), (1, 1), (1, -1)), 16: ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))}
 AROUND = 1.6  # cells: a detector is joined to the cells whose centres are no farther
-AT_ONCE = 4_000_000  # lengths found at a time
+AT_ONCE, KEPT = 1_000_000, 5_000_000  # lengths between cells found at a time, and kept for the derivatives: 160 MB
 NEAREST = 1e-6  # m: a detector on the centre of a cell is not quite there
+Tree = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # nodes, the ones before, metres, last steps
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,12 @@ class Landscape:
     cell_of: np.ndarray  # int [N], habitat cell of each node or -1
     x: np.ndarray  # float [N + K], metres: the nodes, then the K places of detectors
     y: np.ndarray
-    u: np.ndarray  # int [steps], directed
+    u: np.ndarray  # int [steps], directed, ascending
     v: np.ndarray
     metres: np.ndarray  # float [steps]
+    start: np.ndarray  # int [N + K + 1], CSR of the steps
     home: np.ndarray  # int [K], node of the cell that each place is in, or of the nearest
+    barrier: list | None  # what steps may not cross
 
     @classmethod
     def of(cls, spec: LeastCost, mask: HabitatMask, x, y, names) -> Landscape:
@@ -102,8 +107,21 @@ class Landscape:
         u, v = _kept(barrier, u, v, whole_x, whole_y)
         from_place, to_cell = _kept(barrier, from_place, to_cell, whole_x, whole_y)
         u, v = np.concatenate([u, v, from_place]), np.concatenate([v, u, to_cell])
+        order = np.argsort(u, kind="stable")
+        u, v = u[order], v[order]
         metres = np.maximum(np.hypot(whole_x[u] - whole_x[v], whole_y[u] - whole_y[v]), NEAREST)
-        return cls(raster, cells, inverse, whole_x, whole_y, u, v, metres, home)
+        start = np.searchsorted(u, np.arange(len(whole_x) + 1))
+        return cls(raster, cells, inverse, whole_x, whole_y, u, v, metres, start, home, barrier)
+
+    def joined(self, x, y) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(place, cell, metres) [J] of the steps from places x, y [P] in the raster, and the cell [P] of each place."""
+        N, x, y = self.raster.size, np.asarray(x, float), np.asarray(y, float)
+        cx, cy = self.x[:N], self.y[:N]
+        pairs, home = _joined(self.raster, cx, cy, x, y, np.arange(len(x)))
+        whole_x, whole_y = np.append(cx, x), np.append(cy, y)
+        place, cell = _kept(self.barrier, pairs[:, 0] + N, pairs[:, 1], whole_x, whole_y)
+        metres = np.hypot(whole_x[place] - cx[cell], whole_y[place] - cy[cell])
+        return place - N, cell, np.maximum(metres, NEAREST), home
 
     def groups(self) -> np.ndarray:
         """int [K]: places with the same number can be reached from each other."""
@@ -118,21 +136,25 @@ class Landscape:
 
 
 class Ways:
-    """Shortest ways from the places of a landscape at one value of the costs."""
+    """Shortest ways from the places of a landscape, and between its cells, at one value of the costs."""
 
     def __init__(self, landscape: Landscape, cost: np.ndarray):
         self.landscape, self.cost = landscape, np.ascontiguousarray(cost, float)
         if not (np.isfinite(self.cost).all() and (self.cost > 0).all()):
             raise ValueError("costs must be finite and above zero")
-        self._parts: dict[int, tuple] = {}  # the tree of every place
+        own = np.append(self.cost, self.cost[landscape.home])
+        self._step = 0.5 * landscape.metres * (own[landscape.u] + own[landscape.v])
+        self._parts: dict[int, Tree] = {}  # the tree of every place
         self._found: Trees | None = None
+        self._cells: dict[int, tuple[float, Tree]] = {}  # limits and trees of some nodes
+        self._kept = 0  # entries of these trees
 
     def within(self, limit: np.ndarray) -> Reached:
         """All pairs within limit [K], found again only where a limit is greater than those asked for before."""
-        found = self._found
+        found, limit = self._found, np.pad(limit, (0, len(self.landscape.home) - len(limit)))  # the last places: none
         more = np.arange(len(limit)) if found is None else np.flatnonzero(limit > found.limit)
         if found is None or len(more):
-            self._parts |= _trees(self.landscape, self.cost, limit, more)
+            self._parts |= zip(more.tolist(), self._grown(more + self.landscape.raster.size, limit[more]), strict=True)
             wanted = limit if found is None else np.maximum(limit, found.limit)
             found = self._found = _joined_trees(self.landscape, self._parts, wanted)
         return found
@@ -144,6 +166,60 @@ class Ways:
         along[reached.at] = over
         pull_trees(reached.tree, self.landscape.home, reached.node, reached.parent, reached.step, along, out)
         return out
+
+    def around(self, cells: np.ndarray, limit: float) -> Iterator[Around]:
+        """Distances from habitat cells to all cells that can be walked through, a few habitat cells at a time."""
+        nodes, N = self.landscape.node_of[cells], self.landscape.raster.size
+        step = max(1, AT_ONCE // N)
+        for begin in range(0, len(nodes), step):
+            some = nodes[begin : begin + step]
+            trees = self._around(some, limit)
+            start = np.cumsum([0, *(len(tree[0]) for tree in trees)])
+            node, before, metres, steps = (np.concatenate([tree[j] for tree in trees]) for j in range(4))
+            parent = np.where(before >= 0, before + np.repeat(start[:-1], np.diff(start)), -1)
+            yield Around(start, metres, node, (some, parent, steps))
+
+    def pull_around(self, around: Around, over: np.ndarray) -> np.ndarray:
+        """As `pull`, of distances between cells."""
+        (home, parent, steps), out = around.trees, np.zeros(self.landscape.raster.size)
+        pull_trees(around.start, home, around.cell, parent, steps, over.copy(), out)
+        return out
+
+    def to_places(self, from_cell: np.ndarray, x, y) -> np.ndarray:
+        """Distances [P] of places x, y from where the cells are `from_cell` [N] metres away."""
+        place, cell, metres, home = self.landscape.joined(x, y)
+        out = np.full(len(home), np.inf)
+        np.minimum.at(out, place, from_cell[cell] + 0.5 * metres * (self.cost[home[place]] + self.cost[cell]))
+        return out
+
+    def beside(self) -> tuple[np.ndarray, np.ndarray]:
+        """(habitat cell, metres) of some distances of each habitat cell from others: no more than those of its ways."""
+        land = self.landscape
+        mine = np.flatnonzero(land.u < land.raster.size)
+        cell = land.cell_of[land.u[mine]]
+        return cell[cell >= 0], self._step[mine][cell >= 0]
+
+    def _around(self, nodes: np.ndarray, limit: float) -> list[Tree]:
+        """The trees of some nodes; kept while there is room."""
+        trees = {k: self._cells[k][1] for k in nodes.tolist() if k in self._cells and self._cells[k][0] >= limit}
+        more = np.array([k for k in nodes.tolist() if k not in trees], np.int64)
+        for k, tree in zip(more.tolist(), self._grown(more, np.full(len(more), limit)), strict=True):
+            trees[k] = tree
+            if self._kept < KEPT:
+                self._cells[k], self._kept = (limit, tree), self._kept + len(tree[0])
+        return [trees[k] for k in nodes.tolist()]
+
+    def _grown(self, roots: np.ndarray, limit: np.ndarray) -> list[Tree]:
+        """The tree of each root, up to its limit."""
+        land = self.landscape
+        roots, limit = np.ascontiguousarray(roots, np.int64), np.ascontiguousarray(limit, float)
+        grown: Any = grow_trees(land.start, land.v, self._step, roots, limit)
+        tree, node, before, metres = grown
+        which = np.repeat(np.arange(len(roots)), np.diff(tree))
+        last = np.where(before >= 0, node[before + tree[which]], roots[which])
+        step = np.maximum(np.hypot(land.x[node] - land.x[last], land.y[node] - land.y[last]), NEAREST)
+        parts = [slice(a, b) for a, b in pairwise(tree)]
+        return [(node[p], before[p], metres[p], step[p]) for p in parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,23 +239,7 @@ class Trees(Reached):
         return out[self.at]
 
 
-def _trees(land: Landscape, cost: np.ndarray, limit: np.ndarray, places: np.ndarray) -> dict[int, tuple]:
-    """Dijkstra's shortest ways from some places, up to the limit of each; a few places at a time."""
-    N, whole = land.raster.size, len(land.x)
-    own = np.append(cost, cost[land.home])
-    graph = coo_array((0.5 * land.metres * (own[land.u] + own[land.v]), (land.u, land.v)), shape=(whole, whole)).tocsr()
-    order = places[np.argsort(limit[places], kind="stable")]
-    step, parts = max(1, AT_ONCE // whole), {}
-    for begin in range(0, len(order), step):
-        some = order[begin : begin + step]
-        farthest = float(limit[some].max())
-        found = dijkstra(graph, indices=some + N, limit=farthest, return_predecessors=True)
-        for row, k in enumerate(some):
-            parts[int(k)] = _tree(land, found[0][row], found[1][row])
-    return parts
-
-
-def _joined_trees(land: Landscape, parts: Mapping[int, tuple], limit: np.ndarray) -> Trees:
+def _joined_trees(land: Landscape, parts: Mapping[int, Tree], limit: np.ndarray) -> Trees:
     """The trees of all places, one after another."""
     K = len(land.home)
     size = [len(parts[k][0]) for k in range(K)]
@@ -191,17 +251,6 @@ def _joined_trees(land: Landscape, parts: Mapping[int, tuple], limit: np.ndarray
     at = at[np.lexsort((cell[at], place[at]))]
     start = np.searchsorted(place[at], np.arange(K + 1))
     return Trees(start, cell[at], length[at], limit.copy(), tree, node, parent, steps, at)
-
-
-def _tree(land: Landscape, length: np.ndarray, before: np.ndarray):
-    """(node, parent, length, step) of one tree, nearest first."""
-    N = land.raster.size
-    node = np.flatnonzero(np.isfinite(length[:N]))
-    node = node[np.argsort(length[node], kind="stable")]
-    inside = np.full(len(land.x), -1)
-    inside[node] = np.arange(len(node))
-    step = np.hypot(land.x[node] - land.x[before[node]], land.y[node] - land.y[before[node]])
-    return node, inside[before[node]], length[node], np.maximum(step, NEAREST)
 
 
 # ---- building the graph ------------------------------------------------------------------------------------------
@@ -278,16 +327,13 @@ def _kept(barrier: list | None, u, v, x, y) -> tuple[np.ndarray, np.ndarray]:
     return u[~crossed], v[~crossed]
 
 
-def seen_across(landscape: Landscape, place_of_detector: np.ndarray, captures) -> Mapping[str, tuple[str, str]]:
-    """Animals detected at two places without a way between them, with two such detectors."""
-    group = landscape.groups()[place_of_detector[captures.detector_index]]
+def seen_across(landscape: Landscape, animals: Sequence[str], places: np.ndarray, names: Sequence[str]):
+    """{animal: names of two of its places} of animals known from two places [J] without a way between them."""
+    group = landscape.groups()[places]
     found: dict[str, tuple[str, str]] = {}
-    first: dict[int, int] = {}
-    names = list(captures.animals.index)
-    for row, (animal, of) in enumerate(zip(captures.animal_index, group, strict=True)):
-        before = first.setdefault(int(animal), row)
-        if group[before] != of:
-            ids = captures.detectors.id
-            pair = (str(ids[captures.detector_index[before]]), str(ids[captures.detector_index[row]]))
-            found.setdefault(str(names[animal]), pair)
+    first: dict[str, int] = {}
+    for row, animal in enumerate(animals):
+        before = first.setdefault(str(animal), row)
+        if group[before] != group[row]:
+            found.setdefault(str(animal), (str(names[before]), str(names[row])))
     return found

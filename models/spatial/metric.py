@@ -19,6 +19,7 @@ from .least_cost import Landscape, LeastCost, Ways, seen_across
 from .problem import SpatialProblem
 
 COST = "cost"  # the parameter of least-cost distance
+MOST_CELLS = 3000  # between all of which distances are asked of a function
 STEP = 0.01  # of differences, in units in which coefficients are alike
 
 
@@ -102,19 +103,26 @@ class Metric:
                 "was found has a place of its own",
                 "Leave distance= out, or give the searched cells as count detectors",
             )
-        at, place = np.unique(np.stack([problem.pass_x, problem.pass_y]), axis=1, return_inverse=True)
-        place, (x, y) = place.reshape(-1), at
+        fixes = _fixes(captures, spec, mask)
+        whole = [np.append(at, fixes[z].to_numpy(float)) for at, z in ((problem.pass_x, "x"), (problem.pass_y, "y"))]
+        at, place = np.unique(np.stack(whole), axis=1, return_inverse=True)
+        place, (x, y) = place.reshape(-1)[: len(problem.pass_x)], at
         detector = _detector_at(captures, x, y)
-        ids = captures.detectors.id
-        names = [ids[k] if k >= 0 else f"({x[j]:,.0f}, {y[j]:,.0f})" for j, k in enumerate(detector)]
         if isinstance(spec, LeastCost):
-            land = Landscape.of(spec, mask, x, y, names)
+            land = Landscape.of(spec, mask, x, y, _names(captures, detector, x, y))
             found = cls(spec, mask, place, x, y, None, land)
-            found._check_sides(captures)
+            found._check_sides(captures, fixes)
             return found if spec.cost else replace(found, fixed=Ways(land, np.ones(land.raster.size)))
         if callable(spec):
-            return cls(spec, mask, place, x, y, Fixed(_from_function(spec, x, y, mask, names)), None)
+            reached = _from_function(spec, x, y, mask, [f"detector {n!r}" for n in _names(captures, detector, x, y)])
+            between = _between_cells(spec, mask) if len(fixes) else None
+            return cls(spec, mask, place, x, y, Fixed(reached, between), None)
         return cls(spec, mask, place, x, y, Fixed(_from_matrix(spec, captures, mask, detector)), None)
+
+    def place_of(self, x, y) -> np.ndarray:
+        """int: the number of the place at each x, y, -1 where there is none."""
+        known = pd.MultiIndex.from_arrays([self.x, self.y])
+        return known.get_indexer(pd.MultiIndex.from_arrays([np.asarray(x, float), np.asarray(y, float)]))
 
     @property
     def estimated(self) -> bool:
@@ -148,7 +156,7 @@ class Metric:
 
     def between(self, values, x, y, at_x, at_y, limit: float = np.inf) -> np.ndarray:
         """[n, K'] metres from the cells around x, y [n] to detectors at at_x, at_y [K'], infinite beyond `limit`."""
-        where = pd.MultiIndex.from_arrays([self.x, self.y]).get_indexer(pd.MultiIndex.from_arrays([at_x, at_y]))
+        where = self.place_of(at_x, at_y)
         reached = self.at(values).within(np.full(len(self.x), limit))
         cell, out = self.mask.cell_of(x, y), np.full((len(np.atleast_1d(x)), len(where)), np.inf)
         for j, k in enumerate(where):
@@ -157,17 +165,20 @@ class Metric:
                 out[:, j] = np.where(cell >= 0, row[cell], np.inf)
         return out
 
-    def _check_sides(self, captures: CaptureHistory) -> None:
+    def _check_sides(self, captures: CaptureHistory, fixes: pd.DataFrame) -> None:
         assert self.landscape is not None
-        at = pd.MultiIndex.from_arrays([self.x, self.y])
-        detectors = captures.detectors
-        place = at.get_indexer(pd.MultiIndex.from_arrays([detectors.x, detectors.y]))
-        across = seen_across(self.landscape, place, captures)
+        detectors, seen = captures.detectors, captures.detector_index
+        animals = [str(captures.animals.index[i]) for i in captures.animal_index] + list(fixes["animal"])
+        places = np.append(self.place_of(detectors.x, detectors.y)[seen], self.place_of(fixes["x"], fixes["y"]))
+        names = [repr(str(detectors.id[k])) for k in seen] + [
+            f"its fix ({x:,.0f}, {y:,.0f})" for x, y in zip(fixes["x"], fixes["y"], strict=True)
+        ]
+        across = seen_across(self.landscape, animals, places, names)
         if across:
             name, (one, other) = next(iter(across.items()))
             raise refuse(
                 f"{len(across)} animal{'s were' if len(across) > 1 else ' was'} detected at places that no way joins: "
-                f"{name!r} at {one!r} and at {other!r}",
+                f"{name!r} at {one} and at {other}",
                 "Check the barriers, or leave a gap where animals cross; through= lets animals walk outside the mask",
                 value=", ".join(across),
             )
@@ -183,6 +194,59 @@ def _detector_at(captures: CaptureHistory, x, y) -> np.ndarray:
     return np.where(place >= 0, first.to_numpy()[place], -1)
 
 
+def _names(captures: CaptureHistory, detector: np.ndarray, x, y) -> list[str]:
+    """What stands at each place: the name of a detector, or where it is."""
+    ids = captures.detectors.id
+    return [str(ids[k]) if k >= 0 else f"({x[j]:,.0f}, {y[j]:,.0f})" for j, k in enumerate(detector)]
+
+
+def _fixes(captures: CaptureHistory, spec: Any, mask: HabitatMask) -> pd.DataFrame:
+    """The fixes of collared animals, all of which are where animals can be; none without telemetry.
+
+    Raises
+    ------
+    SurveyError : fixes elsewhere; distances that are known from detectors alone, or too many of them
+    """
+    if captures.telemetry is None or not len(captures.telemetry):
+        return pd.DataFrame({"animal": [], "x": [], "y": []})
+    if not (isinstance(spec, LeastCost) or callable(spec)):
+        raise refuse(
+            "a matrix of distances says how far it is from the detectors, and the fixes of collared animals are "
+            "elsewhere",
+            "Give models.LeastCost(…) or a function of places, or leave the telemetry out: captures.with_telemetry("
+            "None)",
+        )
+    if callable(spec) and mask.size > MOST_CELLS:
+        raise refuse(
+            f"with fixes of collared animals a function of distances is asked for those between all {mask.size:,} "
+            f"habitat cells, and with more than {MOST_CELLS:,} they are too many",
+            "Use a coarser mask, or models.LeastCost(…), which finds those that matter",
+        )
+    raster = spec.through if isinstance(spec, LeastCost) and spec.through is not None else mask
+    fixes = captures.telemetry.fixes
+    off = fixes[raster.cell_of(fixes["x"].to_numpy(float), fixes["y"].to_numpy(float)) < 0]
+    if len(off):
+        count = off.groupby("animal", sort=False).size()
+        more = ", or give through= a raster that holds them too" if isinstance(spec, LeastCost) else ""
+        raise refuse(
+            f"{len(off)} of {len(fixes)} fixes of collared animals lie where the model lets no animal go: outside the "
+            f"cells of the {'raster' if raster is not mask else 'habitat mask'}, whose ways give their density",
+            f"Extend the mask to them, or leave them out{more}",
+            value=", ".join(f"{name} ({times})" for name, times in count.items()),
+        )
+    return fixes
+
+
+def _between_cells(function: Callable, mask: HabitatMask) -> Reached:
+    """Distances of each habitat cell from all others, from which the function is asked."""
+    x, y = mask.centres()
+    rows = _from_function(
+        function, x, y, mask, [f"the cell at ({a:,.0f}, {b:,.0f})" for a, b in zip(x, y, strict=True)]
+    )
+    other = rows.cell != rows.place
+    return Reached.of(rows.cell[other], rows.place[other], rows.metres[other], mask.size)
+
+
 def _from_function(function: Callable, x, y, mask: HabitatMask, names) -> Reached:
     """Distances from a function of (x, y, cells x [M], cells y [M]), place by place."""
     cx, cy = mask.centres()
@@ -192,7 +256,7 @@ def _from_function(function: Callable, x, y, mask: HabitatMask, names) -> Reache
         if row.shape != (mask.size,):
             fix = f"Return one distance in metres for each of the {mask.size} cells, infinite where there is no way"
             raise refuse("the distance function gives something else than distances", fix, value=row.shape)
-        rows.append(_checked(row, f"from detector {names[k]!r}"))
+        rows.append(_checked(row, f"from {names[k]}"))
     return _of_rows(rows, mask.size)
 
 
@@ -217,17 +281,29 @@ def _from_matrix(given: Any, captures: CaptureHistory, mask: HabitatMask, detect
     place_of = np.full(shape[0], -1)
     place_of[detector] = np.arange(len(detector))
     if isinstance(matrix, np.ndarray):
-        return _of_rows(
-            [
-                _checked(row, f"from detector {captures.detectors.id[k]!r}")
-                for k, row in zip(detector, matrix[detector], strict=True)
-            ],
-            mask.size,
-        )
+        rows = [_checked(row, f"from detector {captures.detectors.id[k]!r}") for k, row in enumerate(matrix)]
+        _check_alike(captures, lambda a, b: np.array_equal(rows[a], rows[b]))
+        return _of_rows([rows[k] for k in detector], mask.size)
     row, cell = matrix.coords
-    metres = _checked(matrix.data, "in the matrix")
+    metres, by_row = _checked(matrix.data, "in the matrix"), matrix.tocsr()
+    _check_alike(captures, lambda a, b: (by_row[[a]] != by_row[[b]]).nnz == 0)
     kept = (place_of[row] >= 0) & np.isfinite(metres)
     return Reached.of(place_of[row[kept]], cell[kept], metres[kept], len(detector))
+
+
+def _check_alike(captures: CaptureHistory, alike: Callable[[int, int], bool]) -> None:
+    """Refuses detectors at one place that are said to be at different distances from the cells."""
+    detectors, first, wrong = captures.detectors, {}, []
+    for k, at in enumerate(zip(detectors.x, detectors.y, strict=True)):
+        one = first.setdefault(at, k)
+        if one != k and not alike(one, k):
+            wrong.append(f"{str(detectors.id[one])!r} and {str(detectors.id[k])!r}")
+    if wrong:
+        raise refuse(
+            f"{wrong[0]} stand at one place and have different rows of distances",
+            "Give both the same distances, or each its own place",
+            value=", ".join(wrong),
+        )
 
 
 def _checked(metres: np.ndarray, where: str) -> np.ndarray:

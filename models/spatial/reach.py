@@ -57,6 +57,11 @@ class Reach:
             np.maximum.at(most, own.column, own.entry)
             self._exposure = self._exposure + most
 
+    @property
+    def exposed(self) -> np.ndarray:
+        """bool [G]: whether anybody was exposed to a pass; nobody is to the fixes of collared animals."""
+        return self._exposure > 0
+
     def _log_peak(self, passes: Passes) -> np.ndarray:
         """log κ [G]: the hazard is at most κ times the shape, −log(1 − g) being convex in g."""
         if self._hazard:

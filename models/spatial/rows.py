@@ -7,6 +7,7 @@ k(0) = 1 at its peak. What `lambda0` means, and so what the scale is, differs be
     AREA    scale = lambda0 / c(sigma, third)         per m² searched; lambda0 is then the number of detections expected
                                                       of an animal whose whole range is searched (Efford 2011, eq. 3)
     FIX     scale = 1 / c(sigma, third)               density of one position of an animal, per m²
+    WAY     scale = 1                                 the same where distances are not straight lines, see `ranges`
 
 with c = ∫ k(|u|) du over the plane, in m². Each is a product of powers, so that derivatives are those of its logarithm.
 """
@@ -21,7 +22,7 @@ from scipy.special import digamma, gammaln, ndtr, polygamma
 from ...survey.errors import refuse
 from ..detection import DetectionFunction
 
-POINT, AREA, FIX = 0, 1, 2
+POINT, AREA, FIX, WAY = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class EngineRows:
             return cls(np.column_stack([three.value, size]), three.slope, three.bend)
         if not kind.any():
             return cls(values)
-        whole, first, second = log_measure(detection.name, values[:, 1], values[:, 2])
-        power = np.where(kind == FIX, 0.0, 1.0)
+        power, here = np.where(kind >= FIX, 0.0, 1.0), np.isin(kind, (AREA, FIX))
         rows, slope, bend = values.copy(), np.zeros((len(values), 3)), np.zeros((len(values), 3, 3))
         slope[:, 0] = power / values[:, 0]
         bend[:, 0, 0] = -power / values[:, 0] ** 2
-        here = kind != POINT
-        slope[here, 1:], bend[here, 1:, 1:] = -first[here], -second[here]
-        rows[here, 0] = np.exp(power[here] * np.log(values[here, 0]) - whole[here])
+        if here.any():
+            whole, first, second = log_measure(detection.name, values[here, 1], values[here, 2])
+            slope[here, 1:], bend[here, 1:, 1:] = -first, -second
+            rows[here, 0] = np.exp(power[here] * np.log(values[here, 0]) - whole)
+        rows[kind == WAY, 0] = 1.0
         scale = rows[:, 0, None]
         bend = scale[:, :, None] * (bend + slope[:, :, None] * slope[:, None, :])
         return cls(rows, scale * slope, bend)

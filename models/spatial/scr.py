@@ -84,7 +84,9 @@ class SCR(Model[SpatialFit]):
         there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
         sessions a list, or a mapping by session
     telemetry : fixes of collared animals (`survey.Telemetry`), if the captures do not have them yet; they need a
-        detection function that is a hazard, and straight distances. See `spatial.telemetry`
+        detection function that is a hazard. See `spatial.telemetry`, and `spatial.ranges` where distances are not
+        straight lines: a fix then has the density k(d)/Z with Z a sum over the cells that animals can walk through, and
+        all fixes must lie in these
     threads : threads of the likelihood, by default as many as the work deserves
 
     Notes

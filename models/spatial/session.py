@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from .given_distance import GivenDistanceLikelihood, pulled
 from .methods import Method, arrange_methods
 from .metric import COST, Metric
 from .problem import SpatialProblem
-from .rows import EngineRows
+from .rows import FIX, WAY, EngineRows
 from .telemetry import Collared, with_fixes
 
 COMPOSE = {"poisson": poisson, "binomial": binomial, "conditional": conditional}
@@ -109,7 +110,7 @@ class Session:
         """
         check_data(captures, mask)
         arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
-        arranged = with_fixes(arranged, captures)
+        arranged = with_fixes(arranged, captures, FIX if distance is None else WAY)
         if at_least > 1:
             arranged = with_once(arranged, methods, counts)
         metric = None if distance is None else Metric.of(distance, captures, mask, arranged.problem)
@@ -121,7 +122,7 @@ class Session:
             animals = np.flatnonzero((stratum == g) & ((member == c) | (member < 0)))
             problem = subset(arranged.problem, animals)
             where = slice(j * size, (j + 1) * size)
-            parts.append(Part(g, c, animals, problem, _engine(problem, metric, threads), where))
+            parts.append(Part(g, c, animals, problem, _engine(problem, metric, threads, arranged.row_of_fixes), where))
             more = dict(strata.iloc[g]) | extra
             if classes is not None:
                 more[classes.name] = classes.column(labels[c], size)
@@ -131,7 +132,7 @@ class Session:
         if len(strata) > 1:
             constant += float(gammaln(n.sum() + 1.0) - gammaln(n + 1.0).sum())
         whole = pd.concat(rows or [arranged.rows.iloc[:0].assign(**extra)], ignore_index=True)
-        collared = Collared.of(captures, arranged.problem, classes, size, strata, threads)
+        collared = Collared.of(captures, arranged.problem, classes, size, strata, threads, metric)
         made = (tuple(parts), whole, arranged, methods, classes, strata, extra, constant, metric, collared)
         return cls(captures.session, captures, mask, detection, composition, *made)
 
@@ -206,9 +207,17 @@ class Session:
         ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
         mixed = self._mixed(ats, values)
         loglik = mixed.loglik
-        if self.collared is not None:
-            loglik += self.collared.evaluate(rows, mixed.proportions).loglik
-        return loglik, self._adjoints(values, log_mu, ats, mixed)[0] if gradient else None
+        collared = self._collared(values, rows, mixed)
+        if collared is not None:
+            loglik += collared.loglik
+        return loglik, self._adjoints(values, log_mu, ats, mixed, collared)[0] if gradient else None
+
+    def _collared(self, values, rows: np.ndarray, mixed: Mixed) -> Any:
+        """The animals that were collared only, at these values; None where there are none."""
+        if self.collared is None:
+            return None
+        distances = None if self.metric is None else self.metric.at(values)
+        return self.collared.evaluate(rows, mixed.proportions, distances)
 
     def _mixed(self, ats: Sequence, values) -> Mixed:
         proportions = self.proportions(values)
@@ -233,7 +242,7 @@ class Session:
             composed.append(self.compose(float(np.sum(log_a[mine])) + constant, detected[g], ats[0].total, len(mine)))
         return Mixed(proportions, log_a, share, detected, composed)
 
-    def _adjoints(self, values, log_mu, ats, mixed: Mixed):
+    def _adjoints(self, values, log_mu, ats, mixed: Mixed, collared: Any = None):
         """Derivatives by the values, by log_mu with everything that depends on it, and by the engine's rows."""
         D, share = values["D"], mixed.proportions
         d_log_mu, d_cost = np.empty(0), 0.0
@@ -247,9 +256,8 @@ class Session:
             d_rows[part.rows] += over_rows
             if self.classes is not None:
                 d_share[c] += mine.sum() / max(share.value[c], 1e-300) + by_detected * at.detected
-        if self.collared is not None:
-            found = self.collared.evaluate(self.detection_rows(values).value, share)
-            self.collared.pullback(found, share, d_rows, d_share)
+        if self.collared is not None and collared is not None:
+            d_cost = d_cost + self.collared.pullback(collared, share, d_rows, d_share)
         by_total = sum(c.by_total for c in mixed.composed)
         if by_total != 0.0:
             d_log_mu += np.exp(log_mu) * by_total
@@ -269,7 +277,8 @@ class Session:
         log_mu, rows = self.kernel_input(values)
         ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows]) for part in self.parts]
         mixed = self._mixed(ats, values)
-        adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed)
+        collared = self._collared(values, rows, mixed)
+        adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed, collared)
         mu, size = np.exp(log_mu), along["D"].shape[1]
         D = np.where(values["D"] > 0, values["D"], np.inf)[:, None]
         along_mu = along["D"] / D  # of log D
@@ -300,8 +309,7 @@ class Session:
         if self.collared is not None:
             moves = [self._along_share(mixed.proportions, c, along, size) for c in range(len(self.collared.row))]
             moved, bent = (np.array(part) for part in zip(*moves, strict=True))
-            found = self.collared.evaluate(rows, mixed.proportions)
-            second += self.collared.curvature(found, along_rows, moved, bent, mixed.proportions)
+            second += self.collared.curvature(collared, along_rows, moved, bent, mixed.proportions)
         d_total = mu @ along_mu
         for g, whole in enumerate(mixed.composed):
             detected2, both, total2 = whole.second
@@ -376,10 +384,13 @@ class Session:
         return shares
 
 
-def _engine(problem: SpatialProblem, metric: Metric | None, threads: int | None) -> SpatialLikelihood:
+def _engine(
+    problem: SpatialProblem, metric: Metric | None, threads: int | None, row: int | None = None
+) -> SpatialLikelihood:
+    """The engine; row: of fixes of collared animals."""
     if metric is None:
         return likelihood_of(problem, threads)
-    return GivenDistanceLikelihood(problem, metric.place, threads)
+    return GivenDistanceLikelihood(problem, metric.place, threads, row=row)
 
 
 def _without_animals(problem: SpatialProblem, mask: HabitatMask, metric: Metric | None, values) -> SpatialLikelihood:

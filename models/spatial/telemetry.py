@@ -12,6 +12,8 @@ not counted in n, and as animals are seldom collared at random in space, their p
 animals are many. Of an independent animal of unknown class T_i = Σ_c π_c T_ic; that a class is known is not evidence of
 its proportion, because collars are put on the animals that one can or wants to catch.
 
+Where distances are not straight lines k and c are along the ways, see `ranges`.
+
 Each fix is a pass of its own at the place of the fix, with one COUNT event and no exposure in any field.
 """
 
@@ -30,9 +32,13 @@ from ..design import formula_variables
 from ..detection import DetectionFunction
 from .arrange import Arranged
 from .classes import Classes, Proportions
+from .distances import Distances
 from .engine import SpatialLikelihood
+from .given_distance import GivenDistanceLikelihood, pulled
+from .metric import Metric
 from .problem import COUNT, SpatialProblem
 from .rows import FIX, USABLE
+from .simulate_ways import draw_along
 
 
 def check_telemetry(model, captures: Sequence[CaptureHistory]) -> None:
@@ -40,8 +46,8 @@ def check_telemetry(model, captures: Sequence[CaptureHistory]) -> None:
 
     Raises
     ------
-    SurveyError : another CRS than the detectors, a detection function of probabilities, distances that are not straight
-        lines, a sigma that depends on detectors or occasions, covariates of animals in formulas
+    SurveyError : another CRS than the detectors, a detection function of probabilities, a sigma that depends on
+        detectors or occasions, covariates of animals in formulas
     """
     with_fixes = [c for c in captures if c.telemetry is not None and len(c.telemetry)]
     if not with_fixes:
@@ -52,14 +58,6 @@ def check_telemetry(model, captures: Sequence[CaptureHistory]) -> None:
             "fixes of collared animals need a detection function that is a hazard",
             f"Use detection={USABLE[0]!r}, or another of {', '.join(map(repr, USABLE[1:]))}",
             value=detection.name,
-        )
-    if model.distance is not None:
-        raise refuse(
-            "fixes of collared animals are modelled with straight distances alone: along other ways the density of a "
-            "fix is k(d)/∫k(d) over the habitat, an integral that differs from one activity centre to the next and "
-            "changes with the cost, and it is not computed",
-            "Fit the fixes with straight distances, or leave the telemetry out: [telemetry] in survey.toml, or "
-            "captures.with_telemetry(None)",
         )
     own = {model.classes.name} if model.classes is not None else set()
     own |= {"session", "Session", *map(str, getattr(model.session_covariates, "columns", ()))}
@@ -93,8 +91,8 @@ def fixes_of(captures: CaptureHistory, dependent: bool) -> pd.DataFrame:
     return fixes[fixes["animal"].isin(captures.animals.index) == dependent]
 
 
-def with_fixes(arranged: Arranged, captures: CaptureHistory) -> Arranged:
-    """The arrays of a session with the fixes of its collared animals; the last row is then that of fixes.
+def with_fixes(arranged: Arranged, captures: CaptureHistory, kind: int = FIX) -> Arranged:
+    """The arrays of a session with the fixes of its collared animals; the last row is then that of fixes, of a `kind`.
 
     The row of fixes has the covariates of the first row: they matter for none of its parameters, see `check_telemetry`.
     """
@@ -124,7 +122,7 @@ def with_fixes(arranged: Arranged, captures: CaptureHistory) -> Arranged:
         **events,
     )
     rows = pd.concat([arranged.rows, arranged.rows.iloc[:1]], ignore_index=True)
-    return replace(arranged, problem=problem, rows=rows, scale=np.append(arranged.scale, FIX))
+    return replace(arranged, problem=problem, rows=rows, scale=np.append(arranged.scale, kind))
 
 
 def _events(passes: np.ndarray) -> dict[str, np.ndarray]:
@@ -151,7 +149,14 @@ class Collared:
 
     @classmethod
     def of(
-        cls, captures: CaptureHistory, problem: SpatialProblem, classes: Classes | None, rows: int, strata, threads
+        cls,
+        captures: CaptureHistory,
+        problem: SpatialProblem,
+        classes: Classes | None,
+        rows: int,
+        strata,
+        threads,
+        metric: Metric | None = None,
     ) -> Collared | None:
         """From the fixes of animals that were not detected; None if there are none.
 
@@ -191,24 +196,40 @@ class Collared:
         count = 1 if classes is None else len(classes.labels)
         known = np.zeros(len(names), int) if classes is None else _members(captures.telemetry, names, classes)
         even = np.full(size, -np.log(size))
-        return cls(tuple(names), known, SpatialLikelihood(alone, threads), even, rows * np.arange(1, count + 1) - 1)
+        if metric is None:
+            engine = SpatialLikelihood(alone, threads)
+        else:
+            engine = GivenDistanceLikelihood(alone, metric.place_of(alone.pass_x, alone.pass_y), threads, row=0)
+        return cls(tuple(names), known, engine, even, rows * np.arange(1, count + 1) - 1)
 
-    def evaluate(self, rows: np.ndarray, share: Proportions) -> _Found:
-        """At the engine's rows [R, 3] of the session and the proportions of the classes."""
-        ats = [self.engine.evaluate(self.log_mu, rows[[r], :3]) for r in self.row]
+    def evaluate(self, rows: np.ndarray, share: Proportions, distances: Distances | None = None) -> _Found:
+        """At the engine's rows [R, 3] of the session, the proportions of the classes, and distances but straight."""
+        engine = self.engine
+        if distances is not None and isinstance(engine, GivenDistanceLikelihood):
+            engine = engine.at(distances)
+        ats = [engine.evaluate(self.log_mu, rows[[r], :3]) for r in self.row]
         weight = np.where(self.known[:, None] < 0, share.value, self.known[:, None] == np.arange(len(ats)))
         with np.errstate(divide="ignore"):
             terms = np.stack([at.log_a for at in ats], axis=1) + np.log(weight)
         log_t = np.logaddexp.reduce(terms, axis=1)
-        return _Found(ats, float(log_t.sum()), np.exp(terms - np.where(np.isneginf(log_t), np.inf, log_t)[:, None]))
+        likely = np.exp(terms - np.where(np.isneginf(log_t), np.inf, log_t)[:, None])
+        return _Found(engine, ats, float(log_t.sum()), likely)
 
-    def pullback(self, found: _Found, share: Proportions, d_rows: np.ndarray, d_share: np.ndarray) -> None:
-        """Adds the derivatives by the engine's rows [R, 3] and by the proportions [C] of the classes."""
-        open_ = self.known < 0
+    def pullback(
+        self, found: _Found, share: Proportions, d_rows: np.ndarray, d_share: np.ndarray
+    ) -> np.ndarray | float:
+        """Adds the derivatives by the engine's rows [R, 3] and by the proportions [C] of the classes.
+
+        Returns those by the cost of every cell, 0 where distances have none.
+        """
+        open_, d_cost = self.known < 0, 0.0
         for c, (at, r) in enumerate(zip(found.ats, self.row, strict=True)):
             mine = found.share[:, c]
-            d_rows[r, :3] += self.engine.pullback(at, mine, 0.0)[1][0]
+            _, over_rows, over_cost = pulled(found.engine, at, mine, 0.0)
+            d_rows[r, :3] += over_rows[0]
             d_share[c] += mine[open_].sum() / max(share.value[c], 1e-300)
+            d_cost = d_cost + over_cost
+        return d_cost
 
     def curvature(
         self, found: _Found, along_rows: np.ndarray, moved: np.ndarray, bent: np.ndarray, share
@@ -222,7 +243,7 @@ class Collared:
         still = np.zeros((self.log_mu.size, P))
         for c, (at, r) in enumerate(zip(found.ats, self.row, strict=True)):
             mine, pi = found.share[:, c], max(share.value[c], 1e-300)
-            one = self.engine.curvature(at, mine, 0.0, still, along_rows[[r]])
+            one = found.engine.curvature(at, mine, 0.0, still, along_rows[[r]])
             score = one.log_a + open_[:, None] * moved[c] / pi
             second += one.second + (score * mine[:, None]).T @ score
             second += (mine * open_).sum() * (bent[c] / pi - np.outer(moved[c], moved[c]) / pi**2)
@@ -235,6 +256,7 @@ class Collared:
 class _Found:
     """The independent animals at one value of the parameters."""
 
+    engine: SpatialLikelihood
     ats: Sequence
     loglik: float
     share: np.ndarray  # float [m, C], probability that each animal is of each class
@@ -293,6 +315,13 @@ def draw_fixes(rng: np.random.Generator, detection: DetectionFunction, x, y, tim
     )
 
 
+def _drawn(session, values, rng: np.random.Generator, x, y, times: int, shape: Sequence[float]) -> pd.DataFrame:
+    """Fixes of one animal that lives at x, y [1]."""
+    if session.metric is None:
+        return draw_fixes(rng, session.detection, x, y, [times], *shape)
+    return draw_along(rng, session.detection, session.metric, values, x, y, times, *shape)
+
+
 def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, seen: Mapping[int, str], of_class, rng):
     """Telemetry of a simulated survey with as many collars and fixes as the session has: see `SCR.simulate`.
 
@@ -311,14 +340,14 @@ def simulate_like(session, values: Mapping[str, np.ndarray], at: pd.DataFrame, s
     parts = [pd.DataFrame({"animal": [], "x": [], "y": []})]
     for i, times in zip(rng.permutation(np.array(list(seen), int)), inner, strict=False):
         place = at.iloc[[i]]
-        drawn = draw_fixes(rng, session.detection, place["x"], place["y"], [times], *shape[of_class[i]])
+        drawn = _drawn(session, values, rng, place["x"].to_numpy(), place["y"].to_numpy(), times, shape[of_class[i]])
         parts.append(drawn.assign(animal=seen[i]))
     x, y = session.mask.centres()
     share, label = session.proportions(values).value, {}
     for name, times in count[~count.index.isin(captures.animals.index)].items():
         m, c = rng.integers(len(x)), 0 if classes == 1 else rng.choice(classes, p=share / share.sum())
         u, v = rng.uniform(-0.5, 0.5, 2) * session.mask.spacing
-        drawn = draw_fixes(rng, session.detection, [x[m] + u], [y[m] + v], [times], *shape[c])
+        drawn = _drawn(session, values, rng, np.array([x[m] + u]), np.array([y[m] + v]), times, shape[c])
         parts.append(drawn.assign(animal=f"collar {name}"))
         if session.classes is not None and not session.classes.latent:
             label[f"collar {name}"] = session.classes.labels[c]
