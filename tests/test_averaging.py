@@ -8,6 +8,7 @@ import pytest
 from marked_problems import suite
 from reference_occupancy import history
 from scipy.stats import norm
+from scr_problems import surveyed
 
 from uncia.models import average, compare
 from uncia.models.inference.scales import Scale, scale_named, scale_of
@@ -161,6 +162,15 @@ def test_refusals(tigers, dippers):
         average(sexes, "phi")
     with pytest.raises(SurveyError, match="cannot be compared"):
         average([tigers["M0"], dippers["time"]], "p")
+
+
+def test_conditional_fits_are_compared_whatever_they_say_of_the_number_of_animals():
+    fits = [surveyed("proximity", likelihood="conditional", distribution=d).fit() for d in ("poisson", "binomial")]
+    table = compare(fits)
+    assert table["loglik"][0] == pytest.approx(table["loglik"][1], abs=1e-9)
+    assert list(table["weight"]) == pytest.approx([0.5, 0.5])
+    full = [surveyed("proximity", distribution=d) for d in ("poisson", "binomial")]
+    assert full[0].not_comparable(full[1]) == "they treat counts or the number of animals differently"
 
 
 @pytest.mark.parametrize("scale", [Scale("log", 3.0), Scale("logit", 2.0, 9.0), Scale("cloglog"), Scale("loglog")])

@@ -65,7 +65,8 @@ class SCR(Model[SpatialFit]):
         animals. Or a number, which fixes the parameter. Which exist follows from the detection function. Of a search
         lambda0 is by km walked, or (areas) by search of an animal's whole range (`spatial.rows`)
     detection : name of a detection function, see `models.DETECTION_FUNCTIONS`
-    distribution : "poisson" (default) or "binomial" number of animals in the mask
+    distribution : "poisson" (default) or "binomial" number of animals in the mask; nothing to the conditional
+        likelihood, whose density and numbers are told as if Poisson
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
     counts : for count detectors, "poisson"; "binomial" with the effort as number of trials; or "negative binomial", for
         photographs that come in bursts: variance mean + mean²/size at each detector and occasion (`spatial.clumped`)
