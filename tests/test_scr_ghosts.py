@@ -93,6 +93,67 @@ def test_covariates_classes_and_binomial_numbers():
     assert model.at(**at).loglik == pytest.approx(there, abs=1e-9)
 
 
+def learning(formula: str):
+    """Parameters of the slow twin where animals learn: lambda0 0.25, or exp(0.7) times it."""
+    return lambda row: (0.25 * np.exp(0.7 * row[formula]), 280.0)
+
+
+@pytest.mark.parametrize("response", ["b", "B", "bk", "Bk"])
+@pytest.mark.parametrize("kind", ["multi", "proximity", "count"])
+def test_learned_responses_against_every_history_with_one_detection(kind, response):
+    captures, mask = small(kind)
+    model = models.SCR(captures, mask, at_least=2, lambda0=f"~ {response}", **HAZARD)
+    at = {"D": 900.0, "lambda0": {"Intercept": np.log(0.25), response: 0.7}, "sigma": 280.0}
+    there = slow_loglik(captures, mask, 900.0, learning(response), "full")
+    assert model.at(**at).loglik == pytest.approx(there, abs=1e-9)
+    assert len(model.left_out) == captures.n_animals - model.sample_size > 0
+    p = model.session().detection_probability(model.parameters.values(model.parameters.vector_from(at)))
+    void = oracle_scr.log_history(captures, mask, HAZARD["detection"], learning(response), {}, 4, {})
+    once = probability_of_one(captures, mask, learning(response), HAZARD["detection"])
+    assert p == pytest.approx(1.0 - np.exp(void) - once, abs=1e-10)
+    vector = model.start() + 0.1
+    assert model.loglik_and_gradient(vector)[1] == pytest.approx(differences_of_loglik(model, vector), abs=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["multi", "proximity", "count", "single", "capped"])
+def test_who_learns_nothing_is_as_without_learning(kind):
+    captures, mask = small("multi" if kind in ("single", "capped") else kind)
+    if kind in ("single", "capped"):
+        frame = captures.detections.drop_duplicates(["detector", "occasion"])
+        captures = survey.CaptureHistory(frame, replace(captures.detectors, kind=kind), animals=captures.animals)
+    alone = models.SCR(captures, mask, at_least=2, classes="sex", **HAZARD).at(pmix=0.4, **AT)
+    for response in ("b", "bk", "b + Bk"):
+        model = models.SCR(captures, mask, at_least=2, classes="sex", lambda0=f"~ {response}", **HAZARD)
+        none = dict.fromkeys(response.split(" + "), 0.0)
+        at = model.at(D=AT["D"], lambda0={"Intercept": np.log(AT["lambda0"])} | none, sigma=AT["sigma"], pmix=0.4)
+        assert at.loglik == pytest.approx(alone.loglik, abs=1e-9)
+
+
+def test_learned_responses_with_several_methods_binomial_counts_and_curvature():
+    captures, mask = small("count")
+    d = captures.detectors
+    trials = replace(d, effort=np.where(d.effort > 0, 6.0, 0.0))
+    counts = survey.CaptureHistory(captures.detections, trials, animals=captures.animals)
+    cameras, _ = small("proximity", seed=6)
+    both = survey.together({"hair": counts, "camera": survey.CaptureHistory(cameras.detections, cameras.detectors)})
+    how = {"counts": "binomial", "at_least": 2, **HAZARD}
+    alone = models.SCR(both, mask, **how).at(D=900.0, lambda0=0.05, sigma=280.0)
+    model = models.SCR(both, mask, lambda0="~ bk", **how)
+    none = {"Intercept": np.log(0.05), "bk": 0.0}
+    assert model.at(D=900.0, lambda0=none, sigma=280.0).loglik == pytest.approx(alone.loglik, abs=1e-8)
+    vector = model.start() + 0.1
+    assert model.loglik_and_gradient(vector)[1] == pytest.approx(differences_of_loglik(model, vector), abs=2e-5)
+    exact = super(models.SCR, model).hessian(vector)
+    assert exact == pytest.approx(differences_of_gradient(model, vector), abs=3e-4)
+
+
+def test_a_model_that_learns_tells_how_sensitive_it_is_to_ghosts():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, lambda0="~ b", **HAZARD).fit()
+    table = fit.sensitivity_to_ghosts()
+    assert list(table["at_least"].unique()) == [1, 2] and np.isfinite(table["estimate"]).all()
+
+
 def test_binomial_counts():
     captures, mask = small("count")
     d = captures.detectors
@@ -245,8 +306,11 @@ def test_conditional_and_full_say_the_same():
 
 def test_what_cannot_be_asked_twice():
     captures, mask = small("proximity")
-    with pytest.raises(SurveyError, match="has no learned responses here"):
-        models.SCR(captures, mask, lambda0="~ bk", at_least=2, **HAZARD)
+    with pytest.raises(SurveyError, match="what a detector has become by all animals' detections is not known"):
+        models.SCR(captures, mask, lambda0="~ k", at_least=2, **HAZARD)
+    searched, ground = survey_of("area", seed=9)
+    with pytest.raises(SurveyError, match="no learned responses where lines or areas were searched"):
+        models.SCR(searched, ground, lambda0="~ b", at_least=2, **HAZARD)
     with pytest.raises(SurveyError, match="at_least is 1"):
         models.SCR(captures, mask, at_least=3, **HAZARD)
     gone, mask = small("multi", removed=True)

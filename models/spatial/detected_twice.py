@@ -9,7 +9,8 @@ least two detections (Kodi et al. 2024, Methods Ecol. Evol. 15:1060),
 where j runs over the ways to be detected once (`problem.OneDetection`): S is Σ x h for counts and searches,
 Σ expm1(x h) for binary detectors and Σ_s expm1(Λ_s) over the occasions of competing detectors. exp(−Λ0) exp(term_j) is
 the probability of the history of an animal that was detected in the way j and never else, so that ∫ D exp(−Λ0) S dx is
-a sum over *pseudo-animals*, whose integrals, gradients and curvature the engine gives like those of all animals.
+a sum over *pseudo-animals*, whose integrals, gradients and curvature the engine gives like those of all animals. Where
+animals learn, a way is a detector and an occasion, and its Λ0 that of an animal that learns then (`once_learned`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from .curvature import Curvature
 from .engine import Evaluation, SpatialLikelihood
 from .methods import Method
 from .methods import _fields as fields_together
-from .problem import BINARY, COUNT, MULTI, OneDetection, SpatialProblem
+from .problem import BINARY, COUNT, MULTI, OneDetection, Personal, SpatialProblem
 
 NODES = 8  # different exposures of a binary detector that are kept
 
@@ -94,7 +95,8 @@ class DetectedTwice(SpatialLikelihood):
         """S [M]: of counts the sum of their hazards, of competing detectors Σ expm1 of theirs, of others way by way."""
         once, nobody = self.problem.once, replace(subset(self.problem, np.empty(0, np.int64)), once=None)
         assert once is not None
-        count, multi = once.kind == COUNT, once.kind == MULTI
+        plain = np.full(len(once.kind), once.weight is None)  # the one detection changes nothing
+        count, multi = plain & (once.kind == COUNT), plain & (once.kind == MULTI)
         odds = np.zeros(self._size)
         if count.any():
             odds += self._hazard(nobody, np.isin(nobody.entry_pass, once.passes[count]), nobody.void_weight, rows)
@@ -102,7 +104,7 @@ class DetectedTwice(SpatialLikelihood):
             alone = np.where(np.arange(nobody.n_fields) == f, 1.0, 0.0)
             mine = (nobody.entry_field == f) & np.isin(nobody.entry_pass, once.passes[multi & (once.field == f)])
             odds += nobody.void_weight[f] * np.expm1(self._hazard(nobody, mine, alone, rows))
-        binary = once.kind == BINARY
+        binary = plain & (once.kind == BINARY)
         for g in np.unique(once.passes[binary]):
             mine = nobody.entry_pass == g
             total = float(nobody.void_weight[nobody.entry_field[mine]] @ nobody.entry_exposure[mine])
@@ -135,7 +137,8 @@ def _with_pseudo_animals(problem: SpatialProblem, once: OneDetection) -> Spatial
     join = np.concatenate
     return replace(
         problem,
-        weight=join([problem.weight, np.tile(problem.void_weight, (ways, 1))]),
+        weight=join([problem.weight, np.tile(problem.void_weight, (ways, 1)) if once.weight is None else once.weight]),
+        personal=_joined(problem.personal, once.personal, problem.n_animals, ways, len(problem.event_pass)),
         event_start=join([problem.event_start, last + 1 + np.arange(ways)]).astype(np.int64),
         event_pass=join([problem.event_pass, once.passes]).astype(np.int64),
         event_kind=join([problem.event_kind, once.kind]).astype(np.int64),
@@ -143,6 +146,28 @@ def _with_pseudo_animals(problem: SpatialProblem, once: OneDetection) -> Spatial
         event_exposure=join([problem.event_exposure, once.exposure]).astype(float),
         event_field=join([problem.event_field, once.field]).astype(np.int64),
         once=None,
+    )
+
+
+def _joined(a: Personal | None, b: Personal | None, animals: int, ways: int, events: int) -> Personal | None:
+    """The personal exposure of the animals, who have so many events, and of the pseudo-animals."""
+    if a is None and b is None:
+        return None
+    none, join = np.zeros(0, np.int64), np.concatenate
+    a, b = (
+        Personal(np.zeros(n + 1, np.int64), none, np.zeros(0), none, np.zeros(1, np.int64), none, np.zeros(0))
+        if own is None
+        else own
+        for own, n in ((a, animals), (b, ways))
+    )
+    return Personal(
+        start=join([a.start, a.start[-1] + b.start[1:]]),
+        passes=join([a.passes, b.passes]),
+        exposure=join([a.exposure, b.exposure]),
+        event=join([a.event, events + b.event]),
+        event_start=join([a.event_start, a.event_start[-1] + b.event_start[1:]]),
+        event_pass=join([a.event_pass, b.event_pass]),
+        event_exposure=join([a.event_exposure, b.event_exposure]),
     )
 
 
@@ -189,7 +214,7 @@ def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arr
 
     Raises
     ------
-    SurveyError : learned responses
+    SurveyError : learned responses, see `once_learned`
     """
     problems = [m.arranged.problem for m in methods]
     field = fields_together(methods)[0] if len(methods) > 1 else [np.arange(problems[0].n_fields)]
@@ -211,8 +236,8 @@ def _ways(method: Method, counts: str) -> OneDetection:
     captures, problem, learned = method.captures, method.arranged.problem, method.arranged.learned
     kind = event_kind(captures.detectors.kind, counts)
     if learned.names:
-        what = "a model given two detections has no learned responses here: the first detection would change the second"
-        raise refuse(what, "Leave them out of the formulas, or use at_least=1", value=", ".join(learned.names))
+        what = "the number of animals detected once is not known with learned responses"
+        raise refuse(what, "Compare with a model without them", value=", ".join(learned.names))
     x, f = problem.entry_exposure, problem.entry_field
     if kind == MULTI:
         return _one(problem.entry_pass, MULTI, x, f, problem.void_weight[f])

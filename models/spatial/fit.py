@@ -213,7 +213,7 @@ class SpatialFit(Fit):
 
         Raises
         ------
-        SurveyError : learned responses in the formulas, animals removed, or no animal detected twice
+        SurveyError : learned responses of detectors (k, K), animals removed, or no animal detected twice
         """
         from .ghosts import sensitivity
 

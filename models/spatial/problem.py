@@ -83,6 +83,8 @@ class OneDetection:
     exposure: np.ndarray  # float [J], > 0
     field: np.ndarray  # int [J]: the field of the occasion for MULTI, -1 otherwise
     times: np.ndarray  # float [J]: how often
+    weight: np.ndarray | None = None  # float [J, F], exposure to the fields, where the one detection changes it
+    personal: Personal | None = None  # what the one detection changes at single detectors
 
 
 @dataclass(frozen=True)

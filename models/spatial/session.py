@@ -30,6 +30,7 @@ from .engine import SpatialLikelihood
 from .given_distance import GivenDistanceLikelihood, pulled
 from .methods import Method, arrange_methods
 from .metric import COST, Metric
+from .once_learned import with_pseudo_animals
 from .problem import SpatialProblem
 from .rows import FIX, WAY, EngineRows
 from .telemetry import Collared, with_fixes
@@ -110,8 +111,13 @@ class Session:
         """
         check_data(captures, mask)
         arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
+        once = None
+        if at_least > 1 and any(m.arranged.learned.names for m in methods):
+            arranged, once = with_pseudo_animals(captures, mask, detection.name, variables, counts)
         arranged = with_fixes(arranged, captures, FIX if distance is None else WAY)
-        if at_least > 1:
+        if once is not None:
+            arranged = replace(arranged, problem=replace(arranged.problem, once=once))
+        elif at_least > 1:
             arranged = with_once(arranged, methods, counts)
         metric = None if distance is None else Metric.of(distance, captures, mask, arranged.problem)
         stratum, strata = _strata(captures, of_animals)
