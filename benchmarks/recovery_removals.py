@@ -1,6 +1,8 @@
 """Simulated truth with losses on capture: are density and detection those that were simulated?
 
     python -m benchmarks.recovery_removals 50 > benchmarks/recovery_removals.md
+
+Traps that hold an animal, and cameras.
 """
 
 from __future__ import annotations
