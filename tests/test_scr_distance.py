@@ -368,3 +368,34 @@ def test_remarks_and_figures_know_that_distances_are_no_straight_lines():
     ax = fit.plot_detection()
     assert ax.get_xlabel().endswith("(km, as the model measures it)")
     assert not len(ax.lines[-1].get_xdata())
+
+
+def test_another_formula_of_the_cost():
+    captures, mask = rough("count")
+    both = [replace(captures, session=name) for name in ("1", "2")]
+    how = {"1": LeastCost("~ forest"), "2": LeastCost("~ forest")}
+    one = models.SCR(both, mask, distance=how, **HAZARD)
+    more = one.with_formulas(cost="~ forest + ruggedness", D="~ session")
+    at = AT | {"cost": {"forest": 0.5, "ruggedness": 0.2}}
+    there = models.SCR(captures, mask, distance=LeastCost("~ forest + ruggedness"), **HAZARD).at(**at)
+    assert more.at(**at | {"D": {"Intercept": np.log(900.0), "session[T.2]": 0.0}}).loglik == pytest.approx(2 * there.loglik)
+    assert list(models.SCR(captures, mask, distance=LeastCost(), **HAZARD).with_formulas(cost="~ forest").formulas) == [
+        *("D", "lambda0", "sigma", "cost")
+    ]
+    with pytest.raises(SurveyError, match="parameter is not known"):
+        models.SCR(captures, mask, **HAZARD).with_formulas(cost="~ forest")
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_detectors_at_one_place_have_one_row_of_distances(sparse):
+    captures, mask = rough("count")
+    d = captures.detectors
+    more = replace(d, id=[*d.id, "C03b"], x=[*d.x, d.x[2]], y=[*d.y, d.y[2]], effort=d.effort[:, [*range(9), 2]])
+    captures = replace(captures, detectors=more)
+    rows = straight(captures, mask)
+    given = lambda m: coo_array(m) if sparse else m  # noqa: E731
+    assert np.isfinite(models.SCR(captures, mask, distance=given(rows), **HAZARD).at(**AT).loglik)
+    rows[9] += 1.0
+    text = message(captures, mask, given(rows))
+    assert text.startswith("'C03' and 'C03b' stand at one place and have different rows of distances")
+    assert text.endswith("Give both the same distances, or each its own place")

@@ -15,6 +15,7 @@ from ..design import Design, formula_variables
 from .arrange import detection_frame
 from .classes import LATENT, Classes
 from .learned import LEARNED
+from .metric import COST, along_ways, with_cost
 
 MEANING = {
     "D": ("log", "animals per 100 km²", "density"),
@@ -56,6 +57,15 @@ def formulas_of(detection, D, given, counts: str = "poisson") -> dict[str, str |
             raise refuse(f"{detection.name!r} has no parameter {name!r}", f"Its parameters are {has}", value=formula)
         defaults[name] = formula
     return {"D": D} | defaults
+
+
+def other_formulas(model, formulas: dict[str, str | float]) -> dict:
+    """What a model is made with to have other formulas, or fixed values, of the parameters named."""
+    for name in formulas:
+        one_of("parameter", name, (*model.formulas, *([COST] if along_ways(model.distance) else [])))
+    links = {name: link for name, link in model.links.items() if name != "pID" or isinstance(model.formulas[name], str)}
+    found = {"formulas": model.formulas | formulas, "links": links}  # a number of pID has a link of its own
+    return found | ({"distance": with_cost(model.distance, formulas[COST])} if COST in formulas else {})
 
 
 def paired(captures, mask) -> tuple[list[CaptureHistory], list[HabitatMask]]:

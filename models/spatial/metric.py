@@ -39,6 +39,22 @@ def by_session(distance: Any, names: Sequence[str]) -> list:
     return [distance] * len(names)
 
 
+def along_ways(distance: Any) -> bool:
+    """Whether distances are least-cost ones, in one session at least."""
+    if isinstance(distance, Mapping):
+        return any(along_ways(one) for one in distance.values())
+    return any(map(along_ways, distance)) if isinstance(distance, (list, tuple)) else isinstance(distance, LeastCost)
+
+
+def with_cost(distance: Any, cost: Any) -> Any:
+    """The same distances with another formula of the cost."""
+    if isinstance(distance, Mapping):
+        return {name: with_cost(one, cost) for name, one in distance.items()}
+    if isinstance(distance, (list, tuple)):
+        return [with_cost(one, cost) for one in distance]
+    return replace(distance, cost=cost) if isinstance(distance, LeastCost) else distance
+
+
 def metres_from(session, values: Mapping[str, np.ndarray], detector: str) -> np.ndarray:
     """[M] metres from one detector to the cells of a session's mask, infinite where there is no way."""
     ids = list(map(str, session.captures.detectors.id))

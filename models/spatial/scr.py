@@ -34,6 +34,7 @@ from .arguments import (
     covariates_of_animals,
     formulas_of,
     one_of,
+    other_formulas,
     paired,
 )
 from .classes import Classes
@@ -448,9 +449,7 @@ class SCR(Model[SpatialFit]):
 
     def with_formulas(self, **formulas: str | float) -> SCR:
         """The same model with other formulas, or fixed values, of the parameters named."""
-        for name in formulas:
-            one_of("parameter", name, (*self.detecting, "D", "pmix"))
-        return self._with(formulas=self.formulas | formulas)
+        return self._with(**other_formulas(self, formulas))
 
     def given_at_least(self, at_least: int) -> SCR:
         """The same model of the animals with at least so many detections, or of all of them."""
