@@ -14,6 +14,7 @@ import numpy as np
 from ..survey.encounters import MISSING, EncounterHistory
 from ..survey.errors import refuse
 from .latent_chains import BEFORE, Chains, one_of
+from .marked.base import names_of
 from .marked.bilateral import BilateralCapture
 from .marked.capwire import Capwire
 from .marked.closed import ClosedCapture
@@ -83,13 +84,8 @@ def coordinates(model) -> dict[str, Any]:
     """Coordinates of the dims of `states`."""
     h = _histories(model)
     times = model.K if isinstance(model, RobustDesign) else h.n_occasions
-    names = [
-        name if many == 1 else f"{name} #{k + 1}"
-        for name, many in zip(h.animals.index, h.frequency, strict=True)
-        for k in range(many)
-    ]
     labels = [str(t + 1) for t in range(times)]
-    return {"animal": names, "occasion": labels, "period": labels}
+    return {"animal": names_of(h), "occasion": labels, "period": labels}
 
 
 def _histories(model) -> EncounterHistory:

@@ -42,6 +42,8 @@ def compare_loo(draws: Mapping[str, Draws], most: int = 2000) -> pd.DataFrame:
             fix = "Sample both from the same data in the same way"
             raise refuse(f"{first_name!r} and {name!r} cannot be compared: {reason}", fix)
     tables = {name: one.loo(most) for name, one in draws.items()}
+    points = tables[first_name].index
+    tables = {name: table.loc[points] for name, table in tables.items()}  # differences are of the same animal or site
     elpd = {name: table["elpd"].to_numpy() for name, table in tables.items()}
     best = max(elpd, key=lambda name: elpd[name].sum())
     rows = []

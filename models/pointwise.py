@@ -8,23 +8,18 @@ many animals were met is a point of its own:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
 from ..survey.errors import refuse
-from .kernels.survival_events import event_chains
-from .kernels.survival_states import multistate
-from .marked.closed import ClosedCapture
-from .marked.individual import mixed
-from .marked.live_dead import HERE, Barker, Burnham
-from .marked.multievent import Multievent
-from .marked.multistate import Multistate
-from .marked.survival import CJS
+from .marked.base import MarkedModel
 from .occupancy.history_model import HistoryModel
+from .open_scr.model import OpenSCR
+from .open_scr.survival import first_session_parts
+from .pointwise_marked import divided_marked, names_of_numbers
 from .spatial.composition import Composed, binomial
 from .spatial.scr import SCR
 from .spatial.session import Mixed
@@ -71,17 +66,20 @@ def points(model, vector: np.ndarray) -> Points:
     if isinstance(model, HistoryModel):
         here = np.flatnonzero(model.history.visited)
         return Points("site", [str(s) for s in model.history.sites.index[here]], model.by_site(values)[here])
-    if isinstance(model, ClosedCapture):
-        return _of_closed(model, values)
-    of = ROWS.get(type(model))
-    if of is None:
+    if isinstance(model, OpenSCR):
+        return _of_open(model, values)
+    if not isinstance(model, MarkedModel):
         raise refuse(
             "the likelihood of this kind of model is no product over single animals or sites",
             "Compare models of this kind by AIC",
             value=repr(model),
         )
-    log_rows, histories, frequency = of(model, values)
-    return Points("animal", _named(histories, frequency), np.repeat(log_rows, np.asarray(frequency, int)))
+    labels, found = divided_marked(model, values)
+    if not len(found.count):
+        return Points("animal", labels, found.each)
+    number = found.number.astype(int)
+    names = names_of_numbers(len(number))
+    return Points("animal", labels, found.each, found.count, found.rest, found.mean, number, names)
 
 
 def weighted_gradient(model, vector: np.ndarray, weight: np.ndarray, of_mean: np.ndarray | None = None) -> np.ndarray:
@@ -116,13 +114,12 @@ def divided(model, vector: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray, 
     nothing, ones, of_count = np.zeros(len(vector)), np.ones(n), np.zeros((m, len(vector)))
     for j, one in enumerate(np.eye(m)):
         of_count[j] = weighted_gradient(model, vector, 0.0 * ones, one)
-    if not isinstance(model, SCR):
-        whole = model.loglik_and_gradient(vector)[1]
-        return found, whole - of_count.sum(axis=0), of_count, nothing
+    slope = np.ones(m) if found.mean is None else found.number / found.mean - 1.0
+    if not isinstance(model, SCR):  # what is left is constant
+        return found, model.loglik_and_gradient(vector)[1] - slope @ of_count, of_count, nothing
     of_terms = weighted_gradient(model, vector, ones)
     if all(session.collared is None for session in model.sessions):
         return found, of_terms, of_count, nothing
-    slope = np.ones(m) if found.mean is None else found.number / found.mean - 1.0
     whole = model.loglik_and_gradient(vector)[1]
     return found, of_terms, of_count, whole - of_terms - slope @ of_count
 
@@ -202,67 +199,30 @@ def _adjoints(model: SCR, session, values, mixed_up, weight: np.ndarray, of_mean
     return alone._adjoints(values, log_mu, ats, replace(found, share=share, composed=composed))[0]
 
 
-# ---- marked animals --------------------------------------------------------------------------------------------------
+# ---- open populations in space ---------------------------------------------------------------------------------------
 
 
-def _named(histories: np.ndarray, frequency: np.ndarray) -> list[str]:
-    words = ["".join("." if s < 0 else str(int(s)) for s in row) for row in histories]
-    return [word for word, many in zip(words, frequency, strict=True) for _ in range(int(many))]
-
-
-def _of_closed(model: ClosedCapture, values) -> Points:
-    log_rows, R = model.log_histories(values)[0], len(model.frequency)
-    unseen, n, profile = log_rows[R:], np.asarray(model.n, float), model.row_profile[:R]
-    log_met = np.log(-np.expm1(unseen))
-    each = np.repeat(log_rows[:R] - log_met[profile], np.asarray(model.frequency, int))
-    labels = _named(model.met[:R], model.frequency)
+def _of_open(model: OpenSCR, values) -> Points:
+    """log A of each animal over Pr(detected at all); under a likelihood of survival over A of its first session."""
+    labels, n = [str(name) for name in model.records.names], len(model.records.names)
+    if model.of_survival:
+        each, keep = np.zeros(n), model.likelihood == "survival"
+        for chain in model.chains(values)[2]:
+            for sign, _, log_a in first_session_parts(chain, keep):
+                each[chain.animals] += sign * log_a
+        return Points("animal", labels, each, rest=model.records.constant if keep else 0.0)
+    chains = model.chains(values)[2]
+    each, a = _log_a(chains, n), float(sum(chain.detected for chain in chains))
     if model.likelihood == "conditional":
-        return Points("animal", labels, each)
-    f0 = values["f0"][model.layouts["f0"].index]
-    count = gammaln(n + f0 + 1) - gammaln(f0 + 1) - gammaln(n + 1) + f0 * unseen + n * log_met
-    names = ["animals met"] if len(n) == 1 else [f"animals met, group {g + 1}" for g in range(len(n))]
-    rest = float(gammaln(n + 1).sum())
-    return Points("animal", labels, each, count, rest, None, np.asarray(model.n, int), names)
+        return Points("animal", labels, each - np.log(a), rest=model.records.constant)
+    count = np.array([n * np.log(a) - a - gammaln(n + 1.0)])
+    met = {"mean": np.array([a]), "number": np.array([n]), "counted": ["animals met"]}
+    return Points("animal", labels, each - np.log(a), count, model.records.constant, **met)
 
 
-def _survival_rows(model: CJS, values):
-    log_nodes = np.array([model._residents(*model._at(values, z), model.frequency)[0] for z in model.points])
-    if not model.individual and "tau" not in values:
-        return log_nodes[0], model.met, model.frequency
-    return model._with_transients(values, mixed(log_nodes, model.log_weight)[0])[0], model.met, model.frequency
-
-
-def _state_rows(model: Multistate, values):
-    phi, p, psi = (np.ascontiguousarray(a) for a in model.cells(values))
-    log_rows = np.empty(len(model.seen))
-    at = (model.seen, model.first, model.end, model.row_profile, phi, p, psi, model.frequency)
-    multistate(*at, log_rows, np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi))
-    return log_rows, model.seen, model.frequency
-
-
-def _event_rows(model: Multievent, values):
-    begin, move, see = model._chain(values)
-    return _events(model, model.seen, begin, move, see), model.seen, model.frequency
-
-
-def _live_dead_rows(model, values):
-    move, see = model._chain(model.cells(values))
-    begin = np.zeros((*move.shape[:1], move.shape[1] + 1, 6, 4))
-    begin[:, :, 1, HERE] = 1.0
-    return _events(model, model.event, begin, move, see), model.event, model.frequency
-
-
-def _events(model, events, begin, move, see) -> np.ndarray:
-    log_rows = np.empty(len(events))
-    at = (events, model.first, model.end, model.row_profile, begin, move, see, model.frequency)
-    event_chains(*at, log_rows, np.zeros_like(begin), np.zeros_like(move), np.zeros_like(see))
-    return log_rows
-
-
-ROWS: Mapping[type, Callable[[Any, Any], tuple[np.ndarray, np.ndarray, np.ndarray]]] = {
-    CJS: _survival_rows,
-    Multistate: _state_rows,
-    Multievent: _event_rows,
-    Burnham: _live_dead_rows,
-    Barker: _live_dead_rows,
-}
+def _log_a(chains, n: int) -> np.ndarray:
+    """log A [n] over the classes that an animal may be of."""
+    terms = np.full((n, len(chains)), -np.inf)
+    for c, chain in enumerate(chains):
+        terms[chain.animals, c] = chain.log_a
+    return np.logaddexp.reduce(terms, axis=1)

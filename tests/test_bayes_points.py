@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import test_marked_robust as robust
+import test_open_scr as open_scr
 from marked_problems import histories
 from occupancy_problems import ragged
 from scr_problems import small, surveyed
+from test_marked_known_fate import collars
+from test_marked_multievent import events
 
 from uncia import models, survey
 from uncia.models import latent
@@ -34,6 +38,19 @@ MADE = {
     "closed": lambda: models.ClosedCapture(histories(3), "~ sex + t"),
     "CJS": lambda: models.CJS(histories(3, losses=True), "~ sex", "~ t"),
     "CJS normal": lambda: models.CJS(histories(3), "~ 1", "~ 1", individual="p"),
+    "robust": lambda: models.RobustDesign(robust.data(3, losses=True, unseen=(4,)), "~ t", "~ sex", gamma_out="~ 1"),
+    "Pradel": lambda: models.Pradel(histories(3, gaps=True), "~ sex", "~ t", f="~ 1"),
+    "Jolly-Seber": lambda: models.JollySeber(histories(3), "~ 1", "~ sex", b="~ 1"),
+    "Jolly-Seber binomial": lambda: models.JollySeber(histories(3), "~ 1", "~ 1", distribution="binomial"),
+    "known fate": lambda: models.KnownFate(collars(3), "~ sex + mass"),
+    "loglinear": lambda: models.LogLinear(histories(3, gaps=True), "~ t", heterogeneity="darroch"),
+    "loglinear full": lambda: models.LogLinear(histories(3), "~ t", likelihood="full"),
+    "multievent": lambda: models.Multievent(events(3, losses=True), ("a", "b", "c")),
+    "open SCR": lambda: open_scr.model(open_scr.data(), open_scr.area(), "normal"),
+    "open SCR sexes": lambda: open_scr.model(
+        open_scr.data(sex=open_scr.SEX), open_scr.area(), likelihood="conditional", classes="sex", phi="~ sex"
+    ),
+    "survival in space": lambda: open_scr.model(open_scr.data(), open_scr.area(), likelihood="survival"),
 }
 
 
@@ -71,10 +88,36 @@ def test_an_animal_counts_once():
     np.testing.assert_allclose(model.pointwise(vector).loglik[1:], without.loglik, rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["CJS", "robust", "Pradel", "Jolly-Seber", "loglinear", "multievent"])
+def test_a_marked_animal_counts_once(name):
+    """The same of marked animals, by name, whatever order the rows of the kernels have."""
+    model = MADE[name]()
+    h, vector = model.history, some(model)
+    less = np.maximum(h.frequency - (np.arange(len(h.states)) == 4), 0)
+    fewer = survey.EncounterHistory(h.states, less, h.removed, h.animals, h.occasions, h.intervals)
+    whole, part = (
+        dict(zip(m.labels, m.loglik, strict=True)) for m in (model.pointwise(vector), model.on(fewer).pointwise(vector))
+    )
+    assert len(whole) - len(part) in (0, 1)  # 0 where the animal was met last and says nothing
+    for animal in set(part) & set(whole):
+        assert part[animal] == pytest.approx(whole[animal], rel=1e-12)
+
+
+def test_models_with_other_covariates_have_the_animals_in_the_same_order():
+    plain, by_sex = (models.CJS(histories(3), f, "~ 1") for f in ("~ 1", "~ sex"))
+    labels = plain.pointwise(plain.start()).labels
+    assert labels == by_sex.pointwise(by_sex.start()).labels
+    assert labels[:2] == ["a0 #1", "a0 #2"] and len(set(labels)) == len(labels)
+
+
 def test_no_points_are_refused():
-    model = models.RobustDesign(survey.EncounterHistory(histories(3).states, intervals=[0, 1, 0, 1]), "~ 1", "~ 1")
-    with pytest.raises(SurveyError, match=r"is no product over single animals or sites.*Compare models of this kind"):
-        model.pointwise(model.start())
+    states = histories(3).states
+    for model, why in (
+        (models.MisidentifiedCapture(survey.EncounterHistory(states), "~ 1", 0.9), "histories of one animal may be"),
+        (models.Capwire([1, 1, 2, 2, 3, 4, 1, 2, 5]), "of numbers of samples"),
+    ):
+        with pytest.raises(SurveyError, match=rf"is no product over animals: .*{why}.*Compare models of this kind"):
+            model.pointwise(model.start())
 
 
 # ---- latent states ---------------------------------------------------------------------------------------------------

@@ -138,6 +138,12 @@ def used_covariates(
     return used
 
 
+def names_of(history: EncounterHistory) -> list[str]:
+    """One name per animal; "a1 #2" is the second of several with the history of row a1."""
+    rows = zip(history.animals.index, history.frequency, strict=True)
+    return [name if many == 1 else f"{name} #{k + 1}" for name, many in rows for k in range(many)]
+
+
 def one_of(what: str, value: object, allowed: tuple) -> None:
     """Refuse a value that is not among those allowed."""
     if value not in allowed:

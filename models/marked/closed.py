@@ -174,6 +174,7 @@ class ClosedCapture(MarkedModel[ClosedFit]):
         stop = np.where(history.removed, history.last + 1, T)
         key = np.column_stack([self.profile, stop, met])
         different, row = np.unique(key, axis=0, return_inverse=True)
+        self.row_of_history = row.ravel()
         self.frequency = np.bincount(row.ravel(), history.frequency, len(different))
         G = len(self.groups)
         unseen = np.where(self._not_looked, MISSING, 0)

@@ -129,6 +129,7 @@ class Burnham(MarkedModel[Fit]):
         live, T, event = self.history.live, self.history.n_occasions, self.events()
         key = np.column_stack([self.profile, live.removed, live.first, live.last, event])
         different, row = np.unique(key, axis=0, return_inverse=True)
+        self.row_of_history = row.ravel()
         self.frequency = np.bincount(row.ravel(), live.frequency, len(different))
         self.row_profile, self.lost, self.first, self.last = different[:, :4].T.astype(np.int64)
         self.event = np.ascontiguousarray(different[:, 4:].astype(np.int8))

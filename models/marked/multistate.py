@@ -143,6 +143,8 @@ class Multistate(MarkedModel[MultistateFit]):
         useful = h.first < T - 1
         key = np.column_stack([self.profile[useful], h.removed[useful], h.states[useful]])
         different, row = np.unique(key, axis=0, return_inverse=True)
+        self.row_of_history = np.full(len(useful), -1)  # -1 where a history says nothing
+        self.row_of_history[useful] = row.ravel()
         self.frequency = np.bincount(row.ravel(), h.frequency[useful], len(different))
         self.row_profile, self.lost = different[:, 0].astype(np.int64), different[:, 1] == 1
         self.seen = np.ascontiguousarray(different[:, 2:].astype(np.int8))

@@ -136,6 +136,7 @@ class Pradel(MarkedModel[OpenFit]):
         history = self.history
         met = np.minimum(history.states, 1)
         different, row = np.unique(np.column_stack([self.profile, met]), axis=0, return_inverse=True)
+        self.row_of_history = row.ravel()
         self.frequency = np.bincount(row.ravel(), history.frequency, len(different))
         self.row_profile = different[:, 0].astype(np.int64)
         self.met = np.ascontiguousarray(different[:, 1:].astype(np.int8))

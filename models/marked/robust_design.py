@@ -127,7 +127,7 @@ class RobustDesign(MarkedModel[RobustFit]):
     def _closed_part(self, p, c, pi) -> None:
         """Every period in which an animal was met is a closed history of its own, not looked for in other periods."""
         h, G = self.history, len(self.groups)
-        blocks, rows, frequency, lost = [], [], [], []
+        blocks, rows, frequency, lost, inside_of = [], [], [], [], []
         for k in np.flatnonzero(self.looked):
             inside = h.primary == k
             who = np.flatnonzero(self.met[:, k] == 1)
@@ -138,9 +138,11 @@ class RobustDesign(MarkedModel[RobustFit]):
             blocks.append(states)
             rows.append(np.column_stack([np.append(self.profile[who], np.arange(G)), np.full(len(who) + G, k)]))
             frequency.append(np.append(h.frequency[who], np.zeros(G, int)))
+            inside_of += [who, np.full(G, -1)]
             last = h.removed[who] & (h.primary[h.last[who]] == k)
             lost.append(np.append(last, np.zeros(G, bool)))
         rows = np.vstack(rows)
+        self.history_of_inside = np.concatenate(inside_of)  # whose each closed history is, -1 for nobody's
         animals = self.groups.iloc[rows[:, 0]].assign(_profile=rows[:, 0], _period=rows[:, 1])
         animals = animals.set_axis([str(i) for i in range(len(rows))], axis=0)
         names = [str(k + 1) for k in range(self.K)]
@@ -170,6 +172,7 @@ class RobustDesign(MarkedModel[RobustFit]):
                 self.layouts[name] = lay_out(self.formulas[name], (G, K - 1), known, cells)
         key = np.column_stack([self.profile, h.removed, self.met])
         different, row = np.unique(key, axis=0, return_inverse=True)
+        self.row_of_history = row.ravel()
         self.frequency = np.bincount(row.ravel(), h.frequency, len(different))
         self.row_profile = different[:, 0].astype(np.int64)
         met = np.ascontiguousarray(different[:, 2:].astype(np.int8))

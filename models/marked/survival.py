@@ -135,6 +135,8 @@ class CJS(MarkedModel[Fit]):
         met = np.minimum(history.states, 1)[useful]
         key = np.column_stack([self.profile[useful], history.removed[useful], met])
         different, row = np.unique(key, axis=0, return_inverse=True)
+        self.row_of_history = np.full(len(useful), -1)  # -1 where a history says nothing
+        self.row_of_history[useful] = row.ravel()
         self.frequency = np.bincount(row.ravel(), history.frequency[useful], len(different))
         self.row_profile = different[:, 0].astype(np.int64)
         self.lost = different[:, 1].astype(bool)

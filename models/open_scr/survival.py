@@ -22,7 +22,7 @@ def of_first_session(model: OpenSCR, values, gradient: bool, keep: bool):
     population, hazards, chains = model.chains(values)
     loglik, made = model.records.constant if keep else 0.0, []
     for chain in chains:
-        parts = _parts(chain, keep)
+        parts = first_session_parts(chain, keep)
         loglik += sum(sign * float(log_a.sum()) for sign, _, log_a in parts)
         made.append(parts)
     if not gradient:
@@ -44,7 +44,7 @@ def of_first_session(model: OpenSCR, values, gradient: bool, keep: bool):
     )
 
 
-def _parts(chain: Chain, keep: bool) -> list:
+def first_session_parts(chain: Chain, keep: bool) -> list:
     """(sign, inputs, log A): of all sessions from the first on, and, to divide by, of the first alone."""
     first, last, gone, visit, *rest = chain.inputs
     n, T = visit.shape
