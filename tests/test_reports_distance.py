@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import geopandas as gpd
+import numpy as np
 import shapely
 import small_survey
 from test_cli import run
@@ -60,3 +61,25 @@ def test_simulate_takes_the_barriers_along(tmp_path):
 def test_message(tmp_path):
     text = small_survey.FORM + '\n[[models]]\nname = "c"\ncost = "~ rugged"\n'
     assert "model 'c' has a cost and straight distances" in message(tmp_path, text)
+
+
+def test_collars_go_along_the_ways(tmp_path):
+    path = form(tmp_path)
+    name, rng = small_survey.histories().animals.index[0], np.random.default_rng(4)
+    places = np.array([505_000, 4_005_000]) + rng.normal(0.0, 1500.0, (8, 2))
+    rows = [f"{name},{x:.0f},{y:.0f},2024-05-{i + 1:02d} 04:00" for i, (x, y) in enumerate(places)]
+    (path.parent / "collars.csv").write_text("\n".join(["animal,x,y,time", *rows]), "utf-8")
+    before, after = (
+        path.read_text("utf-8").replace('cost = "~ rugged"', 'through = "everywhere"').split("[[models]]", 1)
+    )
+    ways = after[after.index('name = "least cost"') :]
+    path.write_text(f'{before}[[models]]\n{ways}\n[telemetry]\nfile = "collars.csv"\n', "utf-8")
+    study = read_study(path)
+    analysis = analyse(study)
+    assert len(analysis.fit.model.captures.telemetry) == 8
+    distance = "LeastCost(shortest way, 16 neighbours, barriers, through more than habitat)"
+    assert repr(analysis.fit.model.distance) == distance
+    said = " ".join(p for _, paragraphs, _ in study.story(analysis).outline(texts("en")) for p in paragraphs)
+    assert "Distances are not straight lines" in said
+    bad = path.read_text("utf-8").replace('distance = "least cost"\n', "")
+    assert "model 'least cost' has straight distances, which lead through" in message(tmp_path, bad)

@@ -82,7 +82,11 @@ def test_animals_walk_and_are_collared_where_they_do_not_live():
         models.SCR(captures, mask, distance=LeastCost(), **HAZARD)
     assert "1 of 19 fixes of collared animals lie where the model lets no animal go" in str(error.value)
     assert "(found 'U1 (1)'). Extend the mask to them, or leave them out, or give through= a" in str(error.value)
-    model = models.SCR(captures, mask, distance=LeastCost(through=everywhere), **HAZARD)
+    model = models.SCR(captures, mask, distance=LeastCost(through="everywhere"), **HAZARD)
+    assert (
+        model.at(**AT).loglik
+        == models.SCR(captures, mask, distance=LeastCost(through=everywhere), **HAZARD).at(**AT).loglik
+    )
     detectors, fixes, between = metres(captures, everywhere, np.ones(everywhere.size))
     home = everywhere.cell_of(*mask.centres())
     written = oracle_distance.with_collars(

@@ -13,7 +13,7 @@ the way which is shortest, exact wherever there is one such way.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -50,24 +50,38 @@ class LeastCost:
     barriers : what no step may cross: vector file, GeoDataFrame or geometry in the mask's CRS; lines or polygons
     neighbours : 16 (default; known error of straight lines at most 2.7 %) or 8 (8.2 %)
     through : HabitatMask of the cells that animals can move through, with the covariates of `cost`, on the raster of
-        the habitat mask and holding all its cells; the habitat mask itself by default
+        the habitat mask and holding all its cells; the habitat mask itself by default; or "everywhere": all cells of
+        its raster in which its covariates have values
     """
 
     cost: str | None = None
     barriers: Any = None
     neighbours: int = 16
-    through: HabitatMask | None = None
+    through: HabitatMask | str | None = None
 
     def __post_init__(self):
         if self.neighbours not in STEPS:
             raise refuse("a cell has 8 or 16 neighbours", "Give neighbours=8 or 16", value=self.neighbours)
+        if not (self.through is None or isinstance(self.through, HabitatMask) or self.through == "everywhere"):
+            fix = "Give a HabitatMask, 'everywhere', or leave it out"
+            raise refuse("through= says which cells animals can move through", fix, value=self.through)
         if self.cost is not None and not isinstance(self.cost, str):
             fix = "Write e.g. cost='~ ruggedness', or None for the shortest way around barriers"
             raise refuse("the cost of least-cost distance is a formula", fix, value=type(self.cost).__name__)
 
+    def ground(self, mask: HabitatMask) -> HabitatMask:
+        """The cells that animals can move through, where those of `mask` are their habitat."""
+        if self.through is None or isinstance(self.through, HabitatMask):
+            return self.through or mask
+        known = np.ones(mask.habitat.shape, bool)
+        for layer in mask.covariates.data_vars.values():
+            known &= np.isfinite(layer.to_numpy())
+        return replace(mask, habitat=mask.habitat | known)
+
     def __repr__(self) -> str:
         parts = [self.cost or "shortest way", f"{self.neighbours} neighbours"]
-        return f"LeastCost({', '.join(parts + (['barriers'] if self.barriers is not None else []))})"
+        parts += ["barriers"] if self.barriers is not None else []
+        return f"LeastCost({', '.join(parts + (['through more than habitat'] if self.through is not None else []))})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +108,7 @@ class Landscape:
         ------
         SurveyError : another raster, a detector far from every cell
         """
-        raster = mask if spec.through is None else spec.through
+        raster = spec.ground(mask)
         cells = _nodes(raster, mask)
         inverse = np.full(raster.size, -1)
         inverse[cells] = np.arange(mask.size)

@@ -238,12 +238,12 @@ def _fixes(captures: CaptureHistory, spec: Any, mask: HabitatMask) -> pd.DataFra
             f"habitat cells, and with more than {MOST_CELLS:,} they are too many",
             "Use a coarser mask, or models.LeastCost(…), which finds those that matter",
         )
-    raster = spec.through if isinstance(spec, LeastCost) and spec.through is not None else mask
+    raster = spec.ground(mask) if isinstance(spec, LeastCost) else mask
     fixes = captures.telemetry.fixes
     off = fixes[raster.cell_of(fixes["x"].to_numpy(float), fixes["y"].to_numpy(float)) < 0]
     if len(off):
         count = off.groupby("animal", sort=False).size()
-        more = ", or give through= a raster that holds them too" if isinstance(spec, LeastCost) else ""
+        more = ", or give through= a raster that holds them or 'everywhere'" if isinstance(spec, LeastCost) else ""
         raise refuse(
             f"{len(off)} of {len(fixes)} fixes of collared animals lie where the model lets no animal go: outside the "
             f"cells of the {'raster' if raster is not mask else 'habitat mask'}, whose ways give their density",

@@ -72,18 +72,27 @@ class Model(Part):
     cost: str | None = Field(default=None, description="formula of the log cost of a metre; none: the shortest way")
     neighbours: Literal[8, 16] = Field(default=16, description="of a cell, to which steps of a way can lead")
 
+    through: Literal["habitat", "everywhere"] = Field(
+        default="habitat", description="cells that ways lead through; everywhere: all of the mask's raster"
+    )
+
     def options(self, barriers=None) -> dict:
         """The arguments of models.SCR after the data; `barriers`: shapes that ways do not cross."""
-        said = self.model_dump(exclude={"name", "distance", "cost", "neighbours"}, exclude_none=True)
+        said = self.model_dump(exclude={"name", "distance", "cost", "neighbours", "through"}, exclude_none=True)
         if self.distance == "straight":
             return said
-        return said | {"distance": LeastCost(self.cost, barriers=barriers, neighbours=self.neighbours)}
+        through = None if self.through == "habitat" else self.through
+        return said | {"distance": LeastCost(self.cost, barriers, self.neighbours, through)}
 
     @model_validator(mode="after")
     def _cost_of_ways(self):
         if self.cost is not None and self.distance != "least cost":
             raise ValueError(
                 f"model {self.name!r} has a cost and straight distances", "Add distance = 'least cost', or leave it out"
+            )
+        if self.through != "habitat" and self.distance != "least cost":
+            raise ValueError(
+                f"model {self.name!r} has straight distances, which lead through everything", "Leave through out"
             )
         return self
 
