@@ -259,9 +259,9 @@ LIZARDS = {
     "area search, hazard halfnormal, conditional": ("half-normal", "conditional", 1e-6),
     # exact integrals (around the outline, in polar coordinates) are 1.9e-4 and 1.2e-4 below secr's log-likelihoods.
     # Its fit (D, lambda0, sigma to 3e-5) is ours, its standard error of log sigma is not: 0.0742, ours 0.0855. Ours is
-    # that of our log-likelihood: second differences of it, and differences of its gradient, give 0.0850 (0.0853), 0.0854,
-    # 0.0855, 0.0855, 0.0855 at steps of 0.2, 0.1, 0.05, 0.02, 0.01, so that no ripple of the quadrature is in it. That of
-    # secr comes from its optimiser's differences, which probably see the tolerance of its integrals
+    # that of our log-likelihood: second differences of it, and differences of its gradient, give 0.085 at a step of 0.2
+    # and 0.0855 at steps of 0.1, 0.05, 0.02 and 0.01, so that no ripple of the quadrature is in it. That of secr comes
+    # from its optimiser's differences, which probably see the tolerance of its integrals
     "area search, hazard exponential": ("exponential", "full", 1.2e-3),
 }
 
