@@ -4,8 +4,8 @@ The log-posterior and its gradient are one call of the model, so PyMC sees one n
 posterior at its mode is standard normal, a dense metric that tuning need not find. PyMC and ArviZ are imported here and
 nowhere else, and only when needed.
 
-The node is called from Python (`perform`), not compiled into PyTensor's numba code: what a model does between its
-kernels (formulas, links, classes, sessions, sparse animals) is Python. See `overhead` in `benchmarks/bayes.md`.
+What PyTensor sees is in `nodes`. `sample()` has it called by the Python linker, which compiles nothing; graphs that
+people extend (`Model.pymc`) may be compiled by any linker, see `overhead` in `benchmarks/bayes.md`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from ..survey.errors import refuse
 from .draws import Draws
 from .posterior import Posterior
 
-TUNE, TUNE_RANDOM = 300, 1000  # steps before the draws
-TARGET_ACCEPT = 0.8
+TUNE, TUNE_RANDOM = 150, 1000  # steps before the draws
+TARGET_ACCEPT = 0.7  # with a metric that is right, twice the effective draws per evaluation that 0.8 gives
+KNOWN = 2048  # evaluations that are remembered, two trees of the greatest depth
 TARGET_ACCEPT_RANDOM = 0.9  # scales of random effects need smaller steps
 
 
@@ -60,7 +61,9 @@ class Sampler:
 
     def __init__(self, size: int, target_accept: float = TARGET_ACCEPT):
         pm, pytensor, _ = _libraries()
-        self.size, self._op = size, _node(pytensor)
+        from .nodes import LogPosterior
+
+        self.size, self._op = size, LogPosterior(size)
         self._flags = {"linker": "py", "cxx": ""}  # one Python call per step: no compiler is needed
         with pytensor.config.change_flags(**self._flags), pm.Model() as self._model:
             z = pm.Flat("z", shape=size, initval=np.zeros(size))
@@ -71,7 +74,7 @@ class Sampler:
         """Draws of one posterior; the same seed gives the same draws on the same versions."""
         pm, pytensor, _ = _libraries()
         mode, unit = posterior.units()
-        self._op.target = lambda z: _in_units(posterior, mode, unit, z)
+        self._op.target = _InUnits(posterior, mode, unit)
         rng = np.random.default_rng(seed)
         begin = [{"z": _start(self._op.target, rng, self.size)} for _ in range(chains)]
         quiet = logging.getLogger("pymc")
@@ -107,31 +110,26 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("pymc", "pytensor", "arviz", "numpy")}
 
 
-def _node(pytensor):
-    """The log-posterior and its gradient as one node; `target` is what it evaluates and may be exchanged."""
-    from pytensor.graph.op import Op  # pyright: ignore[reportMissingImports]
+class _InUnits:
+    """The log-posterior and its gradient by z; what was evaluated lately is known.
 
-    class LogPosterior(Op):
-        itypes = [pytensor.tensor.dvector]  # noqa: RUF012 - PyTensor's way
-        otypes = [pytensor.tensor.dscalar, pytensor.tensor.dvector]  # noqa: RUF012
-        target: Any = None
+    PyMC evaluates the point that a step begins with again, one evaluation in four or five.
+    """
 
-        def perform(self, node, inputs, outputs):
-            value, gradient = self.target(inputs[0])
-            outputs[0][0] = np.asarray(value, float)
-            outputs[1][0] = gradient
+    def __init__(self, posterior: Posterior, mode: np.ndarray, unit: np.ndarray):
+        self.posterior, self.mode, self.unit = posterior, mode, unit
+        self._known: dict[bytes, tuple[float, np.ndarray]] = {}
 
-        def pullback(self, inputs, outputs, cotangents):
-            return [cotangents[0] * outputs[1]]
-
-        L_op = pullback  # its name before PyTensor 3
-
-    return LogPosterior()
-
-
-def _in_units(posterior: Posterior, mode, unit, z) -> tuple[float, np.ndarray]:
-    value, gradient = posterior.loglik_and_gradient(mode + unit @ z)
-    return (value, unit.T @ gradient) if np.isfinite(value) else (-np.inf, np.zeros(len(z)))
+    def __call__(self, z: np.ndarray) -> tuple[float, np.ndarray]:
+        place = z.tobytes()
+        if place not in self._known:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            value, gradient = self.posterior.loglik_and_gradient(self.mode + self.unit @ z)
+            good = np.isfinite(value)
+            self._known[place] = (value, self.unit.T @ gradient) if good else (-np.inf, np.zeros(len(z)))
+        value, gradient = self._known[place]
+        return value, gradient.copy()  # PyTensor computes in place
 
 
 def _start(target, rng: np.random.Generator, size: int) -> np.ndarray:
@@ -156,7 +154,7 @@ def sample(
     """See `Model.sample`."""
     for name, number in (("draws", draws), ("tune", tune or TUNE), ("chains", chains)):
         if number < (4 if name == "draws" else 1):
-            raise refuse(f"there are too few {name}", "Use draws=1000, tune=300, chains=4", value=number)
+            raise refuse(f"there are too few {name}", "Use draws=1000, tune=150, chains=4", value=number)
     if sampler not in ("nuts", "surface"):
         raise refuse("this sampler is not known", "Use 'nuts' or 'surface'", value=sampler)
     if sampler == "surface":
@@ -213,7 +211,9 @@ def pymc_model(model, priors: Mapping[str, Any] | None = None) -> Any:
     posterior = Posterior(model, priors)
     start = posterior.coefficients(_beginning(posterior))
     first = model.pointwise(start)
-    pt, node = pytensor.tensor, _pointwise_node(pytensor, posterior)
+    from .nodes import Points
+
+    pt, node = pytensor.tensor, Points(posterior, len(first.loglik), len(first.counted))
     coords = {"coefficient": [f"{name}: {term}" for name, term in model.parameters.labels], first.dim: first.labels}
     with pm.Model(coords=coords) as made:
         x = pt.stack(_variables(pm, pt, posterior))
@@ -291,64 +291,3 @@ def _variable(pm, pt, name: str, prior, link: str):
     if kind == "Tangent":
         return pm.StudentT(name, nu=2, mu=0.0, sigma=np.sqrt(0.5))
     raise refuse("this prior has no PyMC variable", "Use Normal, Logistic, LogNormal or Beta", value=prior)
-
-
-def _pointwise_node(pytensor, posterior: Posterior):
-    """Terms of the points, number met, the rest, and the gradients of their sums, of one visit to the model.
-
-    PyMC adds up log-likelihoods, so that the cotangent of the terms is a constant 1 and their gradient is there;
-    other weights take an evaluation of their own.
-    """
-    from pytensor.gradient import DisconnectedType  # pyright: ignore[reportMissingImports]
-    from pytensor.graph.basic import Apply  # pyright: ignore[reportMissingImports]
-    from pytensor.graph.op import Op  # pyright: ignore[reportMissingImports]
-
-    from .pointwise import divided, weighted_gradient
-
-    pt, model = pytensor.tensor, posterior.model
-
-    class Weighted(Op):
-        def make_node(self, x, weight):
-            return Apply(self, [pt.as_tensor_variable(x), pt.as_tensor_variable(weight)], [pt.dvector()])
-
-        def perform(self, node, inputs, outputs):
-            x, weight = (np.asarray(i, float) for i in inputs)
-            outputs[0][0] = posterior.pull(x, weighted_gradient(model, posterior.coefficients(x), weight))
-
-    class Points(Op):
-        def make_node(self, x):
-            kinds = [pt.dvector(), pt.dvector(), pt.dscalar(), pt.dvector(), pt.dmatrix(), pt.dvector()]
-            return Apply(self, [pt.as_tensor_variable(x)], kinds)
-
-        def perform(self, node, inputs, outputs):
-            x = np.asarray(inputs[0], float)
-            found, of_terms, of_count, of_rest = divided(model, posterior.coefficients(x))
-            outputs[0][0], outputs[1][0] = found.loglik, found.count if found.mean is None else found.mean
-            outputs[2][0], outputs[3][0] = np.asarray(found.rest, float), posterior.pull(x, of_terms)
-            outputs[4][0] = np.array([posterior.pull(x, one) for one in of_count]).reshape(-1, len(x))
-            outputs[5][0] = posterior.pull(x, of_rest)
-
-        def pullback(self, inputs, outputs, cotangents):
-            used = [None if isinstance(c.type, DisconnectedType) else c for c in cotangents[:3]]
-            terms, met, rest = used
-            total = pt.zeros_like(inputs[0])
-            if terms is not None:
-                total = total + _constant(terms, outputs[3], Weighted(), inputs[0])
-            if met is not None:
-                total = total + pt.dot(met, outputs[4])
-            return [total if rest is None else total + rest * outputs[5]]
-
-        L_op = pullback  # its name before PyTensor 3
-
-    return Points()
-
-
-def _constant(weight, whole, weighted, x):
-    """The gradient where all points weigh the same, or by an evaluation of its own."""
-    from pytensor.tensor.basic import get_underlying_scalar_constant_value  # pyright: ignore[reportMissingImports]
-    from pytensor.tensor.exceptions import NotScalarConstantError  # pyright: ignore[reportMissingImports]
-
-    try:
-        return float(get_underlying_scalar_constant_value(weight)) * whole
-    except NotScalarConstantError:
-        return weighted(x, weight)

@@ -226,7 +226,7 @@ class Model(ABC, Generic[F]):
         Parameters
         ----------
         draws : kept of each chain
-        tune : steps of each chain before them; by default 300, since the metric is that of the curvature at the mode,
+        tune : steps of each chain before them; by default 150, since the metric is that of the curvature at the mode,
             and 1000 with random effects
         chains : from different starting points, one after another
         seed : the same seed gives the same draws on the same versions of the libraries

@@ -162,7 +162,7 @@ def test_defaults_state_themselves():
         ),
         (
             lambda: CJS(histories(3)).sample(draws=2),
-            "there are too few draws (found 2). Use draws=1000, tune=300, chains=4",
+            "there are too few draws (found 2). Use draws=1000, tune=150, chains=4",
         ),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -60,6 +62,70 @@ def test_the_pymc_model_is_the_posterior(make, priors):
     each = made.compile_logp(vars=[made[name]], sum=False)(at)[0]
     np.testing.assert_allclose(each, found.loglik, rtol=1e-12)
     assert list(made.coords[found.dim]) == found.labels
+
+
+@pytest.mark.parametrize("kind", ["points", "weighted"])
+def test_compiled_code_calls_the_nodes_without_object_mode(kind):
+    """Their values in PyTensor's numba linker are those of `perform`, from a thread too, with no warning."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    from uncia.models.nodes import Points, Weighted
+
+    model = models.Occupancy(ragged(n=12, seed=5), "~ x")
+    posterior, x = Posterior(model), pt.dvector()
+    n = len(model.pointwise(model.start()).loglik)
+    if kind == "points":
+        asked, given = Points(posterior, n, 0)(x), (model.start() + 0.1,)
+        inputs = [x]
+    else:
+        weight = pt.dvector()
+        asked, given = [Weighted(posterior, n)(x, weight)], (model.start() + 0.1, np.linspace(0.0, 1.0, n))
+        inputs = [x, weight]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*object mode.*")
+        compiled = pytensor.function(inputs, asked, mode="NUMBA")
+    called = pytensor.function(inputs, asked, mode=pytensor.compile.mode.Mode(linker="py", optimizer=None))
+    gc.collect()
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(lambda _: compiled(*given), range(4)):
+            for one, other in zip(found, called(*given), strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_an_error_below_compiled_code_is_not_lost(caplog):
+    import pytensor
+    import pytensor.tensor as pt
+
+    from uncia.models.nodes import LogPosterior
+
+    def broken(z):
+        raise ZeroDivisionError("of the model")
+
+    x = pt.dvector()
+    compiled = pytensor.function([x], LogPosterior(2, broken)(x), mode="NUMBA")
+    with pytest.raises(RuntimeError, match="the model could not be evaluated"):
+        compiled(np.zeros(2))
+    assert "ZeroDivisionError: of the model" in caplog.text
+
+
+def test_what_was_evaluated_is_not_evaluated_again():
+    from uncia.models.bayes import _InUnits
+
+    class Counted:
+        calls = 0
+
+        def loglik_and_gradient(self, x):
+            self.calls += 1
+            return float(-0.5 * x @ x), -x
+
+    posterior = Counted()
+    target = _InUnits(posterior, np.ones(2), 2.0 * np.eye(2))
+    value, gradient = target(np.array([0.5, 1.0]))
+    gradient[:] = 0.0  # as PyTensor may do
+    again = target(np.array([0.5, 1.0]))
+    assert posterior.calls == 1 and again[0] == value == -6.5
+    np.testing.assert_array_equal(again[1], [-4.0, -6.0])
 
 
 def test_random_effects_are_drawn():

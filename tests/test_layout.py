@@ -17,7 +17,7 @@ SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py
 # collections: named tuples; pathlib: the stamp of the cache
 KERNEL_MAY_IMPORT = {"__future__", "collections", "math", "numba", "numpy", "pathlib", "re"}
 BAYES = {"arviz", "pymc", "pytensor"}
-MAY_IMPORT_BAYES = {"models/bayes.py", "models/priors.py"}
+MAY_IMPORT_BAYES = {"models/bayes.py", "models/nodes.py"}
 
 
 def imported(source: str, folder: tuple[str, ...]) -> Iterator[str]:
