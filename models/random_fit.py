@@ -343,10 +343,10 @@ def _of_terms(part: RandomPart) -> list[Remark]:
             continue
         many = term.known if isinstance(term, Walk) else len(term.levels)
         if many < 5:
-            several = (
-                f"values of {term.axis!r} for the" if isinstance(term, Walk) else f"groups of {term.group!r}: their"
-            )
-            words = f"There are only {many} {several} standard deviation in {p.name}"
+            words = f"There are only {many} groups of {term.group!r}: their standard deviation in {p.name}"
+            if isinstance(term, Walk):
+                of = f"the standard deviation of {term.text} in {p.name}"
+                words = f"There are only {many} values of {term.axis!r}: {of}"
             found.append(Remark(Outcome.IMPRECISE, f"{words} rests on very little, and its interval is too narrow"))
         if isinstance(term, Walk):
             continue
@@ -374,6 +374,8 @@ def _of_edge(parameter: str, term, kind: str, label: str, value: float) -> list[
         if isinstance(term, Smooth):
             among = f"along {label} that {term.k} basis functions along an axis can follow"
         words = f"{parameter} {among}: the standard deviation of {shown} is estimated as 0"
+        if isinstance(term, Walk):
+            words += ", and intervals of changes take it as known (those of sample() do not)"
         return [Remark(Outcome.NO_VARIATION, words)]
     if kind == "correlation" and value:
         return [

@@ -133,10 +133,11 @@ def test_order_and_units_of_years_do_not_matter():
 
 def test_two_years_and_a_walk_that_is_not_there():
     fit = Occupancy(years(at=np.array([2010, 2012]), n=40, sd=1.0), "~ rw(year)", "~ 1").fit()
-    assert "There are only 2 values of 'year' for the standard deviation in psi" in str(fit.verdict)
+    assert "There are only 2 values of 'year': the standard deviation of rw(year) in psi rests on" in str(fit.verdict)
     still = Occupancy(years(seed=2, n=40, sd=0.0), "~ rw(year)", "~ 1").fit()
     assert Outcome.NO_VARIATION in still.verdict
     assert "no variation of psi along year beyond the rest of the model" in str(still.verdict)
+    assert "intervals of changes take it as known (those of sample() do not)" in str(still.verdict)
 
 
 # ---- the answer ---------------------------------------------------------------------------------------------------
