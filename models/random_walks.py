@@ -7,7 +7,23 @@ constraint; the intercept is that mean. Its coefficients are the steps, each ove
 independent: w = A b, b ~ N(0, sd²).
 
 A whole-numbered covariate has steps to the numbers between its values too, and to those until `until`, so that years
-without data are predicted, with the uncertainty that the walk has there.
+without data are predicted, with the uncertainty that the walk has there. Seasons, sessions and occasions that are named
+after years are years: `rw(season)`, `rw(session)`, `rw(occasion)`; in a survey's form `D = "~ rw(session)"`.
+
+>>> import numpy as np, pandas as pd
+>>> from uncia import models, survey
+>>> year = np.repeat([2015, 2016, 2018, 2019, 2020, 2021], 40)  # nobody looked in 2017
+>>> rng, psi = np.random.default_rng(1), 1 / (1 + np.exp(-0.4 * (year - 2018)))
+>>> found = (rng.random((240, 4)) < 0.5) & (rng.random((240, 1)) < psi[:, None])
+>>> history = survey.DetectionHistory.from_wide(found * 1.0, sites=pd.DataFrame({"year": year}))
+>>> fit = models.Occupancy(history, "~ rw(year, until=2023)").fit()
+>>> fit.predict("psi", pd.DataFrame({"year": [2016, 2017, 2018, 2021, 2023]})).round(2)
+   year  estimate    se  lower  upper
+0  2016      0.25  0.06   0.15   0.39
+1  2017      0.37  0.13   0.16   0.64
+2  2018      0.50  0.08   0.35   0.64
+3  2021      0.68  0.07   0.52   0.80
+4  2023      0.68  0.24   0.19   0.95
 """
 
 from __future__ import annotations
