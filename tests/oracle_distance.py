@@ -94,3 +94,31 @@ def with_collars(
     detected = sum(p * mu * np.sum(-np.expm1(log_f(c, "", {}))) for c, p in shares.items())
     alike = pd.Series([tuple(sorted(seen.items())) for seen in oracle_scr.histories(captures)]).value_counts()
     return float(total - detected - gammaln(alike.to_numpy() + 1.0).sum())
+
+
+def searched(
+    captures, mask, ground, D: float, scale: float, sigma: float, detection: str, between: np.ndarray
+) -> float:
+    """The log-likelihood of animals found in searched shapes: each cell of the ground by what of a shape is in it.
+
+    scale : hazard at the centre, per km of a line or m² of an area; between [M, N]: metres from habitat to ground cells
+    """
+    shape, half, detectors = DETECTION_FUNCTIONS[detection], 0.5 * ground.spacing, captures.detectors
+    of_line = detectors.kind.startswith("transect")
+    h = scale * shape.relative(between, sigma, 1.0)
+    exposure = np.zeros(mask.size)
+    for n, (x, y) in enumerate(zip(*ground.centres(), strict=True)):
+        cell = shapely.box(x - half, y - half, x + half, y + half)
+        for k, one in enumerate(detectors.shapes):
+            part = shapely.intersection(one, cell)
+            size = part.length / 1000 if of_line else part.area
+            exposure += np.where(detectors.used[:, k], detectors.effort[:, k], 0.0).sum() * size * h[:, n]
+    mu, total = D * mask.cell_area / 100, 0.0
+    frame = captures.detections
+    for _, mine in frame.groupby("animal"):
+        log_f = -exposure
+        for row in mine.itertuples():
+            k = list(detectors.id).index(row.detector)
+            log_f = log_f + np.log(detectors.effort[row.occasion - 1, k] * h[:, int(ground.cell_of(row.x, row.y))])
+        total += np.log(mu) + logsumexp(log_f)
+    return float(total - mu * np.sum(-np.expm1(-exposure)))

@@ -341,17 +341,6 @@ def test_a_maximum_on_a_kink_is_found():
         assert model.loglik(fit.vector - step) < fit.loglik + 1e-3
 
 
-def test_searches_have_straight_lines():
-    way = shapely.LineString([(50_000.0, 80_300.0), (50_600.0, 80_300.0)])
-    ways = survey.transects({"ridge": way}, np.ones((4, 1)))
-    found = pd.DataFrame({"animal": ["a"], "occasion": [2], "detector": ["ridge"], "x": [50_100.0], "y": [80_300.0]})
-    captures, mask = survey.CaptureHistory(found, ways), small("count")[1]
-    assert "searches of areas and ways have straight-line distances" in message(captures, mask, LeastCost())
-    cameras = replace(small("count")[0], session="1")
-    both = survey.together({"camera": cameras, "scat": captures})
-    assert "searches of areas and ways have straight-line distances" in message(both, mask, LeastCost())
-
-
 def test_two_methods_at_points_share_the_ways():
     captures, mask = rough("count")
     both = survey.together({"a": captures, "b": captures})
@@ -378,7 +367,9 @@ def test_another_formula_of_the_cost():
     more = one.with_formulas(cost="~ forest + ruggedness", D="~ session")
     at = AT | {"cost": {"forest": 0.5, "ruggedness": 0.2}}
     there = models.SCR(captures, mask, distance=LeastCost("~ forest + ruggedness"), **HAZARD).at(**at)
-    assert more.at(**at | {"D": {"Intercept": np.log(900.0), "session[T.2]": 0.0}}).loglik == pytest.approx(2 * there.loglik)
+    assert more.at(**at | {"D": {"Intercept": np.log(900.0), "session[T.2]": 0.0}}).loglik == pytest.approx(
+        2 * there.loglik
+    )
     assert list(models.SCR(captures, mask, distance=LeastCost(), **HAZARD).with_formulas(cost="~ forest").formulas) == [
         *("D", "lambda0", "sigma", "cost")
     ]

@@ -225,7 +225,7 @@ def test_messages():
     seen = replace(captures, detections=west, animals=pd.DataFrame())
     name = seen.animals.index[0]
     fixes = pd.DataFrame({"animal": [name], "x": [50_300.0], "y": [80_200.0]})
-    with pytest.raises(SurveyError, match=f"{name!r} at 'C0[147]' and at its fix \\(50,300, 80,200\\)"):
+    with pytest.raises(SurveyError, match=f"{name!r} at 'C0[147]' and at \\(50,300, 80,200\\)"):
         models.SCR(seen.with_telemetry(survey.Telemetry(fixes)), mask, distance=LeastCost(barriers=whole), **HAZARD)
     fine = survey.HabitatMask.around(captures, 1500.0, 30.0)
     with pytest.raises(SurveyError, match="asked for those between all 12,260"):

@@ -21,6 +21,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.detectors import AREAS, ONCE
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
+from .by_cell import searched_cells
 from .learned import LEARNED, Learned
 from .nodes import Nodes, unfold
 from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, Raster, SpatialProblem
@@ -81,6 +82,7 @@ def arrange(
     counts: str = "poisson",
     roll: Roll | None = None,
     sigma: float | None = None,
+    ground: HabitatMask | None = None,
 ) -> Arranged:
     """The arrays of one session, or of one of its methods.
 
@@ -92,6 +94,7 @@ def arrange(
     counts : "poisson", "binomial" (size = effort) or "negative binomial" for count detectors
     roll : the animals of the session; those of `captures` by default
     sigma : about the scale of movement [m], on which it depends how finely lines and areas are cut; as in `captures`
+    ground : the cells that animals can move through, where distances are not straight lines (`by_cell`)
 
     Raises
     ------
@@ -129,8 +132,12 @@ def arrange(
         **events,
     )
     if detectors.located:
-        nodes = Nodes.of(detectors, sigma or movement(captures, mask), detection, raster_of(mask))
-        problem = unfold(problem, passes.detector, nodes, captures, detection_row)
+        if ground is None:
+            places = captures.places
+            nodes = Nodes.of(detectors, sigma or movement(captures, mask), detection, raster_of(mask))
+        else:
+            nodes, places = searched_cells(captures, ground)
+        problem = unfold(problem, passes.detector, nodes, places, detection_row)
     frame = covariates.iloc[rows // learned.states].reset_index(drop=True)
     frame = pd.concat([frame, learned.frame(rows % learned.states)], axis=1)
     scale = AREA if detectors.kind in AREAS else POINT

@@ -35,18 +35,23 @@ class Method:
 
 
 def arrange_methods(
-    captures: CaptureHistory, mask: HabitatMask, detection: str, variables: set[str], counts: str
+    captures: CaptureHistory,
+    mask: HabitatMask,
+    detection: str,
+    variables: set[str],
+    counts: str,
+    ground: HabitatMask | None = None,
 ) -> tuple[Arranged, tuple[Method, ...]]:
     """The arrays of one session, and of each of its methods. Parameters as for `arrange`."""
     if not isinstance(captures, Together):
-        found = arrange(captures, mask, detection, variables, counts)
+        found = arrange(captures, mask, detection, variables, counts, ground=ground)
         return replace(found, constant=found.constant - log_multiplicities(captures)), (Method("", captures, found),)
     names, last, sigma = captures.animals.index, last_occasions(captures), movement(captures, mask)
     found = []
     for name, one in captures.methods.items():
         animal = names.get_indexer(one.animals.index)[one.animal_index]
         until = last if captures.loses else np.full(len(names), one.n_occasions)
-        arranged = arrange(one, mask, detection, variables, counts, Roll(len(names), animal, until), sigma)
+        arranged = arrange(one, mask, detection, variables, counts, Roll(len(names), animal, until), sigma, ground)
         found.append(Method(name, one, arranged))
     shared = _with_shared_covariates(found, variables)
     return _merged(shared, log_multiplicities(captures)), tuple(shared)

@@ -13,7 +13,6 @@ from scipy.sparse import coo_array, issparse
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
-from ...survey.together import methods_of
 from .distances import Distances, Fixed, OnOtherCells, Reached
 from .least_cost import Landscape, LeastCost, Ways, seen_across
 from .problem import SpatialProblem
@@ -46,6 +45,11 @@ def along_ways(distance: Any) -> bool:
     return any(map(along_ways, distance)) if isinstance(distance, (list, tuple)) else isinstance(distance, LeastCost)
 
 
+def ground_of(distance: Any, mask: HabitatMask) -> HabitatMask:
+    """The cells that animals can be in on their ways."""
+    return distance.ground(mask) if isinstance(distance, LeastCost) else mask
+
+
 def with_cost(distance: Any, cost: Any) -> Any:
     """The same distances with another formula of the cost."""
     if isinstance(distance, Mapping):
@@ -64,6 +68,9 @@ def metres_from(session, values: Mapping[str, np.ndarray], detector: str) -> np.
     x, y = (np.asarray(at)[k : k + 1] for at in (session.captures.detectors.x, session.captures.detectors.y))
     if session.metric is None:
         return np.hypot(cx - x, cy - y)
+    if session.metric.place_of(x, y)[0] < 0:
+        fix = "Name a detector that stands at a place"
+        raise refuse("what was searched is at many places, each with distances of its own", fix, value=detector)
     return session.metric.between(values, cx, cy, x, y)[:, 0]
 
 
@@ -113,12 +120,6 @@ class Metric:
         SurveyError : numbers that are no distances, or of other detectors or cells; an animal detected on both sides of
             a barrier; a detector off the raster
         """
-        if any(c.detectors.located for c in methods_of(captures).values()):
-            raise refuse(
-                "searches of areas and ways have straight-line distances: a least-cost way ends in a cell, but what "
-                "was found has a place of its own",
-                "Leave distance= out, or give the searched cells as count detectors",
-            )
         fixes = _fixes(captures, spec, mask)
         whole = [np.append(at, fixes[z].to_numpy(float)) for at, z in ((problem.pass_x, "x"), (problem.pass_y, "y"))]
         at, place = np.unique(np.stack(whole), axis=1, return_inverse=True)
@@ -127,7 +128,7 @@ class Metric:
         if isinstance(spec, LeastCost):
             land = Landscape.of(spec, mask, x, y, _names(captures, detector, x, y))
             found = cls(spec, mask, place, x, y, None, land)
-            found._check_sides(captures, fixes)
+            found._check_sides(captures, problem, fixes)
             return found if spec.cost else replace(found, fixed=Ways(land, np.ones(land.raster.size)))
         if callable(spec):
             reached = _from_function(spec, x, y, mask, [f"detector {n!r}" for n in _names(captures, detector, x, y)])
@@ -181,15 +182,14 @@ class Metric:
                 out[:, j] = np.where(cell >= 0, row[cell], np.inf)
         return out
 
-    def _check_sides(self, captures: CaptureHistory, fixes: pd.DataFrame) -> None:
+    def _check_sides(self, captures: CaptureHistory, problem: SpatialProblem, fixes: pd.DataFrame) -> None:
         assert self.landscape is not None
-        detectors, seen = captures.detectors, captures.detector_index
-        animals = [str(captures.animals.index[i]) for i in captures.animal_index] + list(fixes["animal"])
-        places = np.append(self.place_of(detectors.x, detectors.y)[seen], self.place_of(fixes["x"], fixes["y"]))
-        names = [repr(str(detectors.id[k])) for k in seen] + [
-            f"its fix ({x:,.0f}, {y:,.0f})" for x, y in zip(fixes["x"], fixes["y"], strict=True)
-        ]
-        across = seen_across(self.landscape, animals, places, names)
+        animal = np.repeat(captures.animals.index.astype(str), np.diff(problem.event_start))
+        places = np.append(self.place[problem.event_pass], self.place_of(fixes["x"], fixes["y"]))
+        detector = _detector_at(captures, self.x, self.y)
+        named = zip(_names(captures, detector, self.x, self.y), detector, strict=True)
+        names = [repr(name) if k >= 0 else name for name, k in named]
+        across = seen_across(self.landscape, [*animal, *fixes["animal"]], places, [names[k] for k in places])
         if across:
             name, (one, other) = next(iter(across.items()))
             raise refuse(
@@ -238,7 +238,7 @@ def _fixes(captures: CaptureHistory, spec: Any, mask: HabitatMask) -> pd.DataFra
             f"habitat cells, and with more than {MOST_CELLS:,} they are too many",
             "Use a coarser mask, or models.LeastCost(…), which finds those that matter",
         )
-    raster = spec.ground(mask) if isinstance(spec, LeastCost) else mask
+    raster = ground_of(spec, mask)
     fixes = captures.telemetry.fixes
     off = fixes[raster.cell_of(fixes["x"].to_numpy(float), fixes["y"].to_numpy(float)) < 0]
     if len(off):

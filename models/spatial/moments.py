@@ -15,10 +15,13 @@ import pandas as pd
 
 from ...survey.detectors import AREAS, ONCE
 from .arrange import movement, raster_of
+from .by_cell import searched_cells
 from .detected_twice import few_exposures
+from .metric import ground_of
 from .nodes import Nodes
 from .rows import log_measure
-from .simulate import _detections, _distances, detection_table
+from .simulate import _detections, _distances, _reach, detection_table
+from .simulate_ways import from_searched_cells
 
 CHUNK = 2_000_000  # distances at a time
 
@@ -49,7 +52,7 @@ def moments(model, session, method, vector, x, y, of_class, who=None) -> Moments
     who : int [n], whose experience and removal each animal has (position in the session); by default they are naive
     """
     table, detectors = detection_table(model, session, method, vector), method.captures.detectors
-    hazard_of = _Searched(model, session, method, x, y) if detectors.located else None
+    hazard_of = _Searched(model, session, method, vector, x, y, table) if detectors.located else None
     if hazard_of is None:
         places = pd.DataFrame({"x": x, "y": y})
         hazard_of = _Points(model, _distances(model, session, vector, places, detectors, table))
@@ -79,11 +82,16 @@ class _Points:
 class _Searched:
     """Hazard [n, K] per unit of effort of what was searched, by the nodes of the likelihood."""
 
-    def __init__(self, model, session, method, x: np.ndarray, y: np.ndarray):
+    def __init__(self, model, session, method, vector, x: np.ndarray, y: np.ndarray, table: np.ndarray):
         self.detectors, self.function = method.captures.detectors, model.detection
-        scale = movement(method.captures, session.mask)
-        self.nodes = Nodes.of(self.detectors, scale, model.detection.name, raster_of(session.mask))
-        self.x, self.y = x, y
+        self.x, self.y, self.far = x, y, None
+        if session.metric is None:
+            scale = movement(method.captures, session.mask)
+            self.nodes = Nodes.of(self.detectors, scale, model.detection.name, raster_of(session.mask))
+        else:
+            self.nodes = searched_cells(method.captures, ground_of(session.metric.spec, session.mask))[0]
+            values = model.values_of(model.parameters.values(vector), session)
+            self.far = from_searched_cells(session.metric, values, x, y, _reach(model, table))
 
     def __call__(self, parameters: np.ndarray) -> np.ndarray:
         n, K = parameters.shape[:2]
@@ -94,7 +102,10 @@ class _Searched:
             if self.detectors.kind in AREAS:
                 height = height / np.exp(log_measure(self.function.name, sigma, third)[0])
             for rows in np.array_split(np.arange(n), n * (here.stop - here.start) // CHUNK + 1):
-                away = np.hypot(self.x[rows, None] - self.nodes.x[here], self.y[rows, None] - self.nodes.y[here])
+                if self.far is not None:
+                    away = self.far(rows[:, None], self.nodes.x[here], self.nodes.y[here])
+                else:
+                    away = np.hypot(self.x[rows, None] - self.nodes.x[here], self.y[rows, None] - self.nodes.y[here])
                 h = self.function.hazard_at(away, height[rows, None], sigma[rows, None], third[rows, None])
                 out[rows, k] = h @ self.nodes.weight[here]
         return out

@@ -22,7 +22,6 @@ import numpy as np
 import shapely
 from scipy.special import gammaln
 
-from ...survey.captures import CaptureHistory
 from ...survey.detectors import AREAS, Detectors
 from ...survey.errors import refuse
 from ..detection import DetectionFunction
@@ -270,17 +269,22 @@ def _straight(a: np.ndarray, b: np.ndarray, rule: Rule) -> tuple[np.ndarray, np.
 
 
 def unfold(
-    problem: SpatialProblem, shape: np.ndarray, nodes: Nodes, captures: CaptureHistory, detection: np.ndarray
+    problem: SpatialProblem,
+    shape: np.ndarray,
+    nodes: Nodes,
+    places: tuple[np.ndarray, np.ndarray],
+    detection: np.ndarray,
 ) -> SpatialProblem:
     """The problem with every pass over a shape divided into its nodes, and every event at its own place.
 
     shape : int [G], the shape of each pass
-    detection : int [E], the row of `captures.detections` of each event
+    places : x and y [m] of the rows of the detections
+    detection : int [E], the row of each event
     """
     size = np.diff(nodes.start)[shape]
     first = np.concatenate([[0], np.cumsum(size)])
     which = np.repeat(nodes.start[:-1][shape] - first[:-1], size) + np.arange(first[-1])
-    x, y = (z[detection] for z in captures.places)
+    x, y = (z[detection] for z in places)
     entry = _spread(problem.entry_pass, first)
     field = np.repeat(problem.entry_field, size[problem.entry_pass])
     exposure = np.repeat(problem.entry_exposure, size[problem.entry_pass]) * nodes.weight[which[entry]]

@@ -29,7 +29,7 @@ from .detected_twice import likelihood_of, with_once
 from .engine import SpatialLikelihood
 from .given_distance import GivenDistanceLikelihood, pulled
 from .methods import Method, arrange_methods
-from .metric import COST, Metric
+from .metric import COST, Metric, ground_of
 from .once_learned import with_pseudo_animals
 from .problem import SpatialProblem
 from .rows import FIX, WAY, EngineRows
@@ -110,7 +110,8 @@ class Session:
         at_least : 2 where `captures` has only the animals detected at least twice
         """
         check_data(captures, mask)
-        arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts)
+        ground = None if distance is None else ground_of(distance, mask)
+        arranged, methods = arrange_methods(captures, mask, detection.name, variables, counts, ground)
         once = None
         if at_least > 1 and any(m.arranged.learned.names for m in methods):
             arranged, once = with_pseudo_animals(captures, mask, detection.name, variables, counts)

@@ -14,6 +14,7 @@ from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
 from .shapes import SHAPES
 from .simulate_search import draw as draw_places
+from .simulate_ways import from_searched_cells
 from .telemetry import simulate_like
 
 CHUNK = 2_000_000  # hazards drawn at a time
@@ -176,7 +177,7 @@ def _detections(
         part = at.iloc[begin : begin + step]
         mine, gone = of_class[begin : begin + step], until if common else None
         if detectors.located:
-            drawn = _searched(rng, model, method, part, effort, table, mine)
+            drawn = _searched(rng, model, session, method, part, effort, table, mine, vector)
         else:
             distance = _distances(model, session, vector, part, detectors, table)
             columns = ("animal", "occasion", "detector", "count")
@@ -186,15 +187,21 @@ def _detections(
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS, dtype=int)
 
 
-def _searched(rng, model, method, at: pd.DataFrame, effort, table, of_class: np.ndarray) -> dict[str, np.ndarray]:
+def _searched(
+    rng, model, session, method, at: pd.DataFrame, effort, table, of_class: np.ndarray, vector
+) -> dict[str, np.ndarray]:
     """Columns of the detections on lines or in areas."""
     detectors, arranged = method.captures.detectors, method.arranged
     states = _States(arranged.learned.names, len(at), len(detectors))
     whose = of_class[:, None] if len(table) > 1 else np.zeros((1, 1), int)
     x, y, parts = at["x"].to_numpy(float), at["y"].to_numpy(float), []
+    far = None
+    if session.metric is not None:
+        values = model.values_of(model.parameters.values(vector), session)
+        far = from_searched_cells(session.metric, values, x, y, _reach(model, table))
     for s in range(len(effort)):
         parameters = table[whose, arranged.code[s], states.now()]
-        a, k, px, py = draw_places(rng, model.detection, detectors, effort[s], x, y, parameters)
+        a, k, px, py = draw_places(rng, model.detection, detectors, effort[s], x, y, parameters, far)
         states.learn(a, k)
         parts.append((a, np.full(len(a), s), k, np.ones(len(a), int), px, py))
     columns = ("animal", "occasion", "detector", "count", "x", "y")
@@ -207,9 +214,13 @@ def _distances(model, session, vector, at: pd.DataFrame, detectors, table: np.nd
     if session.metric is None:
         return np.hypot(x[:, None] - detectors.x, y[:, None] - detectors.y)
     values = model.values_of(model.parameters.values(vector), session)
+    return session.metric.between(values, x, y, detectors.x, detectors.y, _reach(model, table))
+
+
+def _reach(model, table: np.ndarray) -> float:
+    """Metres beyond which no hazard is."""
     shape, sigma, third = SHAPES[model.detection.name], table[..., 1].ravel(), table[..., 2].ravel()
-    reach = float(shape.reach(np.full(sigma.shape, NOTHING), sigma, third).max())
-    return session.metric.between(values, x, y, detectors.x, detectors.y, reach)
+    return float(shape.reach(np.full(sigma.shape, NOTHING), sigma, third).max())
 
 
 def _classes(model, session, values, at: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:

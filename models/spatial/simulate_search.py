@@ -7,11 +7,14 @@ occasion one of its detections is kept: all are equally likely to be the first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import shapely
 
 from ...survey.detectors import AREAS, ONCE, Detectors
 from ..detection import DetectionFunction
+from .rows import log_measure
 
 RINGS = 4000  # places at which the distribution of distances is known
 
@@ -24,6 +27,7 @@ def draw(
     x: np.ndarray,
     y: np.ndarray,
     parameters: np.ndarray,
+    far: Callable | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Detections of one occasion: animal, shape, and x and y [m].
 
@@ -32,11 +36,18 @@ def draw(
     effort : float [K], of each shape on this occasion
     x, y : float [n], the animals' activity centres, metres
     parameters : float [n or 1, K, 3]
+    far : metres [J] of animals [J] from places x, y [J] where they are no straight lines
     """
     shape = (len(x), len(detectors))
     parameters = np.broadcast_to(parameters[..., :3], (*shape, 3))
-    found = (_in_areas if detectors.kind in AREAS else _on_lines)(rng, function, detectors, effort, x, y, parameters)
-    animal, k, px, py = found
+    if far is None:
+        in_areas, far = _in_areas, lambda animal, a, b: np.hypot(a - x[animal], b - y[animal])
+    else:
+        in_areas = _in_areas_along
+    if detectors.kind in AREAS:
+        animal, k, px, py = in_areas(rng, function, detectors, effort, x, y, parameters, far)
+    else:
+        animal, k, px, py = _on_lines(rng, function, detectors, effort, x, y, parameters, far)
     order = np.lexsort((k, animal))
     if detectors.kind in ONCE:
         order = rng.permutation(len(animal))
@@ -44,7 +55,31 @@ def draw(
     return animal[order], k[order], px[order], py[order]
 
 
-def _in_areas(rng, function, detectors, effort, x, y, parameters):
+def _in_areas_along(rng, function, detectors, effort, x, y, parameters, far):
+    """As `_in_areas`, of places tried evenly over each area."""
+    parts = []
+    for k in np.flatnonzero(effort > 0):
+        p, shape = parameters[:, k], detectors.shapes[k]
+        per_m2 = p[:, 0] / np.exp(log_measure(function.name, p[:, 1], p[:, 2])[0])
+        animal = np.repeat(np.arange(len(x)), rng.poisson(per_m2 * effort[k] * shapely.area(shape)))
+        px, py = _evenly(rng, shape, len(animal))
+        kept = rng.random(len(animal)) < function.relative(far(animal, px, py), p[animal, 1], p[animal, 2])
+        parts.append((animal[kept], np.full(int(kept.sum()), k), px[kept], py[kept]))
+    return _joined(parts)
+
+
+def _evenly(rng: np.random.Generator, shape, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places in a polygon."""
+    west, south, east, north = shapely.bounds(shape)
+    shapely.prepare(shape)
+    found = np.empty((0, 2))
+    while len(found) < n:
+        more = rng.uniform([west, south], [east, north], (2 * n + 10, 2))
+        found = np.concatenate([found, more[shapely.contains_xy(shape, *more.T)]])
+    return found[:n, 0], found[:n, 1]
+
+
+def _in_areas(rng, function, detectors, effort, x, y, parameters, far):
     parts = []
     for k in np.flatnonzero(effort > 0):
         p = parameters[:, k]
@@ -71,14 +106,13 @@ def _distances(rng, function, shapes: np.ndarray) -> np.ndarray:
     return out
 
 
-def _on_lines(rng, function, detectors, effort, x, y, parameters):
+def _on_lines(rng, function, detectors, effort, x, y, parameters, far):
     lines = np.asarray(detectors.shapes, object)
     km = shapely.length(lines) / 1000.0
     number = rng.poisson(parameters[..., 0] * (km * np.maximum(effort, 0.0)))
     animal, k = (np.repeat(v, number.ravel()) for v in (a.ravel() for a in np.indices(number.shape)))
     places = along(lines[k], rng.random(len(k)) * 1000.0 * km[k])
-    away = np.hypot(places[:, 0] - x[animal], places[:, 1] - y[animal])
-    p = parameters[animal, k]
+    away, p = far(animal, *places.T), parameters[animal, k]
     kept = rng.random(len(k)) < function.relative(away, p[:, 1], p[:, 2])
     return animal[kept], k[kept], places[kept, 0], places[kept, 1]
 

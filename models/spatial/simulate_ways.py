@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -65,3 +65,14 @@ def to_places(metric: Metric, values, cell: int, far: np.ndarray, x, y) -> np.nd
         return distances.to_places(far, x, y)
     cx, cy = metric.mask.centres()
     return np.array([metric.spec(float(a), float(b), cx, cy)[cell] for a, b in zip(x, y, strict=True)])
+
+
+def from_searched_cells(metric: Metric, values, x, y, limit: float) -> Callable:
+    """A function (animal [J], x [J], y [J]) of metres [J] between animals that live at x, y [n] and searched places."""
+    raster = metric.mask if metric.landscape is None else metric.landscape.raster
+    cx, cy = raster.centres()
+    searched = np.flatnonzero(metric.place_of(cx, cy) >= 0)
+    whole = np.column_stack([metric.between(values, x, y, cx[searched], cy[searched], limit), np.full(len(x), np.inf)])
+    column = np.full(raster.size + 1, len(searched))
+    column[searched] = np.arange(len(searched))
+    return lambda animal, a, b: whole[animal, column[raster.cell_of(a, b)]]
