@@ -109,8 +109,8 @@ class MarkedSession(Session):
         whole = Composed(c.loglik + seen.loglik, c.by_detected + by_detected, c.by_total + by_total)
         return replace(mixed, composed=[whole])
 
-    def _adjoints(self, values, log_mu, ats, mixed):
-        adjoints, d_log_mu, d_rows = super()._adjoints(values, log_mu, ats, mixed)
+    def _adjoints(self, values, log_mu, ats, mixed, collared=None):
+        adjoints, d_log_mu, d_rows = super()._adjoints(values, log_mu, ats, mixed, collared)
         seen, mu, D = self.seen(values, ats[0].total, mixed.detected[0]), np.exp(log_mu), values["D"]
         adjoints["D"] = adjoints["D"] + np.divide(seen.by_mu * mu, D, out=np.zeros_like(mu), where=D > 0)
         by_rows = seen.by_rows.reshape(-1, 3)
