@@ -55,7 +55,7 @@ class Design:
             matrix = _parsed(text).get_model_matrix(frame, na_action="raise")
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise refuse(
-                f"the formula of {parameter} cannot be evaluated: {error}",
+                f"the formula of {parameter} cannot be evaluated: {_in_words(error, formula, frame)}",
                 "Check its spelling and that its covariates have no missing values",
                 value=formula,
             ) from error
@@ -162,7 +162,23 @@ def formula_variables(formula: str) -> set[str]:
         calls = {factor.expr for term in parsed for factor in term.factors if "(" in factor.expr}
         return names.union(*map(_arguments, calls), *variables_of(written, formula_variables))
     except (FormulaicError, SyntaxError) as error:
-        raise refuse(f"the formula cannot be read: {error}", "Write e.g. '~ ruggedness'", value=formula) from error
+        raise refuse(
+            f"the formula cannot be read: {_plain(error)}", "Write e.g. '~ ruggedness'", value=formula
+        ) from error
+
+
+def _in_words(error: Exception, formula: str, frame: pd.DataFrame) -> str:
+    """Why a formula cannot be evaluated: a covariate with gaps, or what formulaic says."""
+    for name in sorted(formula_variables(formula) & set(map(str, frame.columns))):
+        gaps = int(frame[name].isna().sum())
+        if gaps:
+            return f"{name!r} has no value in {gaps:,} of {len(frame):,} rows"
+    return _plain(error)
+
+
+def _plain(error: Exception) -> str:
+    """What formulaic says, without the colours of a terminal."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).split()).rstrip(".")
 
 
 def _arguments(call: str) -> set[str]:

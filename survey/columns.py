@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from difflib import get_close_matches
@@ -11,11 +12,13 @@ from typing import SupportsIndex
 import numpy as np
 import pandas as pd
 
-from .errors import Problems
+from .errors import Problems, SurveyWarning
 from .sheets import Sheet
 from .times import parse_times
 
 MISSING = frozenset({"", "NA", "NaN", "nan", "N/A", "#N/A", "NULL", "null", "None", "none", "<NA>"})
+MOSTLY = 0.8  # share of numbers from which a column is told to hold words by mistake
+DEGREES = re.compile(r".*\d.*[°º].*|[NSEW].*\d.*|.*\d\s*[NSEW]", re.IGNORECASE)
 EXCEL_ERRORS = frozenset({"#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
 # 1.0 and 0.0 are what R and pandas write for 1 and 0 beside a gap
 TRUE, FALSE = frozenset({"true", "t", "yes", "y", "1", "1.0"}), frozenset({"false", "f", "no", "n", "0", "0.0"})
@@ -78,11 +81,17 @@ class Columns:
         close = get_close_matches(wanted, self.sheet.headings, n=1, cutoff=0.7)
         self.problems.add(
             f"there is no column {wanted!r}" + (f" for {name!r}" if wanted != name else ""),
-            (f"Did you mean {close[0]!r}? Rename it" if close else "Add it") + self._or_map,
+            (f"Did you mean {close[0]!r}? Rename it" if close else "Add it") + self._or_map + self._or_join(name),
             file=self.sheet.name,
             row=1,
             value=self.sheet.headings[:12],
         )
+
+    def _or_join(self, name: str) -> str:
+        """Date and time in two columns, where a mapping can join them."""
+        parts = [h for part in ("date", "time|hour") for h in self.sheet.headings if re.search(part, h, re.IGNORECASE)]
+        two = name == "time" and self._or_map and len(parts) == 2 and parts[0] != parts[1]
+        return f'; there two columns can be one: time = ["{parts[0]}", "{parts[1]}"]' if two else ""
 
     # ---- types ----------------------------------------------------------------------------------------------------
 
@@ -115,18 +124,36 @@ class Columns:
         heading = self.heading(name)
         for i in np.flatnonzero(given & ~np.isfinite(values)):
             comma = "," in text[i]
-            self.fault(
-                i,
-                f"{heading} must be a number" + (", and the comma is unclear" if comma else ""),
-                "Write decimals with a point, and thousands without a mark" if comma else "Correct the value",
-                text[i],
-            )
+            fix = "Write decimals with a point, and thousands without a mark" if comma else "Correct the value"
+            if name in ("longitude", "latitude") and DEGREES.fullmatch(text[i]):
+                fix = "Write decimal degrees: 99.0313 for 99°01'52.7\"E, and a minus for west and south"
+            what = f"{heading} must be a number" + (", and the comma is unclear" if comma else "")
+            self.fault(i, what, fix, text[i])
         for i in np.flatnonzero((values < low) | (values > high)):
             self.fault(i, f"{heading} must be {_range(low, high)}", "Correct the value", _number(values[i]))
         if whole:
             for i in np.flatnonzero(np.isfinite(values) & (values != np.floor(values))):
                 self.fault(i, f"{heading} must be a whole number", "Correct the value", _number(values[i]))
         return values
+
+    def covariate(self, name: str) -> np.ndarray | pd.Series:
+        """Numbers where all that is given are numbers, else text; missing where nothing is given.
+
+        A column of numbers that holds a few words is text, of which a SurveyWarning tells.
+        """
+        text = self.text(name)
+        given = text != ""
+        plain = Columns(self.sheet, Problems()).number(name)  # what is no number here is text, and no fault
+        number = np.isfinite(plain)
+        if given.any() and number[given].all():
+            return plain
+        words = np.flatnonzero(given & ~number)
+        if len(words) and number.sum() >= MOSTLY * given.sum():
+            first, n, row = text[words[0]], len(words), int(self.row[words[0]])
+            why = f"{n:,} of {given.sum():,} values {'is' if n == 1 else 'are'} no number: {first!r} in row {row}"
+            what = f"{self.sheet.name}: {self.heading(name)!r} is taken for words, because {why}"
+            warnings.warn(what, SurveyWarning, stacklevel=2)
+        return pd.Series([v or None for v in text], dtype=object)
 
     def _points(self, name: str, text: np.ndarray) -> np.ndarray:
         """Decimal commas as points, where they cannot be marks of thousands."""

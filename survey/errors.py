@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 MOST_SHOWN = 20
+ROWS_SHOWN = 6  # of those that have the same problem
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,24 @@ def _lines(problems: list[Problem]) -> list[str]:
     if len(problems) == 1:
         return [str(problems[0])]
     lines = [f"{len(problems)} problems in the input:"]
-    lines += [f"  {i}. {problem}" for i, problem in enumerate(problems[:MOST_SHOWN], 1)]
-    if len(problems) > MOST_SHOWN:
-        lines.append(f"  … and {len(problems) - MOST_SHOWN} more of the same reading.")
+    told = [str(p) for p in problems] if len(problems) <= MOST_SHOWN else _alike(problems)
+    lines += [f"  {i}. {text}" for i, text in enumerate(told[:MOST_SHOWN], 1)]
+    if len(told) > MOST_SHOWN:
+        lines.append(f"  … and {len(told) - MOST_SHOWN} more of the same reading.")
     return lines
+
+
+def _alike(problems: list[Problem]) -> list[str]:
+    """Problems in words, those of one file that say the same of several rows as one."""
+    groups: dict[tuple, list[Problem]] = {}
+    for p in problems:
+        groups.setdefault((str(p.file), p.what, p.fix, None if p.row is not None else id(p)), []).append(p)
+    told = []
+    for same in groups.values():
+        rows = ", ".join(str(p.row) for p in same[1:ROWS_SHOWN])
+        more = f", and {len(same) - ROWS_SHOWN:,} more" if len(same) > ROWS_SHOWN else ""
+        told.append(str(same[0]) + (f" (the same in row{'s' * (len(same) > 2)} {rows}{more})" if rows else ""))
+    return told
 
 
 def refuse(what: str, fix: str, *, file=None, row=None, value=None) -> SurveyError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 import xarray as xr
 from pyproj import CRS
 
@@ -18,7 +19,7 @@ from .errors import refuse
 from .frozen import fixed, same, settle
 from .units import cell_area_km2
 
-MOST_CELLS = 1_000_000_000  # a raster of this size is a spacing in the wrong unit
+MOST_CELLS = 50_000_000  # a raster of this size is a spacing in the wrong unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,14 @@ class HabitatMask:
 
         geometry, _ = read_region(polygon, self.crs)
         inside = self.contained_in(geometry)
+        if not outside and not (self.habitat & inside).any():
+            x, y = (z.mean() for z in self.centres())
+            away = geometry.distance(shapely.Point(x, y)) / 1000.0
+            raise refuse(
+                f"no cell of the habitat mask lies in the polygon, which is {away:,.4g} km from the mask's middle",
+                "Check the polygon, its CRS and that of the survey; or use a larger buffer or a finer spacing",
+                file=polygon if isinstance(polygon, (str, Path)) else None,
+            )
         return replace(self, habitat=self.habitat & (~inside if outside else inside))
 
     def with_covariate(self, name: str, raster, *, method: str = "bilinear") -> HabitatMask:

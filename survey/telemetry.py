@@ -19,9 +19,11 @@ from .errors import Problems, refuse
 from .frozen import settle
 from .independence import LAST_INDEPENDENT, Independence
 from .ledger import Ledger
+from .readers.reading import degrees
 from .sheets import read_sheet
 from .times import NOON, zone_of
 
+NAMED = ', or say what yours is called: columns = { animal = "…" } in [telemetry]'
 TOO_CLOSE = "closer in time to the one before than the interval asked for"
 
 
@@ -223,16 +225,22 @@ def read_telemetry(
 
 
 def _read(c: Columns, crs: Any, timezone: str | None) -> pd.DataFrame | None:
-    degrees = c.has("longitude", "latitude")
-    places = ("longitude", "latitude") if degrees or not (c.has("x") or c.has("y")) else ("x", "y")
+    in_degrees = c.has("longitude", "latitude")
+    places = ("longitude", "latitude") if in_degrees or not (c.has("x") or c.has("y")) else ("x", "y")
     if not c.require("animal", *places):
+        lacking = c.problems.found
+        lacking[:] = [replace(p, fix=p.fix + NAMED) if p.what.startswith("there is no column") else p for p in lacking]
         return None
     name = c.text("animal", required=True)
-    if degrees:
-        x = c.number("longitude", required=True, low=-180, high=180).copy()
-        y = c.number("latitude", required=True, low=-90, high=90).copy()
-        known = np.isfinite(x) & np.isfinite(y)
-        x[known], y[known] = to_metres(x[known], y[known], crs)
+    if in_degrees:
+        lon, lat = degrees(c, "latitude", "longitude")
+        x, y, known = lon.copy(), lat.copy(), (np.abs(lat) <= 90) & (np.abs(lon) <= 180)
+        x[known], y[known] = to_metres(lon[known], lat[known], crs)
+        for i in np.flatnonzero(known & ~np.isfinite(x + y)):
+            what = f"a fix lies where {projected(crs).to_string()} has no coordinates"
+            fix = "Leave it out, or correct it; many collars write 0, 0 where they had no satellites"
+            c.fault(i, what, fix, f"longitude {lon[i]:g}, latitude {lat[i]:g}")
+            x[i] = y[i] = 0.0  # told once
     else:
         x, y = c.number("x", required=True), c.number("y", required=True)
     frame = pd.DataFrame({"animal": name, "x": x, "y": y, "session": c.text("session")})

@@ -96,7 +96,7 @@ def read_layer(path: Path) -> Any:
         fix = "Use GeoPackage, shapefile, GeoJSON or KML"
         raise refuse("the file cannot be read as a vector layer", fix, file=path) from error
     if len(layers) != 1:
-        fix = "Give geopandas.read_file(path, layer=…) instead, or save the outline in a file of its own"
+        fix = "Save the outline in a file of its own (in Python, give geopandas.read_file(path, layer=…))"
         raise refuse("the file does not have one layer", fix, file=path, value=layers)
     return frame
 

@@ -77,7 +77,8 @@ def test_a_file_with_several_layers(tmp_path):
     for name in ("county", "park"):
         layer(crs=UTM).to_file(tmp_path / "all.gpkg", layer=name)
     assert message(tmp_path / "all.gpkg").startswith(
-        "all.gpkg: the file does not have one layer (found ['county', 'park']). Give geopandas.read_file"
+        "all.gpkg: the file does not have one layer (found ['county', 'park']). Save the outline in a file of "
+        "its own (in Python, give geopandas.read_file(path, layer=…))"
     )
 
 

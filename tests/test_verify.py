@@ -44,19 +44,20 @@ def sexed(captures, sexes, **more):
     return survey.CaptureHistory(captures.detections, captures.detectors, animals, **more)
 
 
-def documented(captures, identities=None, life_stage="adult", deployments=None, more_records=None):
+def documented(captures, identities=None, life_stage="adult", deployments=None, more_records=None, fate="used"):
     """The captures with tables in which every record is identified as stated, and with more records."""
     identities = pd.DataFrame(identities or {})
     defaults = {"individual": "cat 1", "sex": "", "observer": "", "flank": ""}
     identities = identities.assign(**{k: v for k, v in defaults.items() if k not in identities})
     identities["record"] = [str(i) for i in range(len(identities))]
     day = pd.Timestamp("2026-03-01", tz="UTC")
-    records = pd.DataFrame({"record": identities["record"], "fate": "used", "life_stage": life_stage})
+    records = pd.DataFrame({"record": identities["record"], "fate": fate, "life_stage": life_stage, "species": "Lynx"})
     records = pd.concat([records.assign(deployment="d1", time=day), pd.DataFrame(more_records or {})])
     standing = {"location": "L", "start": day, "end": day, "timestamp_issues": False, "coordinate_uncertainty": np.nan}
     standing = {"deployment": ["d1", "d2"], **standing}
     deployments = pd.DataFrame({**standing, **(deployments or {})})
-    tables = survey.SurveyTables(deployments, empty(FAILURES, "UTC"), records, identities, "UTC")
+    known = {"species": "Lynx lynx"}
+    tables = survey.SurveyTables(deployments, empty(FAILURES, "UTC"), records, identities, "UTC", provenance=known)
     return survey.CaptureHistory(captures.detections, captures.detectors, captures.animals, tables=tables)
 
 
@@ -149,6 +150,7 @@ def mask_without(captures, dx=0.0, radius=1500.0):
 def collared(times, name):
     """Good captures with a collar on the animal called `name`."""
     g = good()
+    times = [pd.NaT] if times is None else times
     fixes = pd.DataFrame({"animal": name, "x": g.detectors.x[0], "y": g.detectors.y[0], "time": times})
     return g.with_telemetry(survey.Telemetry(fixes, g.detectors.crs))
 
@@ -211,6 +213,11 @@ def planted():
     yield "fixes-close-in-time", often, None, "Half of the fixes follow the one before within 4 hours"
     stranger = collared(pd.date_range("2026-05-01", periods=30, freq="D"), "nobody")
     yield "collars-not-detected", stranger, None, "None of 1 collared animal is among those detected"
+    slip = collared(None, first).telemetry.fixes
+    slip = pd.concat([slip.assign(x=slip["x"] + 100.0 * k + 400_000.0 * (k == 7), row=k + 2) for k in range(9)])
+    yield "fixes-far-away", g.with_telemetry(survey.Telemetry(slip, g.detectors.crs)), None, "up to 400.3 km: sigma"
+    lost = documented(g, {"sex": ["", ""]}, fate="no species")
+    yield "identified-left-out", lost, None, "2 identified records without a species: not counted"
     yield "crs-unknown", good(detectors=cameras(crs=None)), None, "no coordinate reference system"
     swapped = cameras(x=cameras().y + 4_000_000.0, y=cameras().x)
     yield "crs-does-not-fit", good(detectors=swapped), None, "49 of 49 detectors lie outside the area of EPSG:32649"

@@ -22,6 +22,7 @@ IDS = {
     "counts-clumped": "visits in bouts are no independent counts",
     "removed-animals": "histories end where an animal died or was taken away",
     # identities
+    "identified-left-out": "an animal that somebody knew is lost by a gap or a slip of the pen in its record",
     "same-history": "one animal under two names, or two that travel together",
     "sex-missing": "many animals of unknown sex",
     "few-of-a-sex": "too few animals of one sex to compare",
@@ -44,6 +45,7 @@ IDS = {
     "detector-covariate-constant": "a covariate without variation has no effect to estimate",
     # collars
     "fixes-close-in-time": "fixes that are alike count as more evidence than they are",
+    "fixes-far-away": "one slip of a coordinate decides how far animals seem to range",
     "collars-not-detected": "one animal under two names, or animals that live elsewhere",
     # places
     "crs-unknown": "local metres cannot be put on a map",

@@ -8,6 +8,7 @@ import numpy as np
 
 from .finding import Finding, Look, note, some, warning
 
+FAR = 20.0  # a circular normal range has one fix in 10^120 beyond so many times the median distance
 HOURS = 12.0  # fixes that follow one another more quickly are mostly of one bed, kill or walk
 
 
@@ -43,4 +44,30 @@ def none_detected(look: Look) -> Iterator[Finding]:
         )
 
 
-CHECKS = [close_in_time, none_detected]
+def far_away(look: Look) -> Iterator[Finding]:
+    """Fixes many times as far from the middle of their animal's fixes as half of these are: slips of a coordinate."""
+    telemetry = look.captures.telemetry
+    if telemetry is None:
+        return
+    rows, furthest = [], 0.0
+    for animal, fixes in telemetry.fixes.groupby(["animal", "session"], sort=False):
+        if len(fixes) < 5:
+            continue
+        x, y = fixes["x"].to_numpy(), fixes["y"].to_numpy()
+        distance = np.hypot(x - np.median(x), y - np.median(y))
+        far = distance > FAR * np.median(distance)
+        if far.any() and np.median(distance) > 0:
+            furthest = max(furthest, float(distance[far].max()))
+            at = fixes["row"].to_numpy()[far] if "row" in fixes else []
+            rows += [f"{animal[0]} (row {n})" for n in at] or [str(animal[0])] * int(far.sum())
+    if rows:
+        yield warning(
+            "fixes-far-away",
+            f"{some(len(rows), 'collar position')} far from the animal's others, up to {furthest / 1000:,.4g} km: "
+            "sigma would come out too large, and density too low",
+            "Correct or delete these fixes, unless the animal moved there for good",
+            rows,
+        )
+
+
+CHECKS = [close_in_time, none_detected, far_away]

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 import numpy as np
 import pandas as pd
 
 from .finding import Finding, Look, note, some, warning
+
+
+def left_out(look: Look) -> Iterator[Finding]:
+    """Records in which somebody knew the animal, and which do not count for want of a species or a time."""
+    tables = look.captures.tables
+    if tables is None or "fate" not in tables.records:
+        return
+    individuals = tables.identities[tables.identities["individual"] != ""]
+    known = tables.records[tables.records["record"].isin(individuals["record"])]
+    fate, id = known["fate"], "identified-left-out"
+    if (rows := known["record"][fate == "no species"]).size:
+        what = f"{some(len(rows), 'identified record')} without a species: not counted"
+        yield warning(id, what, "Fill in the species", rows)
+    if (rows := known["record"][fate == "no time"]).size:
+        what = f"{some(len(rows), 'identified record')} without a time: not counted"
+        yield warning(id, what, "Fill in the date and time, as well as they are known", rows)
+    other = known[fate == "another species"]
+    wanted = _loose(str(tables.provenance.get("species", "")))
+    alike = other["species"].map(lambda name: SequenceMatcher(None, _loose(name), wanted).ratio() > 0.9)
+    if wanted and (rows := other["record"][alike]).size:
+        name = ", ".join(map(repr, sorted(set(other["species"][rows.index]))[:3]))
+        what = f"{some(len(rows), 'identified record')} of {name}, another species by its spelling: not counted"
+        yield warning(id, what, "Correct the spelling, if it is the same species", rows)
+
+
+def _loose(species: str) -> str:
+    return " ".join(species.casefold().replace("_", " ").split())
 
 
 def same_history(look: Look) -> Iterator[Finding]:
@@ -144,6 +172,7 @@ def one_flank(look: Look) -> Iterator[Finding]:
 
 
 CHECKS = [
+    left_out,
     same_history,
     sex_missing,
     few_of_a_sex,

@@ -239,10 +239,8 @@ def _covariates(c: Columns) -> dict[str, np.ndarray]:
     found = {}
     for heading in c.sheet.headings:
         if heading not in ours and heading not in DEPLOYMENTS and not re.match(r"(?i)problem\s*\d+", heading):
-            text = c.text(heading)
-            values = pd.to_numeric(pd.Series(text, dtype=object).replace("", None), errors="coerce")
-            numbers = not (values.isna().to_numpy() & (text != "")).any() and values.notna().any()
-            found[heading] = values.to_numpy(float) if numbers else text
+            values = c.covariate(heading)
+            found[heading] = values if isinstance(values, np.ndarray) else values.fillna("").to_numpy(object)
     return found
 
 

@@ -32,17 +32,7 @@ def open_table(
 def covariates(columns: Columns, *ours: str) -> pd.DataFrame:
     """Every column that is not one of `ours`: numbers where all that is given are numbers, else text."""
     taken = {columns.heading(name) for name in ours}
-    return pd.DataFrame({h: values(columns, h) for h in columns.sheet.headings if h not in taken})
-
-
-def values(columns: Columns, name: str) -> np.ndarray | pd.Series:
-    """A column as numbers where all that is given are numbers, else as text; missing where nothing is given."""
-    text = columns.text(name)
-    given = text != ""
-    plain = Columns(columns.sheet, Problems()).number(name)  # what is no number here is text, and no fault
-    if given.any() and np.isfinite(plain[given]).all():
-        return plain
-    return pd.Series([v or None for v in text], dtype=object)
+    return pd.DataFrame({h: columns.covariate(h) for h in columns.sheet.headings if h not in taken})
 
 
 def labels(columns: Columns, name: str) -> list:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..columns import FALSE, TRUE, Columns
-from ..crs import projected, to_metres
+from ..crs import looks_like_degrees, projected, to_metres
 from ..detections import DetectionHistory
 from ..errors import Problems, refuse
 from ..times import WHOLE_DAY_STARTS
@@ -167,6 +167,10 @@ def read_sites(
     frame = covariates(table, "site").set_axis(pd.Index(names, name="site"), axis=0)
     if table.has("x", "y"):
         frame = frame.assign(x=table.number("x"), y=table.number("y"))
+        if crs is not None and looks_like_degrees(frame["x"], frame["y"]):
+            found = (float(frame["x"].iloc[0]), float(frame["y"].iloc[0]))
+            what = "x and y look like degrees and must be metres"
+            bad.add(what, "Call them longitude and latitude", file=table.sheet.name, value=found)
     elif table.has("longitude", "latitude"):
         longitude, latitude = table.number("longitude", low=-180, high=180), table.number("latitude", low=-90, high=90)
         if crs is None:

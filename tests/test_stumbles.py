@@ -1,0 +1,166 @@
+"""What people stumble on in their own tables: said once, with the row and what to do; nothing is lost in silence."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from uncia import models, survey
+from uncia.survey.errors import Problems, SurveyError, SurveyWarning
+
+DAY = pd.Timestamp("2025-04-03 10:00")
+CRS = "EPSG:32647"
+
+
+def deployments(**more) -> pd.DataFrame:
+    """Nine stations about 2 km apart."""
+    lon, lat = (v.ravel() for v in np.meshgrid(99.0 + 0.03 * np.arange(3), 44.2 + 0.02 * np.arange(3)))
+    names = [f"S{i + 1}" for i in range(9)]
+    frame = pd.DataFrame({"station": names, "longitude": lon, "latitude": lat, "start": DAY})
+    return frame.assign(end=DAY + pd.Timedelta(days=20), **more)
+
+
+def records() -> pd.DataFrame:
+    times = [DAY + pd.Timedelta(days=k, hours=3) for k in range(8)]
+    names = ["a", "a", "b", "b", "a", "b", "a", "b"]
+    return pd.DataFrame({"station": ["S1", "S2"] * 4, "time": times, "species": "Lynx lynx", "individual": names})
+
+
+def read(folder, deployed: pd.DataFrame, recorded: pd.DataFrame, csv=None, **how):
+    for name, table in (("deployments", deployed), ("records", recorded)):
+        table.to_csv(folder / f"{name}.csv", index=False, **(csv or {}))
+    how = {"species": "Lynx lynx", "timezone": "Asia/Ulaanbaatar", "crs": CRS, "occasion": "1 day"} | how
+    return survey.read_field_tables(folder, **how)
+
+
+def message(*arguments, **how) -> str:
+    with pytest.raises(SurveyError) as error:
+        read(*arguments, **how)
+    return str(error.value)
+
+
+def test_tables_from_excel_are_the_same_as_plain_ones(tmp_path):
+    slope = 0.25 * np.arange(9) + 0.1
+    excel = {"sep": ";", "decimal": ",", "encoding": "utf-8-sig", "lineterminator": "\r\n"}
+    for name in ("plain", "excel"):
+        (tmp_path / name).mkdir()
+    plain = read(tmp_path / "plain", deployments(slope=slope), records())
+    dates = excel | {"date_format": "%d/%m/%Y %H:%M:%S"}
+    same = read(tmp_path / "excel", deployments(slope=slope), records(), csv=dates, dates="dmy")
+    assert same.detections.equals(plain.detections) and np.array_equal(same.detectors.x, plain.detectors.x)
+    assert same.detectors.covariates["slope"].tolist() == pytest.approx(slope)  # decimal commas are numbers
+
+
+def test_the_same_fault_of_a_whole_column_is_told_once():
+    bad = Problems()
+    for row in range(2, 40):
+        bad.add(
+            "start: the day and the month cannot be told apart", "Give dates='dmy'", file="d.csv", row=row, value=row
+        )
+    bad.add("another thing", "Mend it", file="d.csv", row=3)
+    with pytest.raises(SurveyError) as error:
+        bad.raise_any()
+    assert str(error.value).splitlines() == [
+        "39 problems in the input:",
+        "  1. d.csv, row 2: start: the day and the month cannot be told apart (found 2). Give dates='dmy' "
+        "(the same in rows 3, 4, 5, 6, 7, and 32 more)",
+        "  2. d.csv, row 3: another thing. Mend it",
+    ]
+    assert len(error.value.problems) == 39
+
+
+def test_degrees_with_minutes_and_seconds(tmp_path):
+    table = deployments().astype({"longitude": object})
+    table.loc[4, "longitude"] = "99°01'52.7\"E"
+    said = message(tmp_path, table, records())
+    assert said.startswith("deployments.csv, row 6: longitude must be a number (found '99°01")
+    assert said.endswith("Write decimal degrees: 99.0313 for 99°01'52.7\"E, and a minus for west and south")
+
+
+def test_date_and_time_in_two_columns(tmp_path):
+    table = records()
+    table = table.assign(Date=table["time"].dt.date, Hour=table["time"].dt.time).drop(columns="time")
+    said = message(tmp_path, deployments(), table)
+    assert said.endswith('name yours in the mapping; there two columns can be one: time = ["Date", "Hour"]')
+    joined = read(tmp_path, deployments(), table, mapping={"records": {"time": ["Date", "Hour"]}})
+    assert joined.n_detections == 8
+
+
+def test_a_number_column_with_a_word_in_it_is_told(tmp_path):
+    table = deployments(slope=np.arange(9.0)).astype({"slope": object})
+    table.loc[3, "slope"] = "3 deg"
+    with pytest.warns(
+        SurveyWarning, match=r"'slope' is taken for words, because 1 of 9 values is no number: '3 deg' in"
+    ):
+        read(tmp_path, table, records())
+    sites = pd.DataFrame({"site": [f"P{k}" for k in range(9)], "height": ["2500 m", *map(str, range(2501, 2509))]})
+    sites.to_csv(tmp_path / "sites.csv", index=False)
+    visits = pd.DataFrame({"site": np.repeat(sites["site"], 2), "visit": [1, 2] * 9, "value": [1, 0, 0] * 6})
+    visits.to_csv(tmp_path / "visits.csv", index=False)
+    with pytest.warns(SurveyWarning, match=r"sites.csv: 'height' is taken for words, .* '2500 m' in row 2"):
+        survey.read_visits(tmp_path / "visits.csv", sites=tmp_path / "sites.csv")
+    sites.assign(height=[None, *range(8)]).to_csv(tmp_path / "sites.csv", index=False)
+    history = survey.read_visits(tmp_path / "visits.csv", sites=tmp_path / "sites.csv")
+    with pytest.raises(
+        SurveyError, match="the formula of psi cannot be evaluated: 'height' has no value in 1 of 9 rows"
+    ):
+        models.Occupancy(history, psi="~ height")
+    with pytest.raises(SurveyError) as error:
+        models.Occupancy(history, psi="height +")
+    assert "cannot be read" in str(error.value) and "\x1b" not in str(error.value) and "⧛" not in str(error.value)
+
+
+def test_sites_in_degrees_that_are_called_x_and_y(tmp_path):
+    sites = deployments().rename(columns={"station": "site", "longitude": "x", "latitude": "y"})[["site", "x", "y"]]
+    sites.to_csv(tmp_path / "sites.csv", index=False)
+    pd.DataFrame({"site": ["S1", "S1"], "visit": [1, 2], "value": [0, 1]}).to_csv(tmp_path / "visits.csv", index=False)
+    with pytest.raises(SurveyError) as error:
+        survey.read_visits(tmp_path / "visits.csv", sites=tmp_path / "sites.csv", crs=CRS)
+    assert str(error.value) == (
+        "sites.csv: x and y look like degrees and must be metres (found (99.0, 44.2)). Call them longitude and latitude"
+    )
+
+
+def test_identified_records_that_do_not_count_are_told(tmp_path):
+    table = records().astype({"time": object})
+    table.loc[0, "species"], table.loc[1, "species"], table.loc[2, "time"] = "", "lynx  Lynx ", ""
+    found = survey.verify(read(tmp_path, deployments(), table))
+    assert [f.what for f in found if f.id == "identified-left-out"] == [
+        "1 identified record without a species: not counted",
+        "1 identified record without a time: not counted",
+        "1 identified record of 'lynx  Lynx', another species by its spelling: not counted",
+    ]
+    assert found["identified-left-out"].rows == ("row 2",)
+    other = records().assign(species=["Lynx lynx"] * 6 + ["Felis silvestris"] * 2)
+    assert "identified-left-out" not in survey.verify(read(tmp_path, deployments(), other))
+
+
+def test_slips_in_the_coordinates_of_collars(tmp_path):
+    rng = np.random.default_rng(1)
+    fixes = pd.DataFrame({"animal": "a", "longitude": 99.0 + 0.01 * rng.random(20), "latitude": 44.2})
+    fixes["latitude"] += 0.01 * rng.random(20)
+    path = tmp_path / "collars.csv"
+    fixes.to_csv(path, index=False)
+    captures = read(tmp_path, deployments(), records())
+    assert "fixes-far-away" not in survey.verify(captures.with_telemetry(survey.read_telemetry(path, CRS)))
+    slip = fixes.copy()
+    slip.loc[5, "longitude"] += 1.0
+    slip.to_csv(path, index=False)
+    found = survey.verify(captures.with_telemetry(survey.read_telemetry(path, CRS)))["fixes-far-away"]
+    assert re.match(r"1 collar position far from the animal's others, up to (79|80)\.\d+ km", found.what)
+    assert found.rows == ("a (row 7)",)
+    slip.assign(longitude=slip["longitude"].where(slip.index != 5, 0.0), latitude=slip["latitude"].where(
+        slip.index != 5, 0.0)).to_csv(path, index=False)  # fmt: skip
+    with pytest.raises(SurveyError) as error:
+        survey.read_telemetry(path, CRS)
+    assert str(error.value) == (
+        "collars.csv, row 7: a fix lies where EPSG:32647 has no coordinates (found 'longitude 0, latitude 0'). Leave "
+        "it out, or correct it; many collars write 0, 0 where they had no satellites"
+    )
+    fixes.rename(columns={"animal": "ID"}).to_csv(path, index=False)
+    with pytest.raises(SurveyError, match=re.escape('Add it, or say what yours is called: columns = { animal = "…" }')):
+        survey.read_telemetry(path, CRS)
+    fixes.rename(columns={"longitude": "latitude", "latitude": "longitude"}).to_csv(path, index=False)
+    with pytest.raises(SurveyError, match="latitude and longitude look swapped"):
+        survey.read_telemetry(path, CRS)
