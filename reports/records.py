@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import survey
 from ..survey.captures import CaptureHistory
-from ..survey.one_flank import assemble_flank
+from ..survey.one_flank import assemble_flank, assemble_flanks
 from ..survey.tables import SurveyTables
 from .parts import Occasions, Records, Survey
 
@@ -17,7 +17,40 @@ NAMED_MAPPINGS = ("camtrapR",)  # come with the readers and are no files of the 
 
 def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Path) -> CaptureHistory:
     """Capture histories by the reader of the format."""
-    how = dict(
+    how = _how(about, data, occasions)
+    registry = getattr(data, "registry", None)
+    flank = getattr(data, "flank", None)
+    if registry is not None or flank is not None:
+        tables, rest = _tables(about, data, folder), _of_assembly(how)
+        return survey.assemble(tables, **rest) if flank is None else assemble_flank(tables, flank, **rest)
+    path, beside = files_of(data, folder)
+    readers: dict[str, Any] = {
+        "camtrap-dp": survey.read_camtrap_dp,
+        "field-tables": survey.read_field_tables,
+        "wildlife-insights": survey.read_wildlife_insights,
+    }
+    return readers[data.format](path, **beside, **how)
+
+
+def read_flanks(about: Survey, data: Records, occasions: Occasions, folder: Path) -> list[CaptureHistory]:
+    """Capture histories by the left and by the right flanks, two sessions."""
+    return assemble_flanks(_tables(about, data, folder), **_of_assembly(_how(about, data, occasions)))
+
+
+def _tables(about: Survey, data: Records, folder: Path) -> SurveyTables:
+    """The tables, with today's identities where there is a registry of them."""
+    registry, tables = getattr(data, "registry", None), read_tables(about, data, folder)
+    return tables if registry is None else with_registry(tables, folder / registry)
+
+
+def _of_assembly(how: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the assembly, without what is said of reading."""
+    return {name: value for name, value in how.items() if name not in ("timezone", "encoding")}
+
+
+def _how(about: Survey, data: Records, occasions: Occasions) -> dict[str, Any]:
+    """The arguments of readers."""
+    return dict(
         timezone=about.timezone,
         species=about.species or None,
         crs=about.crs,
@@ -32,20 +65,6 @@ def read_captures(about: Survey, data: Records, occasions: Occasions, folder: Pa
         session=occasions.session,
         encoding=getattr(data, "encoding", None),
     )
-    registry = getattr(data, "registry", None)
-    flank = getattr(data, "flank", None)
-    if registry is not None or flank is not None:
-        rest = {name: value for name, value in how.items() if name not in ("timezone", "encoding")}
-        tables = read_tables(about, data, folder)
-        tables = tables if registry is None else with_registry(tables, folder / registry)
-        return survey.assemble(tables, **rest) if flank is None else assemble_flank(tables, flank, **rest)
-    path, beside = files_of(data, folder)
-    readers: dict[str, Any] = {
-        "camtrap-dp": survey.read_camtrap_dp,
-        "field-tables": survey.read_field_tables,
-        "wildlife-insights": survey.read_wildlife_insights,
-    }
-    return readers[data.format](path, **beside, **how)
 
 
 def with_registry(tables: SurveyTables, path: Path) -> SurveyTables:

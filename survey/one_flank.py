@@ -1,4 +1,4 @@
-"""Tables of a survey with the identities of one flank alone: what became of the other flank is in the ledger."""
+"""Tables of a survey with the identities of one flank alone, or of each by itself; the ledger tells of the others."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 from .assemble import assemble
 from .captures import CaptureHistory
 from .errors import refuse
-from .flanks import LEFT, RIGHT
+from .flanks import LEFT, RIGHT, flanks
 from .tables import SurveyTables
 
 ONE_OF = (LEFT, RIGHT, "more animals")
+BOTH = "both, each a session of one model"
 
 
 def assemble_flank(tables: SurveyTables, choose: str, **how) -> CaptureHistory:
@@ -37,9 +38,7 @@ def assemble_flank(tables: SurveyTables, choose: str, **how) -> CaptureHistory:
     if choose not in ONE_OF:
         fix = f"Use one of {', '.join(map(repr, ONE_OF))}; two sessions are made by survey.flanks(…, choose='both')"
         raise refuse("this choice of a flank is not known", fix, value=choose)
-    if not (tables.identities["flank"] != "").any():
-        fix = "Give identities a column 'flank' with left, right or both, or leave flank out"
-        raise refuse("the identities do not say which flank a photograph shows", fix, value=choose)
+    _check_flanks(tables)
     if choose != "more animals":
         return assemble(_of_flank(tables, choose, choose), **how)
     shown = [side for side in (LEFT, RIGHT) if tables.identities["flank"].isin((side, "both")).any()]
@@ -48,6 +47,28 @@ def assemble_flank(tables: SurveyTables, choose: str, **how) -> CaptureHistory:
     side = LEFT if known[LEFT] >= known[RIGHT] else RIGHT
     why = f"by which more animals are known ({known[LEFT]} by the left, {known[RIGHT]} by the right)"
     return assemble(_of_flank(tables, side, f"{side}, {why}", f", {why}"), **how)
+
+
+def assemble_flanks(tables: SurveyTables, **how) -> list[CaptureHistory]:
+    """Capture histories by the photographs of left and of right flanks, two sessions for `models.SCR`.
+
+    Parameters as of `assemble_flank`. They are of the same animals: see `survey.flanks` for what that means.
+
+    Raises
+    ------
+    SurveyError : no flank in the identities, no animal by one of them, and what `assemble` refuses
+    """
+    _check_flanks(tables)
+    left, right = (assemble(_of_flank(tables, side, BOTH), **how) for side in (LEFT, RIGHT))
+    found = flanks(left, right, "both")
+    assert isinstance(found, list)
+    return found
+
+
+def _check_flanks(tables: SurveyTables) -> None:
+    if not (tables.identities["flank"] != "").any():
+        fix = "Give identities a column 'flank' with left, right or both, or leave flank out"
+        raise refuse("the identities do not say which flank a photograph shows", fix)
 
 
 def _of_flank(tables: SurveyTables, side: str, choice: str, because: str = "") -> SurveyTables:

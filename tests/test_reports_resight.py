@@ -252,10 +252,53 @@ def test_photographs_of_both_flanks_in_one_record_are_of_both(tmp_path):
     assert read_study(form).ledger.count("a left flank: the right flanks were chosen") == 0
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_both_flanks_are_two_sessions_with_one_density(tmp_path, language):
+    form, table = with_flank(tmp_path, "both", blank=2)
+    form.write_text(form.read_text("utf-8") + f'\n[report]\nlanguage = "{language}"\n', "utf-8")
+    study = read_study(form)
+    left, right = study.flanks
+    study.ledger.check()
+    assert (left.session.split(", ")[-1], right.session.split(", ")[-1]) == ("left flank", "right flank")
+    assert study.captures.n_animals == max(left.n_animals, right.n_animals)
+    assert study.ledger.count("the flank is not known") >= 2
+    used = len(table) - 2
+    assert study.ledger.count("used") >= used > study.captures.ledger.count("used: left flank, a session of its own")
+    found = analyse(study)
+    model = found.fit.model
+    assert [s.name for s in model.sessions] == [left.session, right.session]
+    told = found.estimates.set_index(["quantity", "scope"])
+    plain = found.fit.derive().set_index(["quantity", "scope"])
+    row = told.loc[("density", "habitat mask")]
+    assert row["estimate"] == pytest.approx(plain.loc[("density", f"session {left.session}"), "estimate"])
+    assert row["se"] == pytest.approx(2**0.5 * plain.loc[("density", f"session {left.session}"), "se"], rel=0.02)
+    assert "realised abundance" not in set(found.estimates["quantity"])
+    assert results_of(found)["definitions"]["flank"] == "both, each a session of one model"
+    words_of = texts(language)
+    page = report.page(found, results_of(found), report.figures_of(found, words_of), words_of)
+    assert sorted(words_of.missing) == []
+    said = {"en": "Left and right flanks are two sessions of one model", "zh": "左侧与右侧作为同一模型的两期"}
+    assert said[language] in page
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('[telemetry]\nfile = "collars.csv"\n', r'\[telemetry\] and flank = "both" do not go together'),
+        ('[[models]]\nname = "a"\nD = "~ session"\n', "density of model 'a' is to be that of both flanks"),
+    ],
+)
+def test_what_does_not_go_with_both_flanks_is_said(tmp_path, more, said):
+    form, _ = with_flank(tmp_path, "both")
+    form.write_text(form.read_text("utf-8") + "\n" + more, "utf-8")
+    with pytest.raises(SurveyError, match=said):
+        read_study(form)
+
+
 def test_identities_without_flanks_and_other_choices_are_refused(tmp_path):
     form, _ = with_flank(tmp_path, "left", blank=10_000)
     with pytest.raises(SurveyError, match="the identities do not say which flank a photograph shows"):
         read_study(form)
-    form.write_text(form.read_text("utf-8").replace('flank = "left"', 'flank = "both"'), "utf-8")
+    form.write_text(form.read_text("utf-8").replace('flank = "left"', 'flank = "top"'), "utf-8")
     with pytest.raises(SurveyError, match=r"\[data\]: flank is not one of the possible values"):
         read_study(form)

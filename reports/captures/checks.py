@@ -50,7 +50,9 @@ class FitChecks:
     @cached_property
     def residuals(self) -> pd.DataFrame | None:
         """Residuals of stations, if asked for."""
-        return self._try("residuals", self.analysis.fit.residuals) if self.asked.residuals else None
+        session = self.analysis.study.session
+        made = lambda: self.analysis.fit.residuals(session)  # noqa: E731
+        return self._try("residuals", made) if self.asked.residuals else None
 
     @cached_property
     def pattern(self):

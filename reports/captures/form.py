@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from ...models import LeastCost
 from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
+from .both_flanks import check_flanks
 from .methods import Method
 from .resight import Marking, ResightModel, check_marking
 
@@ -26,7 +27,7 @@ class Data(Records):
     usage: Literal["binary", "effort"] | None = None
     effort_unit: str | None = None
     registry: str | None = Field(default=None, description="file of decisions on identities: aliases, merges, splits")
-    flank: Literal["left", "right", "more animals"] | None = Field(
+    flank: Literal["left", "right", "more animals", "both"] | None = Field(
         default=None, description="whose photographs are used, where identities say which flank they show"
     )
     encoding: str | None = Field(default=None, description="of text files that are neither UTF-8 nor GB18030")
@@ -172,4 +173,5 @@ class CaptureForm(Form):
     @model_validator(mode="after")
     def _marking_fits(self):
         check_marking(self)
+        check_flanks(self)
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,8 +15,9 @@ from ..rasters import coarsen, stacked
 
 def density_surface(analysis: Analysis) -> xr.Dataset:
     """Density with its error over the habitat mask; averaged over coarse squares in a public report."""
-    surface = analysis.fit.predict("D")
-    report = analysis.study.config.report
+    study = analysis.study
+    surface = study.told(analysis.fit).predict("D", session=study.session)
+    report = study.config.report
     return coarsen(surface, report.public_grid) if report.public else surface
 
 
@@ -54,6 +56,8 @@ def _write_mask(analysis: Analysis, path: Path) -> None:
     x, y = mask.centres()
     half = mask.spacing / 2.0
     values = {name: mask.covariate(str(name)) for name in mask.covariates.data_vars}
-    values["density"] = analysis.fit.predict("D")["estimate"].to_numpy()[mask.habitat]
+    study: Any = analysis.study
+    surface = study.told(analysis.fit).predict("D", session=study.session)
+    values["density"] = surface["estimate"].to_numpy()[mask.habitat]
     cells = shapely.box(x - half, y - half, x + half, y + half)
     write_geopackage(gpd.GeoDataFrame(values, geometry=cells, crs=mask.crs), path, "mask")

@@ -48,6 +48,7 @@ class CaptureStory(Story):
                 "estimates",
                 [
                     words.sightings(self.analysis, say),
+                    say("both_flanks") if study.flanks else "",
                     words.detection(self.analysis, say),
                     words.distance(self.analysis, say),
                 ],
@@ -83,7 +84,7 @@ class CaptureStory(Story):
         visits = self.dated_visits()
         if visits is not None and len(visits) >= 10:
             made["F5"] = lambda: animals.activity(visits)
-        made["F6"] = lambda: estimates.detection(self.analysis.fit)
+        made["F6"] = lambda: estimates.detection(self.study.told(self.analysis.fit), session=self.study.session)
         surface = density_surface(self.analysis)
         layers = [layer for layer in ("estimate", "se") if surface[layer].notnull().any()]
         made["F7"] = lambda: tuple(estimates.density(surface, layer, outlines) for layer in layers)

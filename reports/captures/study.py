@@ -21,9 +21,12 @@ from ...survey.sightings import Sightings
 from ...survey.telemetry import Telemetry
 from ...survey.together import methods_of
 from ...survey.vector import read_region, read_shapes
+from ...survey.verify import Findings
 from ..model_parts import built
-from ..records import read_captures, records_named
+from ..records import read_captures, read_flanks, records_named
 from ..study import Study, simulated_goodness
+from . import both_flanks
+from . import regions
 from .form import CaptureForm
 from .methods import read_method
 from .resight import ResightModel, read_sightings
@@ -41,9 +44,14 @@ class CaptureStudy(Study):
     captures: CaptureHistory
     mask: HabitatMask
     resight: tuple[CaptureHistory | None, Sightings, Ledger] | None = None  # of [marking]
+    flanks: tuple[CaptureHistory, ...] = ()  # left and right, where both are used; `captures` is one of them
 
     @classmethod
     def read(cls, config: CaptureForm, folder: Path) -> CaptureStudy:
+        if config.data.flank == "both":
+            sides = tuple(read_flanks(config.survey, config.data, config.occasions, folder))
+            shown = both_flanks.shown(sides)
+            return cls(config, folder, shown, make_mask(config, folder, shown), flanks=sides)
         captures = read(config, folder).with_telemetry(read_collars(config, folder))
         resight = None
         if config.marking is not None:
@@ -72,7 +80,16 @@ class CaptureStudy(Study):
             found = built(part, *self.resight[:2], self.mask)
             assert isinstance(found, SCR)
             return found
-        return SCR(self.captures, self.mask, **part.options(self.barriers))
+        return SCR(list(self.flanks) or self.captures, self.mask, **part.options(self.barriers))
+
+    @property
+    def session(self) -> str | None:
+        """The session of the fits that is told of, where there are several."""
+        return self.captures.session if self.flanks else None
+
+    def told(self, fit: SpatialFit) -> SpatialFit:
+        """A fit with the standard errors that people are told."""
+        return fit.inflated(both_flanks.TWICE) if self.flanks else fit
 
     @cached_property
     def barriers(self):
@@ -88,12 +105,16 @@ class CaptureStudy(Study):
     @property
     def data(self) -> tuple:
         if self.resight is None:
-            return self.captures, self.mask
+            return *(self.flanks or (self.captures,)), self.mask
         return self.captures, *(part for part in self.resight[:2] if part is not None), self.mask
 
     def estimates(self, fit: SpatialFit) -> pd.DataFrame:
         """Density, abundance, sampling area and detection in the mask and in every region."""
-        tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
+        fit = self.told(fit)
+        if self.flanks:
+            tables = both_flanks.estimates(self, fit)
+        else:
+            tables = [fit.derive(), *(fit.abundance(file, region) for region, file in self.regions.items())]
         tables += [detection_estimates(fit, p) for p in fit.model.detecting]
         tables += [detection_estimates(fit, "pID")] if self.resight is not None else []
         tables += [cost_estimates(fit)] if "cost" in fit.model.parameters else []
@@ -103,20 +124,27 @@ class CaptureStudy(Study):
         from ...models.trends.from_fits import definition_of
 
         of_form = {"identities": self.config.data.identities or "", "species": self.species}
+        of_form["flank"] = "" if self.tables is None else str(self.tables.provenance.get("flank", ""))
         return {k: v for k, v in of_form.items() if v} | definition_of(fit)
 
     def goodness(self, fit: SpatialFit) -> pd.DataFrame:
         return simulated_goodness(fit, self.config.checks.goodness, self.config.seed)
 
+    def check(self) -> None:
+        regions.check(self)
+
+    def check_model(self, model) -> None:
+        regions.check_model(self, model)
+
     @cached_property
-    def findings(self):
-        """The checks of the data as a table: id, severity, what, rows, fix."""
-        return survey.verify(self.captures, self.mask)
+    def findings(self) -> Findings:
+        """The checks of the data and of the regions."""
+        return Findings((*survey.verify(self.captures, self.mask), *regions.findings(self)))
 
     @property
     def ledger(self):
         """Where the records went, those of collars and of sightings without a name with them."""
-        own, collars = self.captures.ledger, self.captures.telemetry
+        own, collars = both_flanks.ledger(self.flanks) or self.captures.ledger, self.captures.telemetry
         more = [] if collars is None else [collars.ledger]
         more += [] if self.resight is None else [self.resight[2]]
         for one in more:
@@ -215,7 +243,7 @@ def detection_estimates(fit: SpatialFit, parameter: str) -> pd.DataFrame:
     covariates = [c for c in table.columns if c not in ("estimate", "se", "lower", "upper")]
     scopes = [", ".join(f"{c} = {row[c]}" for c in covariates) or "all detectors" for _, row in table.iterrows()]
     known = fit.model.parameters[parameter]
-    methods = methods_of(fit.model.captures)
+    methods = methods_of(fit.model.sessions[0].captures)
     by = table["method"].astype(str) if "method" in table else [next(iter(methods))] * len(table)
     common = len(methods) > 1 and "method" not in table
     units = [known.unit if common else known.unit.replace("unit of effort", unit_of(methods[m].detectors)) for m in by]

@@ -50,6 +50,8 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
     facts |= {} if study.resight is None else sighted(*study.resight[:2])
     if tables is not None and "flank" in tables.provenance:
         facts["Flank whose photographs are used"] = str(tables.provenance["flank"])
+    if study.flanks:
+        facts["Animals by left and by right flanks"] = " and ".join(f"{c.n_animals}" for c in study.flanks)
     facts["Area within the outermost stations"] = f"{_hull(detectors):,.0f} km²"
     facts["Habitat mask"] = f"{mask.area:,.0f} km² in {mask.size:,} cells of {mask.spacing:,.6g} m" + (
         "" if mask.buffer is None else f", {mask.buffer / 1000:g} km around the stations"

@@ -34,8 +34,8 @@ def density(surface, layer: str = "estimate", outlines=(), ax=None):
     return as_map(ax, np.array(extent[:2]), np.array(extent[2:]))
 
 
-def detection(fit, ax=None):
+def detection(fit, ax=None, session=None):
     """The detection function with its band and the distances in the data."""
     from ...models.spatial.plots import plot_detection
 
-    return plot_detection(fit, ax or new_axes(3.6))
+    return plot_detection(fit, ax or new_axes(3.6), session=session)
