@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+from marked_problems import histories
 from occupancy_problems import ragged
 from scr_problems import small
+from test_random_walks import years
 
 from uncia import models
 from uncia.models.posterior import Posterior
@@ -140,6 +142,31 @@ def test_random_effects_are_drawn():
     assert abs(error) < 0.6 * fit.coefficients["se"].iloc[0]
     effects = draws.coefficients[:, :, model.parameters.random[0][2]].mean(axis=(0, 1))
     assert np.corrcoef(effects, fit.random_effects()["estimate"])[0, 1] > 0.97
+
+
+def test_a_walk_over_years_is_drawn():
+    """The years of the data are near the fit; a year between has a wider interval."""
+    model = models.Occupancy(years(seed=3, n=30), "~ rw(year)", "~ 1")
+    draws, fit = model.sample(draws=250, tune=300, chains=2, seed=1), model.fit()
+    assert int(draws.statistics["diverging"].sum()) <= 3
+    new = pd.DataFrame({"year": [2010, 2011, 2013, 2014, 2017]})
+    told, expected = draws.as_fit().predict("psi", new), fit.predict("psi", new)
+    assert (abs(told["estimate"] - expected["estimate"]) < 0.5 * expected["se"]).all()
+    width = (told["upper"] - told["lower"]).to_numpy()
+    assert width[2] > 1.1 * width[[1, 3]].max()
+    assert ("psi", "sd rw(year)") in set(map(tuple, draws.priors()[["parameter", "term"]].to_numpy()))
+
+
+def test_a_jolly_seber_model_has_points_states_and_a_pymc_model():
+    history = histories(3, n=30)
+    model = models.JollySeber(history, "~ 1", "~ 1", b="~ 1")
+    draws = model.sample(draws=150, tune=150, chains=2, seed=1)
+    loo = draws.loo(200)
+    assert loo.index.tolist()[0].startswith("a0") and len(loo) == history.n_animals
+    latent = draws.latent(most=40)
+    assert (latent["N"] >= latent["alive"]).all()
+    made = model.pymc()
+    assert "of_animal" in made.named_vars and "animals met" in made.named_vars
 
 
 def test_leave_one_out():

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle_random import logistic, occupancy_site, over_walk
+from scipy.stats import logistic as logistic_law
+from scipy.stats import norm
 from test_random_effects import check_marginal_gradient
 from test_scr import MODELS, surveyed
 
@@ -221,3 +223,23 @@ def test_the_posterior_has_the_walk_non_centred():
     assert usual.median == pytest.approx(0.5 / model.parameters["psi"].design.random[0].spread[0])
     walk = posterior.coefficients(x)[model.parameters.random[0][2]]
     np.testing.assert_allclose(walk, np.exp(x[2]) * x[3:])
+
+
+def test_the_posterior_is_likelihood_times_prior():
+    """Written out: two years of sites, logistic intercept, log-normal sd, normal step."""
+    history = years(at=np.array([2010, 2012]), n=10)
+    model = Occupancy(history, "~ rw(year)", 0.45)  # the year between has a step of its own
+    posterior = Posterior(model, {"psi: rw(year)": LogNormal(0.3, 2)})
+    y, year = history.value.reshape(history.n_sites, -1), history.sites["year"].to_numpy()
+    y = np.where(history.done.reshape(y.shape), y, np.nan)
+
+    def slow(beta, theta, u):
+        steps = np.exp(theta) * u
+        walk = np.array([0.0, steps.sum()])
+        eta = beta + (walk - walk.mean())[(year > 2010).astype(int)]
+        sites = sum(occupancy_site(one, logistic(e), 0.45) for one, e in zip(y, eta, strict=True))
+        of_sd = norm.logpdf(theta, np.log(0.3), np.log(2.0))
+        return sites + logistic_law.logpdf(beta) + of_sd + norm.logpdf(u).sum()
+
+    for x in np.random.default_rng(2).normal(size=(5, 4)):
+        assert posterior.loglik_and_gradient(x)[0] == pytest.approx(slow(x[0], x[1], x[2:]), rel=1e-10)
