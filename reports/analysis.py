@@ -106,6 +106,7 @@ def build_all(study: Study) -> dict[str, Any]:
     for part in study.config.models:
         try:
             built[part.name] = study.build(part)
+            study.check_model(built[part.name])
         except SurveyError as error:
             problems += [replace(p, what=f"model {part.name!r}: {p.what}") for p in error.problems]
     if problems:

@@ -95,6 +95,12 @@ class Study(ABC):
 
         return Analysis(self, fit_all(self, progress))
 
+    def check(self) -> None:  # noqa: B027  (not every kind has something)
+        """That form and data go together; a SurveyError says what does not, before anything is fitted."""
+
+    def check_model(self, model: Any) -> None:  # noqa: B027
+        """That what the form asks of a model can be told; a SurveyError before it is fitted."""
+
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told of a fit, see `models.derived.COLUMNS`."""
         return fit.derive()
@@ -207,6 +213,7 @@ def study_of(config: Form, folder: Path, form: str = "") -> Study:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SurveyWarning)
         study = family.read(config, folder)
+        study.check()
     notes = tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, SurveyWarning)))
     for w in caught:
         if not issubclass(w.category, SurveyWarning):

@@ -22,6 +22,7 @@ from .metric import COST
 
 PER_100_KM2 = "animals per 100 km²"
 EMPTY = np.empty(0)
+COVERED = 0.98  # share of a region within the mask from which it counts as covered by it
 REGION_CELLS = 1000  # cells that a region is cut into at least, so that its edge costs less than about 1 % of its area
 
 
@@ -334,7 +335,7 @@ def _region_mask(model, session, region) -> HabitatMask:
     known = replace(own, habitat=binary_fill_holes(own.habitat)).is_habitat(x, y)  # enclosed lakes are no habitat
     covered = float(np.mean(known[fine.habitat]))
     D = model.parameters["D"].design
-    if covered > 0.98:
+    if covered > COVERED:
         if parts == 1:
             return replace(own, habitat=own.habitat & own.contained_in(geometry))
         return _with_covariates(replace(fine, habitat=fine.habitat & land), own)
@@ -345,6 +346,11 @@ def _region_mask(model, session, region) -> HabitatMask:
             "Give the region as a HabitatMask with these covariates, or use a larger mask",
         )
     return replace(fine, habitat=fine.habitat & (land | ~known))
+
+
+def covered_share(own: HabitatMask, region: HabitatMask) -> float:
+    """The share of a region that lies within the mask `own`, or in the lakes that it encloses."""
+    return float(np.mean(replace(own, habitat=binary_fill_holes(own.habitat)).is_habitat(*region.centres())))
 
 
 def _with_covariates(mask: HabitatMask, own: HabitatMask) -> HabitatMask:

@@ -14,6 +14,7 @@ from ...models.spatial.fit import SpatialFit
 from ...survey.errors import refuse
 from ...survey.parks import JoinedParks, join_parks, union_of_masks
 from ...survey.verify import Findings
+from ..captures import regions
 from ..captures.study import CaptureStudy
 from ..study import files_of, read_study
 from .form import ParksForm
@@ -33,8 +34,8 @@ class ParkStudy(CaptureStudy):
         parks = []
         for park in config.parks:
             study = read_study(folder / park.survey, config.session)
-            if type(study) is not CaptureStudy or study.resight is not None:
-                what = "a park is a survey of animals that were told apart at cameras, without [marking]"
+            if type(study) is not CaptureStudy or not study.is_one_history:
+                what = "a park is a survey of animals that were told apart at cameras, without [marking] and flank = 'both'"
                 raise refuse(what, "Give its survey.toml", value=park.survey)
             parks.append((park.name, study))
         session = config.session or "1"
@@ -69,7 +70,8 @@ class ParkStudy(CaptureStudy):
     @cached_property
     def findings(self) -> Findings:
         """The checks of the parks' data, each with its park."""
-        return Findings.of_parts((name, study.findings) for name, study in self.parks)
+        own = Findings.of_parts((name, study.findings) for name, study in self.parks)
+        return Findings((*own, *regions.findings(self)))
 
     def definitions(self, fit: SpatialFit) -> dict[str, str]:
         from ...models.trends.from_fits import definition_of
