@@ -25,8 +25,7 @@ from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_captures, read_flanks, records_named
 from ..study import Study, simulated_goodness
-from . import both_flanks
-from . import regions
+from . import both_flanks, regions
 from .form import CaptureForm
 from .methods import read_method
 from .resight import ResightModel, read_sightings
@@ -81,6 +80,11 @@ class CaptureStudy(Study):
             assert isinstance(found, SCR)
             return found
         return SCR(list(self.flanks) or self.captures, self.mask, **part.options(self.barriers))
+
+    @property
+    def is_one_history(self) -> bool:
+        """Whether `captures` is all that there is, as surveys of several years or sites need it."""
+        return self.resight is None and not self.flanks
 
     @property
     def session(self) -> str | None:
