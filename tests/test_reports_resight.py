@@ -295,6 +295,14 @@ def test_what_does_not_go_with_both_flanks_is_said(tmp_path, more, said):
         read_study(form)
 
 
+def test_both_flanks_are_no_site_of_a_region(tmp_path):
+    with_flank(tmp_path, "both")
+    sites = "".join(f'[[sites]]\nname = "{name}"\nsurvey = "survey.toml"\n\n' for name in ("One", "Two"))
+    (tmp_path / "region.toml").write_text(f'[survey]\nname = "A"\n\n{sites}[[models]]\nname = "a"\n', "utf-8")
+    with pytest.raises(SurveyError, match=r"without \[marking\] and flank = 'both'"):
+        read_study(tmp_path / "region.toml")
+
+
 def test_identities_without_flanks_and_other_choices_are_refused(tmp_path):
     form, _ = with_flank(tmp_path, "left", blank=10_000)
     with pytest.raises(SurveyError, match="the identities do not say which flank a photograph shows"):

@@ -35,7 +35,7 @@ class ParkStudy(CaptureStudy):
         for park in config.parks:
             study = read_study(folder / park.survey, config.session)
             if type(study) is not CaptureStudy or not study.is_one_history:
-                what = "a park is a survey of animals that were told apart at cameras, without [marking] and flank = 'both'"
+                what = "a park is a survey of animals that were told apart at cameras, not of [marking] or both flanks"
                 raise refuse(what, "Give its survey.toml", value=park.survey)
             parks.append((park.name, study))
         session = config.session or "1"

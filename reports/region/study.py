@@ -34,8 +34,8 @@ class RegionStudy(Study):
         parts = []
         for site in config.sites:
             study = read_study(folder / site.survey, site.session)
-            if type(study) is not CaptureStudy or study.resight is not None:
-                what = "a site is a survey of animals that were told apart, without [marking]"
+            if type(study) is not CaptureStudy or not study.is_one_history:
+                what = "a site is a survey of animals that were told apart, without [marking] and flank = 'both'"
                 raise refuse(what, "Give the survey.toml of spatial capture-recapture", value=site.survey)
             parts.append((site, study))
         return cls(config, folder, tuple(parts))

@@ -112,7 +112,7 @@ class YearStudy(Study):
     def _captures(self) -> list[CaptureStudy]:
         found = []
         for part in self.parts:
-            if not isinstance(part.study, CaptureStudy) or part.study.resight is not None:
+            if not isinstance(part.study, CaptureStudy) or not part.study.is_one_history:
                 raise refuse("only spatial capture-recapture without [marking] has [[models]] of several years",
                              "Leave [[models]] out: each year is then estimated by its own form",
                              value=part.label)  # fmt: skip
