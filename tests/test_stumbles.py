@@ -2,11 +2,16 @@
 
 import re
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
+import small_survey
 
 from uncia import models, survey
+from uncia.reports.study import read_study
+from uncia.reports.texts import texts
 from uncia.survey.errors import Problems, SurveyError, SurveyWarning
 
 DAY = pd.Timestamp("2025-04-03 10:00")
@@ -164,3 +169,41 @@ def test_slips_in_the_coordinates_of_collars(tmp_path):
     fixes.rename(columns={"longitude": "latitude", "latitude": "longitude"}).to_csv(path, index=False)
     with pytest.raises(SurveyError, match="latitude and longitude look swapped"):
         survey.read_telemetry(path, CRS)
+
+
+# ---- regions -------------------------------------------------------------------------------------------------------
+
+
+def with_region(folder, shape, layers=("park",), crs=CRS):
+    """The small survey, whose region is `shape`, in a file of so many layers; its form."""
+    form = small_survey.write(folder)
+    for layer in layers:
+        gpd.GeoDataFrame(geometry=[shape], crs=crs).to_file(folder / "other.gpkg", layer=layer)
+    text = form.read_text("utf-8")
+    name = re.search(r'\[\[regions\]\]\nname = "Valley"\nfile = "([^"]+)"', text)[1]
+    form.write_text(text.replace(f'file = "{name}"', 'file = "other.gpkg"'), "utf-8")
+    return form
+
+
+def test_a_region_is_read_before_anything_is_fitted(tmp_path):
+    with pytest.raises(SurveyError, match=r"other.gpkg: region 'Valley': the file does not have one layer"):
+        read_study(with_region(tmp_path, shapely.box(5e5, 4e6, 5.1e5, 4.01e6), layers=("park", "county")))
+
+
+def test_a_region_where_nobody_looked_is_refused_or_told(tmp_path):
+    mask = read_study(small_survey.write(tmp_path / "first")).mask
+    x, y = mask.centres()
+    far = shapely.box(x.max() + 5e4, y.min(), x.max() + 6e4, y.max())
+    with pytest.raises(SurveyError) as error:
+        read_study(with_region(tmp_path / "far", far, crs=mask.crs))
+    said = "other.gpkg: the region 'Valley' lies outside the habitat mask. Check its outline and its CRS"
+    assert str(error.value) == said
+    middle = (x.min() + x.max()) / 2
+    study = read_study(with_region(tmp_path / "half", shapely.box(middle, y.min(), 2 * x.max() - middle, y.max())))
+    found = study.findings["region-beyond-mask"]
+    assert re.match(r"The region 'Valley' lies to \d\d% outside the habitat mask, where nobody looked", found.what)
+    assert texts("zh").term(found.what) != found.what and texts("zh").term(found.fix) != found.fix
+    with pytest.raises(
+        SurveyError, match=r"model 'rugged': the region 'Valley' reaches beyond the habitat mask, where"
+    ):
+        study.prepare()
