@@ -347,9 +347,8 @@ class Draws:
             drawn = [latent.states(self.model, v, rng) for v in vectors.reshape(-1, vectors.shape[2])]
             return latent.collected(self.model, drawn, len(vectors))
         if not isinstance(self.model, SCR):
-            raise refuse(
-                "the latent states of this kind of model are not drawn", "Use derive()", value=repr(self.model)
-            )
+            what = "where and whether animals of an open population in space live is not drawn"
+            raise refuse(what, "Use derive(), or JollySeber without places", value=repr(self.model))
         from .spatial.centres import latent_of_captures
 
         return latent_of_captures(self.model, vectors, region, session, rng, atom)

@@ -10,6 +10,7 @@ import pytest
 import test_marked_live_dead as live_dead
 import test_marked_multievent as events
 import test_marked_robust as robust
+import test_open_scr as open_scr
 from marked_problems import histories
 from occupancy_problems import ragged, some_vector
 
@@ -229,3 +230,9 @@ def test_what_has_no_states_says_so(make, words):
     model = make()
     with pytest.raises(SurveyError, match=words):
         latent.states(model, model.start(), np.random.default_rng(1))
+
+
+def test_an_open_population_in_space_says_so():
+    model = open_scr.model(open_scr.data(), open_scr.area())
+    with pytest.raises(SurveyError, match="open population in space live is not drawn.*JollySeber without places"):
+        drawn_of(model, 2).latent(most=2)
