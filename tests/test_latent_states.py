@@ -234,5 +234,5 @@ def test_what_has_no_states_says_so(make, words):
 
 def test_an_open_population_in_space_says_so():
     model = open_scr.model(open_scr.data(), open_scr.area())
-    with pytest.raises(SurveyError, match="open population in space live is not drawn.*JollySeber without places"):
+    with pytest.raises(SurveyError, match=r"open population in space live is not drawn.*JollySeber without places"):
         drawn_of(model, 2).latent(most=2)
