@@ -17,7 +17,7 @@ from uncia import models, survey
 from uncia.models.spatial.abundance import by_class, sampling_area
 from uncia.models.spatial.distances import Fixed, Reached
 from uncia.models.spatial.engine import SpatialLikelihood
-from uncia.models.spatial.given_distance import GivenDistanceLikelihood
+from uncia.models.spatial.given_likelihood import GivenDistanceLikelihood
 from uncia.models.spatial.least_cost import Landscape, LeastCost, Ways
 from uncia.models.verdict import Outcome
 from uncia.survey.errors import SurveyError
@@ -390,3 +390,35 @@ def test_detectors_at_one_place_have_one_row_of_distances(sparse):
     text = message(captures, mask, given(rows))
     assert text.startswith("'C03' and 'C03b' stand at one place and have different rows of distances")
     assert text.endswith("Give both the same distances, or each its own place")
+
+
+@pytest.mark.parametrize("collared", [False, True])
+def test_clumped_counts_along_ways(collared):
+    captures, mask = rough("count")
+    counts = {"counts": "negative binomial", **HAZARD}
+    at = AT | {"size": 0.7}
+    plain = models.SCR(captures, mask, **counts).at(**at).loglik
+    assert models.SCR(captures, mask, distance=straight(captures, mask), **counts).at(**at).loglik == pytest.approx(
+        plain
+    )
+    if collared:
+        x, y = mask.centres()
+        fixes = pd.DataFrame({"animal": captures.animals.index[[0, 0, 1]], "x": x[[20, 21, 40]], "y": y[[20, 21, 40]]})
+        captures = captures.with_telemetry(survey.Telemetry(fixes))
+    model = models.SCR(captures, mask, distance=LeastCost("~ ruggedness"), size="~ 1", **counts)
+    cost = np.exp(0.4 * mask.covariate("ruggedness"))
+    if not collared:
+        numbers = models.SCR(captures, mask, distance=shortest(captures, mask, cost, 16), **counts).at(**at).loglik
+        assert model.at(**at, cost={"ruggedness": 0.4}).loglik == pytest.approx(numbers, abs=1e-8)
+    vector = model.parameters.vector_from(at | {"cost": {"ruggedness": 0.4}})
+    mine = model.loglik_and_gradient(vector)[1]
+    np.testing.assert_allclose(mine, differences_of_loglik(model, vector, 1e-6), rtol=2e-6, atol=1e-5)
+    assert np.abs(mine).min() > 1e-3 and np.isfinite(model.fit().se).sum() >= 4
+    again = model.simulate(at | {"cost": {"ruggedness": 0.4}}, 3)
+    assert np.isfinite(model.on(again).loglik(vector))
+
+
+def test_two_detections_or_more_are_along_straight_lines():
+    captures, mask = rough("count")
+    text = message(captures, mask, LeastCost(), at_least=2)
+    assert text.startswith("histories of two detections or more need straight-line distances")

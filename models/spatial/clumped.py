@@ -20,6 +20,7 @@ differ.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class ClumpedModel(BlockModel):
     effort: np.ndarray  # float [G], of the one detector-occasion of a clumped pass; NaN for all others
     size: np.ndarray  # float [G], r; anything for others
 
-    def _hazards(self, passes: Passes, near, animals, low, high, order) -> Step:
+    def _hazards(self, passes: Passes, near, animals, low, high, order) -> Any:
         step = super()._hazards(passes, near, animals, low, high, order)
         mine = np.flatnonzero(np.isfinite(self.effort[near]))
         if not mine.size:
@@ -91,20 +92,23 @@ class ClumpedPath:
     curvature_cost = np.inf  # second derivatives by the size are not worked out: the optimiser takes differences
 
     def __init__(self, radial: RadialPath, problem: SpatialProblem, function: DetectionFunction, tolerance: float):
-        self._radial, self._problem, self._function, self._tolerance = radial, problem, function, tolerance
+        self.radial, self._problem, self._function, self._tolerance = radial, problem, function, tolerance
         self._counts = _Counts.of(problem)
 
-    def _at(self, passes: Passes) -> _Bound:
+    def _at(self, passes: Passes) -> Any:
+        return _Bound(self._model(passes, ClumpedModel), self._function, self.radial.workers, self._tolerance)
+
+    def _model(self, passes: Passes, kind: type[ClumpedModel], **more) -> ClumpedModel:
+        """The block model, of a kind, at the sizes of the passes."""
         assert self._problem.pass_effort is not None and passes.size is not None
         encounters = Encounters.of(as_trials(self._problem, passes.size))
-        parts = {f.name: getattr(self._radial.model, f.name) for f in fields(BlockModel)} | {"encounters": encounters}
-        model = ClumpedModel(**parts, effort=self._problem.pass_effort, size=passes.size)
-        return _Bound(model, self._function, self._radial.workers, self._tolerance)
+        parts = {f.name: getattr(self.radial.model, f.name) for f in fields(BlockModel)} | {"encounters": encounters}
+        return kind(**parts, effort=self._problem.pass_effort, size=passes.size, **more)
 
-    def evaluate(self, passes: Passes, log_mu: np.ndarray, only: np.ndarray | None = None):
+    def evaluate(self, passes: Passes, log_mu: np.ndarray):
         """As `RadialPath.evaluate`."""
         bound = self._at(passes)
-        log_a, detected, total, error, state = bound.evaluate(passes, log_mu, only)
+        log_a, detected, total, error, state = bound.evaluate(passes, log_mu)
         assert passes.size is not None
         return log_a + self._counts.constant(passes.size), detected, total, error, (bound, state)
 
@@ -112,9 +116,14 @@ class ClumpedPath:
         """(d_log_mu [M], d_passes [G, 4]), the last column by the size."""
         bound, inner = state
         d_log_mu, d_passes = bound.pullback(inner, d_log_a, d_detected)
-        known = np.where(np.isneginf(inner.log_a), 0.0, d_log_a)
-        d_passes[:, 3] += self._counts.constant_slope(inner.passes.size, known)
+        self._add_counts(state, d_log_a, d_passes)
         return d_log_mu, d_passes
+
+    def _add_counts(self, state, d_log_a, d_passes: np.ndarray) -> None:
+        """Adds the derivatives of the constants of the counts by the sizes."""
+        bound, inner = state
+        known = np.where(np.isneginf(inner.log_a), 0.0, d_log_a)
+        d_passes[:, 3] += self._counts.constant_slope(bound.model.size, known)
 
     def curvature(self, state, d_log_a, d_detected, along_mu, along):
         """Never asked for, see `curvature_cost`."""
@@ -124,8 +133,8 @@ class ClumpedPath:
         """p.(x) [M]."""
         return self._at(passes).detection_probability(passes)
 
-    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
-        """log(mu_m f_i(m)) [M] of one animal, but for a constant."""
+    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int | np.ndarray) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several, but for a constant."""
         return self._at(passes).log_posterior(passes, log_mu, animal)
 
 
@@ -136,14 +145,14 @@ class _Bound(RadialPath):
 
     def __init__(self, model: ClumpedModel, function: DetectionFunction, workers, tolerance: float):
         super().__init__(model, function, workers, tolerance)
-        self.reach = _Reach(model, function, tolerance)
+        self.reach = ClumpedReach(model, function, tolerance)
         self._clumped = model
 
     def over_passes(self, step: Step, over: Adjoints) -> np.ndarray:
         return np.column_stack([over_passes(step, over.log_h), self._clumped.over_size(step, over)])
 
 
-class _Reach(Reach):
+class ClumpedReach(Reach):
     """H is at most u = effort × h: peaks are those of u."""
 
     def __init__(self, model: ClumpedModel, function: DetectionFunction, tolerance: float):

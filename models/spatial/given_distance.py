@@ -14,19 +14,17 @@ distances are found as far as its hazard matters, further where animals seen at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...survey.errors import refuse
 from ..kernels.spatial_blocks import log_hazard
 from .blockwise import Adjoints, BlockModel, Passes, Step, Windows
 from .distances import Distances, Reached
 from .encounters import ranges
-from .engine import Evaluation, SpatialLikelihood
+from .engine import Evaluation
 from .over_blocks import NOBODY, BlockState, OverBlocks, checked
-from .problem import SpatialProblem
 from .radial import RadialPath
 from .ranges import Fixes, Ground, Ranges, along_distances
 
@@ -87,7 +85,7 @@ class GivenStep(Step):
 class GivenBlockModel(BlockModel):
     """A block model whose hazards are evaluated at given distances."""
 
-    fixes: Fixes | None = None
+    fixes: Fixes | None = field(default=None, kw_only=True)
 
     def _hazards(self, passes: Any, near, animals, low, high, order) -> GivenStep:
         pairs, base = passes.pairs, passes.place[near] * passes.pairs.size
@@ -148,12 +146,15 @@ class GivenPath(OverBlocks):
     def __init__(
         self, radial: RadialPath, place: np.ndarray, spacing: float, distances: Distances | None, fixes: Fixes | None
     ):
-        model = GivenBlockModel(**{f.name: getattr(radial.model, f.name) for f in fields(BlockModel)}, fixes=fixes)
+        model = self._model(radial.model, fixes)
         super().__init__(model, radial.workers)
         self.place, self.spacing, self.distances, self.fixes = place, spacing, distances, fixes
         self.reach, self._radial = radial.reach, radial
         if fixes is not None:
             self.curvature_cost = np.inf  # that of the normalisers is not worked out: differences of the gradient
+
+    def _model(self, of: BlockModel, fixes: Fixes | None) -> GivenBlockModel:
+        return GivenBlockModel(**{f.name: getattr(of, f.name) for f in fields(BlockModel)}, fixes=fixes)
 
     def with_distances(self, distances: Distances) -> GivenPath:
         """The same path at other distances."""
@@ -213,7 +214,7 @@ class GivenPath(OverBlocks):
             at = np.flatnonzero(d_log_z)
             known = passes.ranges.log_z[at]
             d_shape, more = self._ground(passes, self.fixes).pull(self.blocks.cell[at], known, d_log_z[at])
-            d_passes[self.fixes.one, 1:] += d_shape
+            d_passes[self.fixes.one, 1:3] += d_shape
             d_cost = d_cost + more if more.size else d_cost
         return d_log_mu, d_passes, d_cost
 
@@ -228,12 +229,14 @@ class GivenPath(OverBlocks):
         here = self._with_pairs(passes, self._limits(passes))
         return self._probability(here, self._windows(here, None, None))
 
-    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
-        """log(mu_m f_i(m)) [M] of one animal."""
+    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int | np.ndarray) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several."""
+        if self.fixes is not None and np.ndim(animal):
+            return np.stack([self.log_posterior(passes, log_mu, int(one)) for one in np.asarray(animal)])
         here = self._with_pairs(passes, np.full(self.place.max(initial=-1) + 1, np.inf))
-        if self.fixes is not None and self.fixes.count[animal]:
+        if self.fixes is not None and np.any(self.fixes.count[animal]):
             best = self._block_bounds(here)
-            best[:, np.arange(best.shape[1]) != animal] = -np.inf
+            best[:, ~np.isin(np.arange(best.shape[1]), animal)] = -np.inf
             floor = np.full(best.shape[1], -np.inf)
             here = self._with_ranges(here, best, floor, log_mu[self.blocks.cell], self.fixes)[0]
         return self._posterior(here, self._windows(here, None, None), log_mu, animal)
@@ -416,56 +419,9 @@ def _csr(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.searchsorted(row, np.arange(len(mask) + 1)), column
 
 
-def pulled(engine: SpatialLikelihood, at: Evaluation, d_log_a, d_detected) -> tuple:
+def pulled(engine: Any, at: Evaluation, d_log_a, d_detected) -> tuple:
     """`pullback` of any engine, and the derivatives by the cost of every cell, 0 where there is none."""
-    if not isinstance(engine, GivenDistanceLikelihood):
+    if not hasattr(engine, "pullback_all"):
         return *engine.pullback(at, d_log_a, d_detected), 0.0
     over_mu, over_rows, over_cost = engine.pullback_all(at, d_log_a, d_detected)
     return over_mu, over_rows, over_cost if over_cost.size else 0.0
-
-
-class GivenDistanceLikelihood(SpatialLikelihood):
-    """`SpatialLikelihood` at given distances: `at(distances)` first, then as usual.
-
-    place : int [G], which place each pass of the problem stands at
-    row : that of fixes of collared animals; None if there are none
-    """
-
-    def __init__(
-        self,
-        problem: SpatialProblem,
-        place,
-        threads: int | None = None,
-        tolerance: float = 1e-12,
-        distances=None,
-        row: int | None = None,
-    ):
-        if problem.pass_effort is not None or problem.once is not None:
-            raise refuse(
-                "negative-binomial counts and histories of two detections or more need straight-line distances",
-                "Leave distance= out, or use Poisson counts of all animals",
-            )
-        super().__init__(problem, threads, tolerance)
-        radial = getattr(self._path, "radial", self._path)
-        self._place, self._row = np.asarray(place, np.int64), row
-        self._path = GivenPath(radial, self._place, problem.raster.spacing, distances, Fixes.of(problem, row))
-
-    def at(self, distances: Distances) -> GivenDistanceLikelihood:
-        """The likelihood at these distances; shares everything else."""
-        other = object.__new__(GivenDistanceLikelihood)
-        other.__dict__.update(self.__dict__)
-        other._path = self._path.with_distances(distances)
-        return other
-
-    def __getstate__(self) -> tuple:
-        return self.problem, self._place, self.threads, self.tolerance, self._path.distances, self._row
-
-    def __setstate__(self, state: tuple) -> None:
-        self.__init__(*state)
-
-    def pullback_all(self, evaluation: Evaluation, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `pullback`, and the derivatives by the cost of every cell (empty where distances have none)."""
-        whole = self._path.pullback_all(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
-        row, size = self.problem.pass_row, self.problem.n_rows
-        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in whole[1].T], axis=1)
-        return whole[0], d_rows / self._steepness(evaluation.rows), whole[2]

@@ -27,7 +27,8 @@ from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .detected_twice import likelihood_of, with_once
 from .engine import SpatialLikelihood
-from .given_distance import GivenDistanceLikelihood, pulled
+from .given_distance import pulled
+from .given_likelihood import GivenDistanceLikelihood
 from .methods import Method, arrange_methods
 from .metric import COST, Metric, ground_of
 from .once_learned import with_pseudo_animals

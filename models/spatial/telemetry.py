@@ -34,7 +34,8 @@ from .arrange import Arranged
 from .classes import Classes, Proportions
 from .distances import Distances
 from .engine import SpatialLikelihood
-from .given_distance import GivenDistanceLikelihood, pulled
+from .given_distance import pulled
+from .given_likelihood import GivenDistanceLikelihood
 from .metric import Metric
 from .problem import COUNT, SpatialProblem
 from .rows import FIX, USABLE

@@ -1,0 +1,129 @@
+"""The likelihood at distances that are given: the engine, one of the paths of `given_distance`, and clumped counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...survey.errors import refuse
+from ..detection import DetectionFunction
+from .blockwise import Adjoints, BlockModel, Passes, Step, over_passes
+from .clumped import ClumpedModel, ClumpedPath, ClumpedReach
+from .distances import Distances
+from .engine import Evaluation, SpatialLikelihood
+from .given_distance import GivenBlockModel, GivenPath
+from .problem import SpatialProblem
+from .radial import RadialPath
+from .ranges import Fixes
+
+
+@dataclass(frozen=True)
+class _ClumpedGivenModel(ClumpedModel, GivenBlockModel):
+    """The clumped hazard at given distances."""
+
+
+class _Bound(GivenPath):
+    """The path at one value of the sizes."""
+
+    columns = 4
+
+    def __init__(
+        self, model: ClumpedModel, function: DetectionFunction, tolerance: float, radial: RadialPath, *at: Any
+    ):
+        self._clumped = model
+        super().__init__(radial, *at)
+        self.reach = ClumpedReach(model, function, tolerance)
+
+    def _model(self, of: BlockModel, fixes: Fixes | None) -> GivenBlockModel:
+        assert isinstance(self._clumped, _ClumpedGivenModel)
+        return self._clumped
+
+    def over_passes(self, step: Step, over: Adjoints) -> np.ndarray:
+        return np.column_stack([over_passes(step, over.log_h), self._clumped.over_size(step, over)])
+
+
+class ClumpedGivenPath(ClumpedPath):
+    """`ClumpedPath` at given distances."""
+
+    def __init__(
+        self,
+        radial: RadialPath,
+        problem: SpatialProblem,
+        function: DetectionFunction,
+        tolerance: float,
+        place: np.ndarray,
+        spacing: float,
+        distances: Distances | None,
+        fixes: Fixes | None,
+    ):
+        super().__init__(radial, problem, function, tolerance)
+        self.place, self.spacing, self.distances, self.fixes = place, spacing, distances, fixes
+
+    def with_distances(self, distances: Distances) -> ClumpedGivenPath:
+        """The same path at other distances."""
+        same = (self.radial, self._problem, self._function, self._tolerance)
+        return ClumpedGivenPath(*same, self.place, self.spacing, distances, self.fixes)
+
+    def _at(self, passes: Passes) -> Any:
+        model = self._model(passes, _ClumpedGivenModel, fixes=self.fixes)
+        at = (self.place, self.spacing, self.distances, self.fixes)
+        return _Bound(model, self._function, self._tolerance, self.radial, *at)
+
+    def pullback_all(self, state, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(d_log_mu [M], d_passes [G, 4], derivatives by the cost of every cell)."""
+        bound, inner = state
+        d_log_mu, d_passes, d_cost = bound.pullback_all(inner, d_log_a, d_detected)
+        self._add_counts(state, d_log_a, d_passes)
+        return d_log_mu, d_passes, d_cost
+
+
+class GivenDistanceLikelihood(SpatialLikelihood):
+    """`SpatialLikelihood` at given distances: `at(distances)` first, then as usual.
+
+    place : int [G], which place each pass of the problem stands at
+    row : that of fixes of collared animals; None if there are none
+    """
+
+    def __init__(
+        self,
+        problem: SpatialProblem,
+        place,
+        threads: int | None = None,
+        tolerance: float = 1e-12,
+        distances=None,
+        row: int | None = None,
+    ):
+        if problem.once is not None:
+            raise refuse(
+                "histories of two detections or more need straight-line distances",
+                "Leave distance= out, or use at_least=1",
+            )
+        super().__init__(problem, threads, tolerance)
+        self._place, self._row = np.asarray(place, np.int64), row
+        at = (self._place, problem.raster.spacing, distances, Fixes.of(problem, row))
+        if isinstance(self._path, ClumpedPath):
+            self._path = ClumpedGivenPath(self._path.radial, problem, self._function, tolerance, *at)
+        else:
+            self._path = GivenPath(getattr(self._path, "radial", self._path), *at)
+
+    def at(self, distances: Distances) -> GivenDistanceLikelihood:
+        """The likelihood at these distances; shares everything else."""
+        other = object.__new__(GivenDistanceLikelihood)
+        other.__dict__.update(self.__dict__)
+        other._path = self._path.with_distances(distances)
+        return other
+
+    def __getstate__(self) -> tuple:
+        return self.problem, self._place, self.threads, self.tolerance, self._path.distances, self._row
+
+    def __setstate__(self, state: tuple) -> None:
+        self.__init__(*state)
+
+    def pullback_all(self, evaluation: Evaluation, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `pullback`, and the derivatives by the cost of every cell (empty where distances have none)."""
+        whole = self._path.pullback_all(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
+        row, size = self.problem.pass_row, self.problem.n_rows
+        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in whole[1].T], axis=1)
+        return whole[0], d_rows / self._steepness(evaluation.rows), whole[2]
