@@ -21,6 +21,7 @@ from .walked import Walked, walked
 from .wanted import one_of
 
 KINDS = ("detection", "count")
+OFF_TRACK, NO_EFFORT = "no segment of its patrol and time", "no effort in its cell and period"
 
 
 def by_cell(
@@ -75,7 +76,7 @@ def by_cell(
     cell = cells.at(x, y)
     w.fates.mark(cell < 0, "outside the cells")
     where = np.where((cell >= 0) & (w.period >= 0), w.period * n + cell, 0)
-    w.fates.mark(effort[where] == 0, "no effort in its cell and period")
+    w.fates.mark(effort[where] == 0, NO_EFFORT)
     value = _values(w.fates, where, n * t, kind)
     rows = {
         "site": np.tile(np.array(cells.name, object), t),
@@ -132,7 +133,7 @@ def by_segment(
     w.fates.mark(cells.at(*to_metres(o["longitude"], o["latitude"], cells.crs)) < 0, "outside the cells")
     segment = nearest(patrols, w, cells, pieces, within)
     w.fates.mark(segment == TOO_SHORT, SHORT)
-    w.fates.mark(segment == NOWHERE, f"no segment of its patrol and time within {within:g} m")
+    w.fates.mark(segment == NOWHERE, f"{OFF_TRACK} within {within:g} m")
     value = _values(w.fates, np.maximum(segment, 0), len(segments), "detection")
     calendar = w.calendar.iloc[segments["period"]]
     rows = {

@@ -1,6 +1,8 @@
 """What people stumble on in their own tables: said once, with the row and what to do; nothing is lost in silence."""
 
 import re
+import shutil
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -16,6 +18,7 @@ from uncia.survey.errors import Problems, SurveyError, SurveyWarning
 
 DAY = pd.Timestamp("2025-04-03 10:00")
 CRS = "EPSG:32647"
+PATROLS = Path(__file__).parent.parent / "examples" / "ranger_patrols"
 
 
 def deployments(**more) -> pd.DataFrame:
@@ -207,3 +210,58 @@ def test_a_region_where_nobody_looked_is_refused_or_told(tmp_path):
         SurveyError, match=r"model 'rugged': the region 'Valley' reaches beyond the habitat mask, where"
     ):
         study.prepare()
+
+
+# ---- sites and fates -----------------------------------------------------------------------------------------------
+
+FORM = """\
+[survey]
+name = "Stumbles"
+[data]
+format = "{format}"
+path = "table.csv"
+{data}
+[[models]]
+name = "a"
+model = "{model}"
+"""
+
+
+def study(folder, table: str, format: str, model: str, data: str = ""):
+    (folder / "table.csv").write_text(table, "utf-8")
+    (folder / "survey.toml").write_text(FORM.format(format=format, model=model, data=data), "utf-8")
+    return read_study(folder)
+
+
+def test_the_order_of_day_and_month_can_be_said_in_every_form(tmp_path):
+    visits = "site,date,value\nA,03/04/2025,1\nA,05/04/2025,0\nB,03/04/2025,0\nB,04/04/2025,1\n"
+    with pytest.raises(SurveyError, match="the day and the month cannot be told apart"):
+        study(tmp_path, visits, "visits", "Occupancy")
+    found = study(tmp_path, visits, "visits", "Occupancy", 'dates = "dmy"')
+    assert sorted(found.history.visits["day"]) == [93, 93, 94, 95]
+    fates = "animal,entry,exit,died\na,03/04/2025,05/05/2025,no\nb,03/04/2025,05/06/2025,yes\n"
+    with pytest.raises(SurveyError, match="the day and the month cannot be told apart"):
+        study(tmp_path, fates, "fates", "KnownFate", 'length = "7 days"')
+    animals = study(tmp_path, fates, "fates", "KnownFate", 'length = "7 days"\ndates = "dmy"').animals
+    assert animals.n_animals == 2 and animals.n_deaths == 1
+    with pytest.raises(SurveyError, match=r"table.csv: begin is no date|begin is no date \(found '03/04/2025'\)"):
+        study(tmp_path, fates, "fates", "KnownFate", 'length = "7 days"\ndates = "dmy"\nbegin = "03/04/2025"')
+
+
+def test_counts_that_are_none_are_told(tmp_path):
+    visits = "site,visit,value\n" + "".join(
+        f"{s},{k},{(i + k) % 2}\n" for i, s in enumerate("ABCDEFGHIJKL") for k in (1, 2)
+    )
+    found = study(tmp_path, visits, "visits", "NMixture").findings["counts-of-one"]
+    assert found.what.startswith("All counts are 0 or 1") and "RoyleNichols" in found.fix
+    assert "counts-of-one" not in study(tmp_path, visits.replace("L,2,1", "L,2,3"), "visits", "NMixture").findings
+    assert "counts-of-one" not in study(tmp_path, visits, "visits", "Occupancy").findings
+
+
+def test_observations_without_a_track_are_told(tmp_path):
+    shutil.copytree(PATROLS, tmp_path / "patrols", ignore=shutil.ignore_patterns("report"))
+    lost = tmp_path / "patrols" / "tracks" / "T3-011.gpx"
+    assert "observations-off-track" not in read_study(tmp_path / "patrols").findings
+    lost.unlink()
+    found = read_study(tmp_path / "patrols").findings["observations-off-track"]
+    assert found.what == "11 observations of the animals away from all tracks of their patrols: not counted"

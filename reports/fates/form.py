@@ -17,7 +17,7 @@ DEFAULT = "KnownFate"
 class Data(DataPart):
     """[data]: where the table of fates lies, relative to survey.toml."""
 
-    formats: ClassVar = {"fates": (("path", "length"), ("begin", "clock", "period"))}
+    formats: ClassVar = {"fates": (("path", "length"), ("begin", "clock", "period", "dates"))}
 
     format: Literal["fates"]
     path: str | None = None
@@ -27,6 +27,9 @@ class Data(DataPart):
         default="calendar", description="'entry': every animal's time begins when it is released or collared"
     )
     begin: str | float | None = Field(default=None, description="of the first period; the first entry by default")
+    dates: Literal["dmy", "mdy"] | None = Field(
+        default=None, description="order of day and month where it is not clear"
+    )
     encoding: str | None = None
 
 

@@ -33,7 +33,7 @@ class FateStudy(Study):
     @classmethod
     def read(cls, config: FateForm, folder: Path) -> FateStudy:
         data = config.data
-        how = {"begin": data.begin, "encoding": data.encoding, "period": data.period, "clock": data.clock}
+        how = {name: getattr(data, name) for name in ("begin", "encoding", "period", "clock", "dates")}
         return cls(config, folder, survey.read_fates(folder / str(data.path), data.length, **how))
 
     @classmethod

@@ -8,7 +8,10 @@ import numpy as np
 
 from ...survey.checks.finding import Finding, error, note, some, warning
 from ...survey.detections import DetectionHistory
+from ...survey.ledger import Ledger
+from ...survey.patrol_visits import NO_EFFORT, OFF_TRACK
 
+OF_COUNTS = ("NMixture", "OpenNMixture")
 FEW = 10  # sites at which something was found, below which estimates rest on little
 UNEVEN = 3.0  # times that efforts of visits differ (90 % against 10 %) from which they matter
 
@@ -41,3 +44,20 @@ def check(history: DetectionHistory, exposure: bool, timed: bool = False) -> Ite
         span = f"{low:.3g} to {high:.3g} {history.effort_unit}"
         what = f"The effort of visits differs much ({span}), and a model ignores it"
         yield warning("effort-ignored", what, "Give the models exposure = true, or effort in the formula of p")
+
+
+def check_counts(history: DetectionHistory) -> Iterator[Finding]:
+    """Whether what a model of counts is given can be counts at all."""
+    if len(history.value) and np.nanmax(history.value) <= 1:
+        what = "All counts are 0 or 1: numbers rest on them being counts of animals, not whether any was found"
+        fix = "Where it was only noted whether animals were found, use RoyleNichols or Occupancy"
+        yield warning("counts-of-one", what, fix)
+
+
+def check_ledger(ledger: Ledger) -> Iterator[Finding]:
+    """Observations of the animals that were made on no way that is known."""
+    lost = sum(len(rows) for _, rows, why in ledger.entries if why.startswith((OFF_TRACK, NO_EFFORT)))
+    if lost:
+        what = f"{some(lost, 'observation')} of the animals away from all tracks of their patrols: not counted"
+        fix = "Add the tracks that are missing, or correct the patrols' names, clocks and coordinates"
+        yield warning("observations-off-track", what, fix)

@@ -18,7 +18,7 @@ class Data(Records):
     """[data]: where the tables lie, relative to survey.toml."""
 
     formats: ClassVar = {
-        "visits": (("path",), ("sites", "seasons", "columns")),
+        "visits": (("path",), ("sites", "seasons", "columns", "dates")),
         "matrix": (("path",), ("sites", "effort", "visit_covariates")),
         "patrols": (("path", "cells"), ("observations", "mapping", "cell_names", "side_km")),
         **RECORDS,

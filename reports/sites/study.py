@@ -17,7 +17,7 @@ from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_tables, records_named
 from ..study import Study, simulated_goodness
-from .checks import check
+from .checks import OF_COUNTS, check, check_counts, check_ledger
 from .form import SiteForm
 
 TRACK_FILES = (".gpx", ".geojson", ".json", ".shp", ".gpkg")
@@ -63,7 +63,9 @@ class SiteStudy(Study):
         parts = self.config.models
         timed = [part.model == "TimeToDetection" for part in parts]  # whose effort is the time until a find
         aware = [getattr(part, "exposure", False) or "effort" in str(part.model_dump()) for part in parts]
-        found = check(self.history, all(map(max, aware, timed)), all(timed))
+        found = [*check(self.history, all(map(max, aware, timed)), all(timed)), *check_ledger(self.ledger)]
+        if any(part.model in OF_COUNTS for part in parts):
+            found += check_counts(self.history)
         return Findings(tuple(found))
 
     def goodness(self, fit: Any) -> pd.DataFrame:
@@ -92,6 +94,7 @@ def read(config: SiteForm, folder: Path) -> DetectionHistory:
     if data.format == "visits":
         seasons = place(data.seasons)
         path = folder / str(data.path)
+        more["dates"] = data.dates
         return survey.read_visits(path, sites=place(data.sites), seasons=seasons, columns=data.columns, **more)
     if data.format == "matrix":
         beside = {name: folder / file for name, file in data.visit_covariates.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,7 @@ def read_fates(
     begin: str | float | None = None,
     encoding: str | None = None,
     period: str = "period",
+    dates: str | None = None,
 ) -> MonitoredAnimals:
     """Fates of collared or released animals from a table with one row per animal.
 
@@ -145,6 +147,7 @@ def read_fates(
         begins when it is released or collared, so that survival is that of the time since then
     begin : of the first period of the calendar; the first entry by default
     period : what a period is, such as "week"
+    dates : "dmy" or "mdy" for dates that end with the year
 
     Raises
     ------
@@ -157,6 +160,7 @@ def read_fates(
         raise refuse("with clock='entry' every animal begins by itself", "Leave begin out", value=begin)
     bad = Problems()
     table = open_table(path, bad, None, encoding)
+    table.order = dates
     if not table.require("animal", "entry", "exit", "died"):
         bad.raise_any()
     names = table.text("animal", required=True)
@@ -172,6 +176,8 @@ def read_fates(
     for i in np.flatnonzero(np.asarray(exit < entry)):
         table.fault(i, "the exit is before the entry", "Correct one of the two", table.text("exit")[i])
     step = _length(length, bad)
+    if dated and begin is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d(?:[T ].*)?", str(begin)):
+        bad.add("begin is no date", "Write it as 2025-03-01", value=begin)
     bad.raise_any()
     frame = pd.DataFrame({"animal": names, "entry": entry, "exit": exit, "died": died})
     who = covariates(table, "animal", "entry", "exit", "died")
