@@ -89,6 +89,8 @@ def test_sighting_only_is_that_written_out(kind, marked):
     np.testing.assert_allclose(gradient, differences_of_loglik(model, vector), rtol=1e-5, atol=1e-5)
     assert list(fit.derive()["quantity"]) == ["density", "expected abundance"]
     assert list(fit.abundance(mask)["quantity"]) == ["density", "expected abundance"]
+    with pytest.raises(survey.SurveyError, match="there is no joint abundance of several regions of mark-resight"):
+        fit.joint_abundance()
 
 
 @pytest.mark.parametrize(("kind", "after", "marking_kind"), CASES)
@@ -174,6 +176,8 @@ def test_a_fit_tells_density_and_travels():
         fit.goodness(5)
     with pytest.raises(survey.SurveyError, match="there is no likelihood given two detections of mark-resight models"):
         fit.model.given_at_least(2)
+    with pytest.raises(survey.SurveyError, match="losses on capture are not known to mark-resight models"):
+        fit.model.simulate(VALUES, 1, removed=0.1)
     assert pickle.loads(pickle.dumps(fit)).loglik == fit.loglik
     again = fit.model.on(fit.model.simulate(VALUES, 5))
     assert np.isfinite(again.loglik(fit.vector))
@@ -191,6 +195,23 @@ def test_simulated_sightings_are_identified_as_often_as_their_occasion_says():
     identified = seen.captures.detections["occasion"].value_counts()
     assert set(identified.index) == {3, 4}
     assert not seen.unidentified[2:].any() and seen.unidentified[:2].any(axis=1).all()
+
+
+def test_sightings_at_proximity_detectors_are_thinned_as_in_the_likelihood():
+    marking, sightings, mask = survey_of("proximity", marking_kind="proximity")
+    model = models.MarkResight(marking, sightings, mask, lambda0="~ phase", detection="hazard half-normal")
+    camera = sightings.captures.detectors
+    centres = pd.DataFrame({"x": np.full(3000, camera.x[4]), "y": np.full(3000, camera.y[4])})
+    lambda0 = {"Intercept": np.log(50.0), "phase[T.sighting]": np.log(0.9 / 50.0)}  # all are marked at once
+    begun, seen = model.simulate({"D": 1000.0, "lambda0": lambda0, "sigma": 250.0, "pID": 0.5}, 4, centres)
+    assert begun.n_animals == 3000
+    frame, used = seen.captures.detections, camera.used[:, 4]
+    found = np.mean([((frame["detector"] == camera.id[4]) & (frame["occasion"] == s + 1)).sum() / 3000
+                     for s in np.flatnonzero(used)])  # fmt: skip
+    expected = np.mean(-np.expm1(-0.45 * camera.effort[used, 4]))  # and not half of 1 - exp(-0.9)
+    assert found == pytest.approx(expected, abs=3 * np.sqrt(0.25 / 3000 / used.sum()))
+    half = 0.5 * np.mean(-np.expm1(-0.9 * camera.effort[used, 4]))
+    assert abs(found - half) > 5 * np.sqrt(0.25 / 3000 / used.sum())
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------

@@ -60,6 +60,12 @@ class MarkResightFit(SpatialFit):
             raise _unknown("surface of total activity centres")
         return super().total_activity_centres(session)
 
+    def joint_abundance(self, regions=None, by: str | None = None):
+        """See `SpatialFit.joint_abundance`; not known where marking was not recorded."""
+        if self.model.marked[0] is not None:
+            raise _unknown("joint abundance of several regions")
+        return super().joint_abundance(regions, by)
+
     def goodness(self, n: int = 200, seed: int = 1, **how):
         """Not known."""
         raise _unknown("test of fit")
