@@ -422,3 +422,12 @@ def test_two_detections_or_more_are_along_straight_lines():
     captures, mask = rough("count")
     text = message(captures, mask, LeastCost(), at_least=2)
     assert text.startswith("histories of two detections or more need straight-line distances")
+
+
+def test_a_model_says_how_distances_are_measured():
+    captures, mask = rough("count")
+    for distance, words in (
+        (LeastCost(), "N, distances along least-cost ways)"),
+        (straight(captures, mask), "as given)"),
+    ):
+        assert repr(models.SCR(captures, mask, distance=distance, **HAZARD)).endswith(words)

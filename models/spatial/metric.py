@@ -38,6 +38,11 @@ def by_session(distance: Any, names: Sequence[str]) -> list:
     return [distance] * len(names)
 
 
+def in_words(distance: Any) -> str:
+    """What distances are."""
+    return "distances along least-cost ways" if along_ways(distance) else "distances as given"
+
+
 def along_ways(distance: Any) -> bool:
     """Whether distances are least-cost ones, in one session at least."""
     if isinstance(distance, Mapping):

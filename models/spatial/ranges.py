@@ -28,7 +28,7 @@ from .distances import Distances
 from .problem import SpatialProblem
 from .shapes import Shape
 
-LEFT_OUT = 1e-12  # of k: distances beyond are not found
+LEFT_OUT = 1e-11  # of k: distances beyond are not found
 
 
 @dataclass(frozen=True, eq=False)

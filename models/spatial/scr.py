@@ -42,7 +42,7 @@ from .detected_twice import detected_often
 from .fit import SpatialFit
 from .memory import check as check_memory
 from .methods import method_names
-from .metric import COST, by_session, cost_formula, differenced
+from .metric import COST, by_session, cost_formula, differenced, in_words
 from .session import Session
 from .starts import methods_apart, starting_values, told_apart
 from .telemetry import attached, check_telemetry, telemetry_line
@@ -84,11 +84,10 @@ class SCR(Model[SpatialFit]):
     distance : straight lines by default; `models.LeastCost(…)`, ways around barriers or of least cost, whose resistance
         coefficients are then the parameter `cost`; a matrix of metres, detectors × habitat cells, dense (infinite where
         there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
-        sessions a list, or a mapping by session
+        sessions a list, or a mapping by session. What was searched counts cell by cell then, see `spatial.by_cell`
     telemetry : fixes of collared animals (`survey.Telemetry`), if the captures do not have them yet; they need a
         detection function that is a hazard. See `spatial.telemetry`, and `spatial.ranges` where distances are not
-        straight lines: a fix then has the density k(d)/Z with Z a sum over the cells that animals can walk through, and
-        all fixes must lie in these
+        straight lines: all fixes must then lie in cells that animals can walk through
     threads : threads of the likelihood, by default as many as the work deserves
 
     Notes
@@ -479,6 +478,7 @@ class SCR(Model[SpatialFit]):
         formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
         twice = ", at least 2 detections" if self.at_least > 1 else ""
         twice += f", {self.counts} counts" if self.counts != "poisson" else ""
+        twice += "" if self.distance is None else f", {in_words(self.distance)}"
         return f"SCR({formulas}; {self.detection.name}, {self.likelihood} likelihood, {self.distribution} N{twice})"
 
 
