@@ -14,18 +14,22 @@ import numpy as np
 from scipy.special import gammaln
 
 from ..survey.errors import refuse
-from .kernels.survival import cormack_jolly_seber
-from .kernels.survival_emigration import temporary_emigration
-from .kernels.survival_events import event_chains
-from .kernels.survival_states import multistate
 from .marked.base import names_of
 from .marked.bilateral import BilateralCapture
 from .marked.capwire import Capwire
 from .marked.closed import ClosedCapture
-from .marked.entry import first_encounter
-from .marked.individual import mixed
 from .marked.known_fate import EDGE, KnownFate
-from .marked.live_dead import HERE, Burnham
+from .marked.live_dead import Burnham
+from .marked.log_rows import (
+    of_closed,
+    of_events,
+    of_live_and_dead,
+    of_loglinear,
+    of_open,
+    of_periods,
+    of_states,
+    of_survival,
+)
 from .marked.loglinear import LogLinear
 from .marked.misidentified import MisidentifiedCapture
 from .marked.multievent import Multievent
@@ -83,58 +87,17 @@ def names_of_numbers(n: int) -> list[str]:
     return ["animals met"] if n == 1 else [f"animals met, group {g + 1}" for g in range(n)]
 
 
-def _by_history(model, log_rows: np.ndarray) -> np.ndarray:
-    return np.append(log_rows, np.nan)[model.row_of_history]
-
-
-# ---- given the first encounter ---------------------------------------------------------------------------------------
-
-
-def _survival(model: CJS, values) -> Divided:
-    log_nodes = np.array([model._residents(*model._at(values, z), model.frequency)[0] for z in model.points])
-    if not model.individual and "tau" not in values:
-        return Divided(_by_history(model, log_nodes[0]))
-    return Divided(_by_history(model, model._with_transients(values, mixed(log_nodes, model.log_weight)[0])[0]))
-
-
-def _states(model: Multistate, values) -> Divided:
-    phi, p, psi = (np.ascontiguousarray(a) for a in model.cells(values))
-    log_rows = np.empty(len(model.seen))
-    at = (model.seen, model.first, model.end, model.row_profile, phi, p, psi, model.frequency)
-    multistate(*at, log_rows, np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi))
-    return Divided(_by_history(model, log_rows))
-
-
-def _uncertain(model: Multievent, values) -> Divided:
-    begin, move, see = model._chain(values)
-    return Divided(_by_history(model, _events(model, model.seen, begin, move, see)))
-
-
-def _live_dead(model: Burnham, values) -> Divided:
-    move, see = model._chain(model.cells(values))
-    begin = np.zeros((*move.shape[:1], move.shape[1] + 1, 6, 4))
-    begin[:, :, 1, HERE] = 1.0
-    return Divided(_by_history(model, _events(model, model.event, begin, move, see)))
-
-
-def _events(model, events, begin, move, see) -> np.ndarray:
-    log_rows = np.empty(len(events))
-    at = (events, model.first, model.end, model.row_profile, begin, move, see, model.frequency)
-    event_chains(*at, log_rows, np.zeros_like(begin), np.zeros_like(move), np.zeros_like(see))
-    return log_rows
+def _given_first(of: Callable[[Any, Any], np.ndarray]) -> Callable[[Any, Any], Divided]:
+    """From log Pr of the different histories to that of the rows of the data."""
+    return lambda model, values: Divided(np.append(of(model, values), np.nan)[model.row_of_history])
 
 
 def _robust(model: RobustDesign, values) -> Divided:
     """Periods in which an animal was met, given the first, and what it did inside each of them."""
-    phi, out, away = (np.ascontiguousarray(a) for a in model._cells(values))
-    star = model.star(values)
-    log_rows, nothing = np.empty(len(model.row_met)), [np.zeros_like(a) for a in (phi, out, away, star)]
-    at = (model.row_met, model.first, model.end, model.row_profile, phi, out, away, star, model.frequency)
-    temporary_emigration(*at, log_rows, *nothing)
-    inside = _of_histories(model.closed, values)[model.closed.row_of_history]
+    inside = of_closed(model.closed, values)[0][model.closed.row_of_history]
     whose = model.history_of_inside
     total = np.bincount(whose[whose >= 0], inside[whose >= 0], len(model.history.states))
-    return Divided(_by_history(model, log_rows) + total)
+    return Divided(of_periods(model, values)[model.row_of_history] + total)
 
 
 def _fates(model: KnownFate, values) -> Divided:
@@ -149,69 +112,39 @@ def _fates(model: KnownFate, values) -> Divided:
 # ---- given that an animal was met at all -----------------------------------------------------------------------------
 
 
-def _of_histories(model: ClosedCapture, values) -> np.ndarray:
-    """log Pr(history | met) of the different histories."""
-    R = len(model.frequency)
-    log_rows = model.log_histories(values)[0]
-    return log_rows[:R] - np.log(-np.expm1(log_rows[R:]))[model.row_profile[:R]]
-
-
 def _closed(model: ClosedCapture, values) -> Divided:
-    each = _of_histories(model, values)[model.row_of_history]
-    unseen = model.log_histories(values)[0][len(model.frequency) :]
-    return _with_number(model, values, each, unseen)
+    each, unseen = of_closed(model, values)
+    return _with_number(model, values, each[model.row_of_history], unseen, np.log(-np.expm1(unseen)))
 
 
 def _loglinear(model: LogLinear, values) -> Divided:
-    p, eta, log_Z, *_ = model._mass(values)
-    met = model.history.states[:, model.occasion] > 0
-    unseen = model.log_unseen(values)
-    each = met @ (np.log(p) - np.log1p(-p)) + np.log1p(-p).sum() - log_Z + eta[met.sum(axis=1)]
-    return _with_number(model, values, each - np.log(-np.expm1(unseen[0])), unseen)
+    each, unseen = of_loglinear(model, values)
+    return _with_number(model, values, each, unseen, np.log(-np.expm1(unseen)))
 
 
-def _with_number(model, values, each, unseen: np.ndarray) -> Divided:
-    """With the probability of the numbers met [G] of a closed population, where f0 is in the model."""
-    if model.likelihood == "conditional":
+def _open(model: Pradel, values) -> Divided:
+    rows, met = of_open(model, values)
+    each, n = rows[model.row_of_history], np.asarray(model.n, float)
+    if "N" in values:
+        mean = values["N"][model.layouts["N"].index] * met
+        return Divided(each, n * np.log(mean) - mean - gammaln(n + 1.0), n, mean)
+    return _with_number(model, values, each, np.log(np.maximum(1.0 - met, TINY)), np.log(met))
+
+
+def _with_number(model, values, each, unseen, met) -> Divided:
+    """With log Pr(n met of n + f0) where f0 is in the model, from log Pr(never met) and log Pr(met) [G]."""
+    if "f0" not in values:
         return Divided(each)
     n, f0 = np.asarray(model.n, float), values["f0"][model.layouts["f0"].index]
-    return _with_f0(f0, n, unseen, np.log(-np.expm1(unseen)), each)
-
-
-def _with_f0(f0, n, unseen, met, each) -> Divided:
-    """log Pr(n met of n + f0), from logarithms of the probabilities to be never met and to be met."""
     count = gammaln(n + f0 + 1) - gammaln(f0 + 1) - gammaln(n + 1) + f0 * unseen + n * met
     return Divided(each, count, n, None, float(gammaln(n + 1).sum()))
 
 
-def _open(model: Pradel, values) -> Divided:
-    """log Pr(history | met): the first encounter, what came later, less log Pr(met)."""
-    survival, p, _ = model.natural(values)
-    entry = model.entries(values)
-    if not entry.possible:
-        return Divided(np.full(len(model.row_of_history), -np.inf))
-    at = first_encounter(entry.beta, survival, p)
-    log_rows, lost = np.empty(len(model.met)), np.zeros(len(model.met), bool)
-    rows = (model.met, model.first, model.last, lost, model.row_profile, model._cells, model._cells)
-    over, detection = np.maximum(survival.ravel(), TINY), np.ascontiguousarray(p[:, 1:].ravel())
-    cormack_jolly_seber(*rows, over, detection, model.frequency, log_rows, np.zeros_like(over), np.zeros_like(over))
-    begins = np.log(np.maximum(at.psi * at.p, TINY))[model.row_profile, model.first]
-    each = (log_rows + begins - np.log(at.met)[model.row_profile])[model.row_of_history]
-    n = np.asarray(model.n, float)
-    if "N" in values:
-        mean = values["N"][model.layouts["N"].index] * at.met
-        return Divided(each, n * np.log(mean) - mean - gammaln(n + 1.0), n, mean)
-    if "f0" in values:
-        f0 = values["f0"][model.layouts["f0"].index]
-        return _with_f0(f0, n, np.log(np.maximum(1.0 - at.met, TINY)), np.log(at.met), each)
-    return Divided(each)
-
-
 MAKERS: dict[type, Callable[[Any, Any], Divided]] = {
-    Multievent: _uncertain,  # before Multistate, which it is
-    Multistate: _states,
-    CJS: _survival,
-    Burnham: _live_dead,
+    Multievent: _given_first(of_events),  # before Multistate, which it is
+    Multistate: _given_first(of_states),
+    CJS: _given_first(of_survival),
+    Burnham: _given_first(of_live_and_dead),
     RobustDesign: _robust,
     KnownFate: _fates,
     ClosedCapture: _closed,

@@ -14,17 +14,21 @@ import pandas as pd
 
 from ...survey.errors import refuse
 from ..inference.goodness import cell_statistics
-from ..kernels.survival import cormack_jolly_seber
-from ..kernels.survival_emigration import temporary_emigration
-from ..kernels.survival_events import event_chains
-from ..kernels.survival_states import multistate
 from .bilateral import BilateralCapture
 from .capwire import Capwire
 from .closed import ClosedCapture
-from .entry import first_encounter
-from .individual import mixed
 from .known_fate import KnownFate
-from .live_dead import HERE, Barker, Burnham
+from .live_dead import Barker, Burnham
+from .log_rows import (
+    of_closed,
+    of_events,
+    of_live_and_dead,
+    of_loglinear,
+    of_open,
+    of_periods,
+    of_states,
+    of_survival,
+)
 from .loglinear import LogLinear
 from .misidentified import MisidentifiedCapture
 from .multievent import Multievent
@@ -92,84 +96,53 @@ def _counted(part: tuple, before: int) -> pd.DataFrame:
 
 
 def _survival_rows(model, values: Values):
-    log_nodes = np.array([model._residents(*model._at(values, z), model.frequency)[0] for z in model.points])
-    log_rows = model._with_transients(values, mixed(log_nodes, model.log_weight)[0])[0]
+    log_rows = of_survival(model, values)
     yield _kept(~model.lost, (model.row_profile, model.first), model.met, model.frequency, log_rows)
 
 
 def _state_rows(model, values: Values):
-    phi, p, psi = (np.ascontiguousarray(a) for a in model.cells(values))
-    log_rows = np.empty(len(model.seen))
-    at = (model.seen, model.first, model.end, model.row_profile, phi, p, psi, model.frequency)
-    multistate(*at, log_rows, np.zeros_like(phi), np.zeros_like(p), np.zeros_like(psi))
     state = model.seen[np.arange(len(model.seen)), model.first]
     cohort = (model.row_profile, model.first, state)
-    yield _kept(~model.lost, cohort, model.seen, model.frequency, log_rows)
+    yield _kept(~model.lost, cohort, model.seen, model.frequency, of_states(model, values))
 
 
 def _closed_rows(model, values: Values):
-    out, R = model.log_histories(values)[0], len(model.frequency)
-    profile = model.row_profile[:R]
-    log_met = np.log(-np.expm1(out[R:]))
+    R = len(model.frequency)
     whole = model.stop[:R] == model.met.shape[1]
-    yield _kept(whole, (profile,), model.met[:R], model.frequency, out[:R] - log_met[profile])
+    cohort = (model.row_profile[:R],)
+    yield _kept(whole, cohort, model.met[:R], model.frequency, of_closed(model, values)[0])
 
 
 def _log_linear_rows(model, values: Values):
-    p, eta, log_Z, *_ = model._mass(values)
     met = model.history.states[:, model.occasion] > 0
-    log_unseen = np.log1p(-p).sum() - log_Z
-    log_rows = met @ (np.log(p) - np.log1p(-p)) + log_unseen + eta[met.sum(axis=1)]
     different, row = np.unique(met, axis=0, return_inverse=True)
     count = np.bincount(row.ravel(), model.history.frequency)
     each = np.empty(len(different))
-    each[row.ravel()] = log_rows - np.log(-np.expm1(log_unseen))
+    each[row.ravel()] = of_loglinear(model, values)[0]
     yield (np.zeros((len(different), 1), int), different.astype(int), count, each)
 
 
 def _open_rows(model, values: Values):
-    survival, p, _ = model.natural(values)
-    at = first_encounter(model.entries(values).beta, survival, p)
-    log_rows, lost = np.empty(len(model.met)), np.zeros(len(model.met), bool)
-    over = np.maximum(np.ascontiguousarray(survival.ravel()), TINY)
-    detection = np.ascontiguousarray(p[:, 1:].ravel())
-    rows = (model.met, model.first, model.last, lost, model.row_profile, model._cells, model._cells)
-    at_p = (over, detection, model.frequency, log_rows, np.zeros(len(over)), np.zeros(len(detection)))
-    cormack_jolly_seber(*rows, *at_p)
-    g = model.row_profile
-    begin = np.log(np.maximum((at.psi * at.p)[g, model.first], TINY)) - np.log(at.met[g])
-    yield _kept(np.ones(len(g), bool), (g,), model.met, model.frequency, begin + log_rows)
+    g, log_rows = model.row_profile, of_open(model, values)[0]
+    yield _kept(np.ones(len(g), bool), (g,), model.met, model.frequency, log_rows)
 
 
 def _robust_rows(model, values: Values):
     """The periods an animal was met in, and the histories inside periods given that it was."""
     yield from _closed_rows(model.closed, {name: values[name] for name in model.closed.parameters.names})
-    phi, out, away = (np.ascontiguousarray(a) for a in model._cells(values))
-    star, log_rows = model.star(values), np.empty(len(model.row_met))
-    at = (model.row_met, model.first, model.end, model.row_profile, phi, out, away, star, model.frequency)
-    temporary_emigration(*at, log_rows, *(np.zeros_like(a) for a in (phi, out, away, star)))
     whole = model.end == model.row_met.shape[1] - 1
-    yield _kept(whole, (model.row_profile, model.first), model.row_met, model.frequency, log_rows)
+    cohort = (model.row_profile, model.first)
+    yield _kept(whole, cohort, model.row_met, model.frequency, of_periods(model, values))
 
 
 def _live_dead_rows(model, values: Values):
-    move, see = model._chain(model.cells(values))
-    begin = np.zeros((*move.shape[:1], move.shape[1] + 1, 6, 4))
-    begin[:, :, 1, HERE] = 1.0
-    log_rows = _chains(model, model.event, begin, move, see)
+    log_rows = of_live_and_dead(model, values)
     yield _kept(model.lost == 0, (model.row_profile, model.first), model.event, model.frequency, log_rows)
 
 
 def _event_rows(model, values: Values):
-    log_rows = _chains(model, model.seen, *model._chain(values))
+    log_rows = of_events(model, values)
     yield _kept(~model.lost, (model.row_profile, model.first), model.seen, model.frequency, log_rows)
-
-
-def _chains(model, events, begin, move, see) -> np.ndarray:
-    log_rows = np.empty(len(events))
-    at = (events, model.first, model.end, model.row_profile, begin, move, see, model.frequency)
-    event_chains(*at, log_rows, *(np.zeros_like(a) for a in (begin, move, see)))
-    return log_rows
 
 
 def _kept(which, cohort: tuple, histories, frequency, log_rows):
