@@ -418,10 +418,27 @@ def test_clumped_counts_along_ways(collared):
     assert np.isfinite(model.on(again).loglik(vector))
 
 
-def test_two_detections_or_more_are_along_straight_lines():
-    captures, mask = rough("count")
-    text = message(captures, mask, LeastCost(), at_least=2)
-    assert text.startswith("histories of two detections or more need straight-line distances")
+@pytest.mark.parametrize("kind", ["count", "multi", "proximity"])
+def test_two_detections_or_more_along_ways(kind):
+    captures, mask = rough(kind)
+    twice = {"at_least": 2, **HAZARD}
+    plain, given = (models.SCR(captures, mask, distance=d, **twice) for d in (None, straight(captures, mask)))
+    vector = plain.start() + 0.05
+    a, b = plain.loglik_and_gradient(vector), given.loglik_and_gradient(vector)
+    assert b[0] == pytest.approx(a[0], abs=1e-9)
+    np.testing.assert_allclose(b[1], a[1], rtol=1e-8, atol=1e-8)
+    p = [m.at(**AT).detection_probability().to_numpy()[mask.habitat] for m in (plain, given)]
+    np.testing.assert_allclose(p[1], p[0], rtol=1e-6)
+    model = models.SCR(captures, mask, distance=LeastCost("~ ruggedness"), **twice)
+    cost = np.exp(0.4 * mask.covariate("ruggedness"))
+    numbers = models.SCR(captures, mask, distance=shortest(captures, mask, cost, 16), **twice).at(**AT).loglik
+    assert model.at(**AT, cost={"ruggedness": 0.4}).loglik == pytest.approx(numbers, abs=1e-8)
+    vector = model.parameters.vector_from(AT | {"cost": {"ruggedness": 0.4}})
+    mine = model.loglik_and_gradient(vector)[1]
+    np.testing.assert_allclose(mine, differences_of_loglik(model, vector, 1e-6), rtol=2e-6, atol=1e-5)
+    assert np.isfinite(given.fit().se).all() and pickle.loads(pickle.dumps(model)).loglik(vector) == model.loglik(
+        vector
+    )
 
 
 def test_a_model_says_how_distances_are_measured():

@@ -57,7 +57,7 @@ class DetectedTwice(SpatialLikelihood):
 
     def __init__(self, problem: SpatialProblem, threads: int | None = None, tolerance: float = 1e-12):
         assert problem.once is not None
-        super().__init__(_with_pseudo_animals(problem, problem.once), threads, tolerance)
+        super().__init__(with_once_detected(problem, problem.once), threads, tolerance)
         self.problem, self._n, self._times = problem, problem.n_animals, problem.once.times
 
     def evaluate(self, log_mu, rows, gradient: bool = True) -> Evaluation:
@@ -126,12 +126,16 @@ class DetectedTwice(SpatialLikelihood):
         """Λ [M] of some entries of the fields, weighted by `void` [F]."""
         names = ("entry_field", "entry_pass", "entry_exposure")
         some = {name: getattr(nobody, name)[entries] for name in names}
-        part = SpatialLikelihood(replace(nobody, void_weight=void, **some), self.threads, self.tolerance)
+        part = self._of(replace(nobody, void_weight=void, **some))
         with np.errstate(divide="ignore"):
             return np.minimum(-np.log1p(-part.detection_probability(rows)), 700.0)
 
+    def _of(self, problem: SpatialProblem) -> SpatialLikelihood:
+        """The engine of all detections of another problem with the same passes."""
+        return SpatialLikelihood(problem, self.threads, self.tolerance)
 
-def _with_pseudo_animals(problem: SpatialProblem, once: OneDetection) -> SpatialProblem:
+
+def with_once_detected(problem: SpatialProblem, once: OneDetection) -> SpatialProblem:
     """The problem with one animal more for each way to be detected once, and exposed like one that never is."""
     ways, last = len(once.times), problem.event_start[-1:]
     join = np.concatenate

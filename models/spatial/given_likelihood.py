@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...survey.errors import refuse
 from ..detection import DetectionFunction
 from .blockwise import Adjoints, BlockModel, Passes, Step, over_passes
 from .clumped import ClumpedModel, ClumpedPath, ClumpedReach
+from .detected_twice import DetectedTwice, with_once_detected
 from .distances import Distances
 from .engine import Evaluation, SpatialLikelihood
 from .given_distance import GivenBlockModel, GivenPath
@@ -95,12 +95,7 @@ class GivenDistanceLikelihood(SpatialLikelihood):
         distances=None,
         row: int | None = None,
     ):
-        if problem.once is not None:
-            raise refuse(
-                "histories of two detections or more need straight-line distances",
-                "Leave distance= out, or use at_least=1",
-            )
-        super().__init__(problem, threads, tolerance)
+        SpatialLikelihood.__init__(self, problem, threads, tolerance)
         self._place, self._row = np.asarray(place, np.int64), row
         at = (self._place, problem.raster.spacing, distances, Fixes.of(problem, row))
         if isinstance(self._path, ClumpedPath):
@@ -110,7 +105,7 @@ class GivenDistanceLikelihood(SpatialLikelihood):
 
     def at(self, distances: Distances) -> GivenDistanceLikelihood:
         """The likelihood at these distances; shares everything else."""
-        other = object.__new__(GivenDistanceLikelihood)
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._path = self._path.with_distances(distances)
         return other
@@ -127,3 +122,28 @@ class GivenDistanceLikelihood(SpatialLikelihood):
         row, size = self.problem.pass_row, self.problem.n_rows
         d_rows = np.stack([np.bincount(row, column, minlength=size) for column in whole[1].T], axis=1)
         return whole[0], d_rows / self._steepness(evaluation.rows), whole[2]
+
+
+class GivenTwice(DetectedTwice, GivenDistanceLikelihood):
+    """`DetectedTwice` at given distances: its sums over animals and pseudo-animals are those of the class behind it."""
+
+    def __init__(self, problem: SpatialProblem, *at: Any, **more: Any):
+        assert problem.once is not None
+        GivenDistanceLikelihood.__init__(self, with_once_detected(problem, problem.once), *at, **more)
+        self.problem, self._n, self._times = problem, problem.n_animals, problem.once.times
+
+    def pullback_all(self, evaluation: Evaluation, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        once = evaluation.state.once
+        d_all = np.concatenate([np.asarray(d_log_a, float), -float(d_detected) * once])
+        return super().pullback_all(evaluation.state.whole, d_all, d_detected)
+
+    def _of(self, problem: SpatialProblem) -> SpatialLikelihood:
+        return GivenDistanceLikelihood(problem, self._place, self.threads, self.tolerance, self._path.distances)
+
+
+def given_likelihood_of(
+    problem: SpatialProblem, place, threads: int | None, row: int | None
+) -> GivenDistanceLikelihood:
+    """The engine of a problem: that of all animals detected, or of those detected at least twice."""
+    kind = GivenDistanceLikelihood if problem.once is None else GivenTwice
+    return kind(problem, place, threads, row=row)

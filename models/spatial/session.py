@@ -28,7 +28,7 @@ from .composition import Composed, binomial, conditional, poisson
 from .detected_twice import likelihood_of, with_once
 from .engine import SpatialLikelihood
 from .given_distance import pulled
-from .given_likelihood import GivenDistanceLikelihood
+from .given_likelihood import GivenDistanceLikelihood, given_likelihood_of
 from .methods import Method, arrange_methods
 from .metric import COST, Metric, ground_of
 from .once_learned import with_pseudo_animals
@@ -398,7 +398,7 @@ def _engine(
     """The engine; row: of fixes of collared animals."""
     if metric is None:
         return likelihood_of(problem, threads)
-    return GivenDistanceLikelihood(problem, metric.place, threads, row=row)
+    return given_likelihood_of(problem, metric.place, threads, row)
 
 
 def _without_animals(problem: SpatialProblem, mask: HabitatMask, metric: Metric | None, values) -> SpatialLikelihood:
