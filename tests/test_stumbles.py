@@ -265,3 +265,28 @@ def test_observations_without_a_track_are_told(tmp_path):
     lost.unlink()
     found = read_study(tmp_path / "patrols").findings["observations-off-track"]
     assert found.what == "11 observations of the animals away from all tracks of their patrols: not counted"
+
+
+def test_years_with_a_gap_need_their_intervals(tmp_path):
+    histories = "animal,2018,2019,2021,2022\na,1,0,1,1\nb,1,1,0,0\nc,0,1,1,0\n"
+    with pytest.raises(SurveyError) as error:
+        study(tmp_path, histories, "histories", "CJS")
+    assert str(error.value) == (
+        "table.csv: the occasions are not equally far apart by their names (found '2018, 2019, 2021, 2022'). "
+        "Give the time between them: intervals = [1, 2, 1]"
+    )
+    assert study(tmp_path, histories, "histories", "CJS", "intervals = [1, 2, 1]").history.intervals.tolist() == [
+        1,
+        2,
+        1,
+    ]
+    with pytest.raises(SurveyError, match="the occasions do not rise by their names"):
+        study(tmp_path, histories.replace("2018,2019,2021,2022", "2022,2021,2020,2019"), "histories", "CJS")
+    encounters = "animal,occasion\n" + "".join(f"{a},{t}\n" for a in "abcde" for t in (2018, 2019, 2021))
+    with pytest.raises(SurveyError, match=r"not equally far apart .* intervals = \[1, 2\]"):
+        study(tmp_path, encounters, "encounters", "CJS")
+    slip = encounters.replace("2021", "2020").replace("c,2019", "c,2019a")
+    with pytest.raises(SurveyError) as error:
+        study(tmp_path, slip, "encounters", "CJS")
+    said = "table.csv, row 9: occasion is a whole number in most rows, and not here (found '2019a'). Correct the value"
+    assert str(error.value) == said

@@ -65,6 +65,7 @@ def read_encounters(
             fix = f"Add it to {Path(str(occasions)).name}, or correct it"
             table.fault(i, "the occasion is not in the table of occasions", fix, frame["occasion"][i])
     who = read_animals(animals, bad, encoding)
+    _check_steps(list(known.index), more, bad, path)
     bad.raise_any()
     rows = pd.DataFrame(frame)
     rows = rows.astype({"state": int}) if "state" in rows else rows
@@ -111,6 +112,7 @@ def read_histories(
     frequency = table.number("frequency", required=True, low=0, whole=True) if table.has("frequency") else None
     removed = table.flag("removed") if table.has("removed") else None
     who = covariates(table, "animal", "frequency", "removed", *chosen).set_axis(pd.Index(names), axis=0)
+    _check_steps([int(h) if h.isdigit() else h for h in chosen], more, bad, path)
     bad.raise_any()
     with in_file(path):
         named = pd.DataFrame({"occasion": [int(h) if h.isdigit() else h for h in chosen]})
@@ -199,6 +201,22 @@ def _length(length: float | str, bad: Problems) -> Any:
         pass
     bad.add("this is no length of a period", "Write e.g. '7 days', or a number when entries are numbers", value=length)
     return 1.0
+
+
+def _check_steps(occasions: list, more: dict[str, Any], bad: Problems, path: str | Path) -> None:
+    """Occasions called by numbers rise; not equally far apart, as years with a gap, they need intervals.
+
+    Survival over two years taken for that of one would come out too low.
+    """
+    if more.get("intervals") is not None or not all(isinstance(o, int) for o in occasions):
+        return
+    steps = np.diff(occasions)
+    told = f"{', '.join(map(str, occasions[:8]))}{', …' if len(occasions) > 8 else ''}"
+    if (steps <= 0).any():
+        bad.add("the occasions do not rise by their names", "Give them in the order of time", file=path, value=told)
+    elif len(set(steps.tolist())) > 1:
+        fix = f"Give the time between them: intervals = {steps.tolist() if len(steps) <= 12 else '[…]'}"
+        bad.add("the occasions are not equally far apart by their names", fix, file=path, value=told)
 
 
 # ---- the tables beside --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..columns import Columns
+from ..columns import MOSTLY, Columns
 from ..errors import Problems, SurveyError
 from ..sheets import read_sheet
 
@@ -38,10 +39,15 @@ def covariates(columns: Columns, *ours: str) -> pd.DataFrame:
 def labels(columns: Columns, name: str) -> list:
     """Labels of seasons, visits or occasions: whole numbers where all are, else text; none may be missing."""
     text = columns.text(name, required=True)
-    try:
+    whole = np.array([re.fullmatch(r"[+-]?\d+", v) is not None for v in text], bool)
+    if whole.all():
         return [int(v) for v in text]
-    except ValueError:
-        return list(text)
+    given = text != ""
+    if whole.sum() >= MOSTLY * given.sum():  # one slip would make another season or occasion of it
+        for i in np.flatnonzero(given & ~whole):
+            what = f"{columns.heading(name)} is a whole number in most rows, and not here"
+            columns.fault(i, what, "Correct the value", text[i])
+    return list(text)
 
 
 def only_once(columns: Columns, keys: Mapping[str, list], what: str) -> None:
