@@ -10,8 +10,8 @@ A whole-numbered covariate has steps to the numbers between its values too, and 
 without data are predicted, with the uncertainty that the walk has there. Seasons, sessions and occasions that are named
 after years are years: `rw(season)`, `rw(session)`, `rw(occasion)`; in a survey's form `D = "~ rw(session)"`.
 
-Of ten years or so `fit()` is too sure: the standard deviation comes out small or 0, and intervals of 95 % held 89 to 92 %
-of years and 80 to 86 % of years without data; `sample()` held 94 and 89 % (`benchmarks/recovery_random_walks.md`).
+Of ten years or so `fit()` is too sure: the standard deviation comes out small or 0, and intervals of 95 % held 89 to
+92 % of years and 80 to 86 % of years without data; `sample()` held 94 and 89 % (`benchmarks/recovery_random_walks.md`).
 
 >>> import numpy as np, pandas as pd
 >>> from uncia import models, survey
