@@ -230,3 +230,14 @@ def test_messages():
     fine = survey.HabitatMask.around(captures, 1500.0, 30.0)
     with pytest.raises(SurveyError, match="asked for those between all 12,260"):
         models.SCR(captures, fine, distance=lambda x, y, u, v: np.hypot(u - x, v - y), **HAZARD)
+
+
+def test_animals_known_from_collars_alone():
+    captures, mask = rough("multi")
+    fixes = captures.telemetry.fixes
+    alone = replace(captures.telemetry, fixes=fixes[fixes["animal"].str.startswith("U")])
+    model = models.SCR(captures.with_telemetry(alone), mask, distance=LeastCost(), **HAZARD)
+    fit = model.fit()
+    mine = model.loglik_and_gradient(fit.vector + 0.1)[1]
+    np.testing.assert_allclose(mine, differences_of_loglik(model, fit.vector + 0.1), rtol=2e-6, atol=2e-5)
+    assert np.isfinite(fit.se).all()

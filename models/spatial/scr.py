@@ -86,8 +86,7 @@ class SCR(Model[SpatialFit]):
         there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
         sessions a list, or a mapping by session. What was searched counts cell by cell then, see `spatial.by_cell`
     telemetry : fixes of collared animals (`survey.Telemetry`), if the captures do not have them yet; they need a
-        detection function that is a hazard. See `spatial.telemetry`, and `spatial.ranges` where distances are not
-        straight lines: all fixes must then lie in cells that animals can walk through
+        detection function that is a hazard, see `spatial.telemetry` and, along ways, `spatial.ranges`
     threads : threads of the likelihood, by default as many as the work deserves
 
     Notes
@@ -349,7 +348,7 @@ class SCR(Model[SpatialFit]):
         """
         if COST in self.formulas:
             return differenced(self, vector)
-        dearest = max(part.engine.curvature_cost for s in self.sessions for part in s.parts)
+        dearest = max(x.engine.curvature_cost for s in self.sessions for x in (*s.parts, s.collared) if x is not None)
         return None if 2 * self.parameters.size < dearest else super().hessian(vector)
 
     def start(self) -> np.ndarray:
