@@ -116,6 +116,7 @@ def test_the_report_tells_of_marking_and_sighting(marked, tmp_path, language):
     words_of = texts(language)
     page = report.page(found, results_of(found), report.figures_of(found, words_of), words_of)
     assert sorted(words_of.missing) == []
+    assert ("as does c_hat = [" if language == "en" else "或给出 c_hat = [") in page
     totals = marked[2].totals
     told = {
         "en": ("Animals were marked on some occasions", "Sightings, unmarked", "no check of the mask of mark-resight"),
@@ -159,6 +160,20 @@ def test_a_value_that_the_model_refuses_is_said_as_the_model_says_it(marked, tmp
     study = read_study(changed(marked[0], tmp_path, 'lambda0 = "~ phase"', "pID = 1.5"))
     with pytest.raises(SurveyError, match="pID must be above 0 and at most 1"):
         study.build(study.config.models[0])
+
+
+def test_overdispersion_and_sexes_are_said_in_the_form(marked, tmp_path):
+    more = 'lambda0 = "~ phase"\nc_hat = [1.8, 1.4]\nclasses = "sex"'
+    study = read_study(changed(marked[0], tmp_path, 'lambda0 = "~ phase"', more))
+    with pytest.raises(SurveyError, match="the animals have no such covariate to make classes of"):
+        study.build(study.config.models[0])
+    (tmp_path / "survey.toml").write_text(study_text(tmp_path).replace('classes = "sex"', ""), "utf-8")
+    study = read_study(tmp_path / "survey.toml")
+    assert study.build(study.config.models[0]).c_hat == (1.8, 1.4)
+
+
+def study_text(folder) -> str:
+    return (folder / "survey.toml").read_text("utf-8")
 
 
 def test_a_model_of_marking_needs_marking(marked, tmp_path):

@@ -141,7 +141,9 @@ def test_overdispersion_is_that_of_simulated_totals_and_widens_the_interval():
     assert adjusted.c_hat[0] > 1.0 and adjusted.c_hat[1] > 1.0
     again = adjusted.fit()
     assert again.se[0] > fit.se[0]
-    assert "adjusted(fit)" in str(fit.verdict) and "adjusted(fit)" not in str(again.verdict)
+    by_hand = f"as does c_hat = [{adjusted.c_hat[0]:.2f}, {adjusted.c_hat[1]:.2f}]"
+    assert "adjusted(fit)" in str(fit.verdict) and by_hand in str(fit.verdict)
+    assert "adjusted(fit)" not in str(again.verdict)
     assert model.overdispersion(model.at(**VALUES)) == pytest.approx(drawn_ratios(marking, sightings, mask), rel=0.06)
 
 

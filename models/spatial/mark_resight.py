@@ -280,6 +280,9 @@ class MarkResight(SCR):
                 "Sightings of one animal that nobody can name are taken for those of different animals: standard "
                 "errors are too small. model.adjusted(fit).fit() allows for it"
             )
+            ratios = self.overdispersion(fit)
+            if np.isfinite(ratios).all():
+                words += f", as does c_hat = [{ratios[0]:.2f}, {ratios[1]:.2f}]"
             found = (*found, Remark(Outcome.APPROXIMATE, words))
         return found
 
