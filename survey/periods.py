@@ -10,7 +10,7 @@ import pandas as pd
 
 from .errors import refuse
 from .occasions import occasion_days
-from .times import zone_of
+from .times import plain_date, zone_of
 
 WHOLE = "season"  # one period per season
 
@@ -75,7 +75,7 @@ def _seasons(first: pd.Timestamp, last: pd.Timestamp, seasons) -> list[tuple[obj
     out = []
     for label, dates in seasons.items():
         try:
-            begin, end = (pd.Timestamp(str(date)).tz_localize(None).normalize() for date in dates)
+            begin, end = (plain_date(date) for date in dates)
         except (ValueError, TypeError):
             what, fix = f"season {label!r} has no first and last date", "Write ('2024-05-01', '2024-07-31')"
             raise refuse(what, fix, value=dates) from None

@@ -171,3 +171,18 @@ def _localise(wall: pd.Series, zone: tzinfo, faults: dict[int, Fault]) -> pd.Ser
             "when the cameras' clocks were never changed",
         )
     return local
+
+
+def plain_date(text: object) -> pd.Timestamp:
+    """A local date, without the time that may follow it.
+
+    Raises
+    ------
+    ValueError : it is not written year first: 03/04/2025 is a day in March for one and in April for another
+
+    >>> plain_date("2025-04-03")
+    Timestamp('2025-04-03 00:00:00')
+    """
+    if re.fullmatch(r"\d{4}-\d\d?-\d\d?(?:[T ].*)?", str(text).strip()) is None:
+        raise ValueError(f"no date with the year first: {text}")
+    return pd.Timestamp(str(text).strip()).tz_localize(None).normalize()

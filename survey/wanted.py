@@ -11,7 +11,7 @@ import pandas as pd
 from .errors import refuse
 from .occasions import boundary_hours, cut
 from .tables import DEPLOYMENTS, SurveyTables
-from .times import zone_of
+from .times import plain_date, zone_of
 
 
 def group_value(groups: pd.Series, key: str) -> pd.Series:
@@ -95,7 +95,7 @@ def occasions_of(tables: SurveyTables, length: int, boundary: str, start: str | 
 def date_at(text: str, boundary: str, timezone: str, what: str) -> pd.Timestamp:
     """The day boundary of a local date; `what` of the survey it is, for messages."""
     try:
-        day = pd.Timestamp(str(text)).tz_localize(None).normalize()
+        day = plain_date(text)
     except (ValueError, TypeError):
         raise refuse(f"the {what} of the survey is not a date", "Write it as 2024-06-30", value=text) from None
     return (day + boundary_hours(boundary)).tz_localize(zone_of(timezone), nonexistent="shift_forward", ambiguous=True)

@@ -12,8 +12,10 @@ import shapely
 import small_survey
 
 from uncia import models, survey
+from uncia.reports.analysis import analyse
 from uncia.reports.study import read_study
 from uncia.reports.texts import texts
+from uncia.reports.words import headline
 from uncia.survey.errors import Problems, SurveyError, SurveyWarning
 
 DAY = pd.Timestamp("2025-04-03 10:00")
@@ -290,3 +292,28 @@ def test_years_with_a_gap_need_their_intervals(tmp_path):
         study(tmp_path, slip, "encounters", "CJS")
     said = "table.csv, row 9: occasion is a whole number in most rows, and not here (found '2019a'). Correct the value"
     assert str(error.value) == said
+
+
+def test_dates_in_a_form_have_the_year_first(tmp_path):
+    with pytest.raises(SurveyError) as error:
+        read(tmp_path, deployments(), records(), start="04/05/2025")
+    assert str(error.value) == "the start of the survey is not a date (found '04/05/2025'). Write it as 2024-06-30"
+    assert read(tmp_path, deployments(), records(), start="2025-04-05").n_detections < 8
+
+
+def test_an_empty_column_of_individuals_is_told_from_none(tmp_path):
+    said = message(tmp_path, deployments(), records().assign(individual=""))
+    assert "the column 'individual' of records.csv is empty, and there is no table of identities" in said
+    said = message(tmp_path, deployments(), records().drop(columns="individual"))
+    assert "the records have no column of individuals, and there is no table of identities" in said
+
+
+def test_a_density_that_cannot_be_told_is_not_the_headline(tmp_path):
+    read(tmp_path, deployments(), records().iloc[:2].assign(individual=["a", "b"]))
+    head = FORM.format(format="field-tables", model="SCR", data="").replace('"table.csv"', '"."')
+    about = '[survey]\nspecies = "Lynx lynx"\ncommon_name = "lynxes"\ntimezone = "Asia/Ulaanbaatar"\ncrs = "EPSG:32647"'
+    text = head.replace("[survey]", about) + "[mask]\nbuffer = 4000\nspacing = 1000\n"
+    (tmp_path / "survey.toml").write_text(text, "utf-8")
+    found = analyse(read_study(tmp_path))
+    assert not found.fit.verdict.good
+    assert headline(found, texts("en")) == "How many lynxes there are cannot be told from these data."

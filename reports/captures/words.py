@@ -25,6 +25,8 @@ def headline(analysis: Analysis, texts: Texts) -> str:
     where, say = scope(analysis), texts.say
     if not analysis.study.regions:
         where = say("scope_mask", area=number(analysis.study.mask.area))
+    if not analysis.fit.verdict.good and not np.isfinite(density["se"]):
+        return say("headline_none", animals=animals)
     first = say(
         "headline",
         density=number(density["estimate"], 3),

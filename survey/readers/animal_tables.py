@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 from ..encounters import MISSING, EncounterHistory
 from ..errors import Problems, refuse
 from ..monitored import MonitoredAnimals
+from ..times import plain_date
 from .plain import covariates, in_file, labels, only_once, open_table
 
 CLOCKS = ("calendar", "entry")
@@ -178,12 +178,15 @@ def read_fates(
     for i in np.flatnonzero(np.asarray(exit < entry)):
         table.fault(i, "the exit is before the entry", "Correct one of the two", table.text("exit")[i])
     step = _length(length, bad)
-    if dated and begin is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d(?:[T ].*)?", str(begin)):
-        bad.add("begin is no date", "Write it as 2025-03-01", value=begin)
+    start = begin
+    if dated and begin is not None:
+        try:
+            start = plain_date(begin).tz_localize("UTC")
+        except ValueError:
+            bad.add("begin is no date", "Write it as 2025-03-01", file=path, value=begin)
     bad.raise_any()
     frame = pd.DataFrame({"animal": names, "entry": entry, "exit": exit, "died": died})
     who = covariates(table, "animal", "entry", "exit", "died")
-    start = pd.Timestamp(begin, tz="UTC") if dated and begin is not None else begin
     if clock == "entry":
         frame = frame.assign(entry=0.0, exit=(frame["exit"] - frame["entry"]) / step)
         length = 1.0

@@ -38,6 +38,7 @@ from .reading import (
 )
 
 ENDINGS = (".csv", ".xlsx", ".tsv", ".txt", ".csv.gz")
+NO_COLUMN = "the records have no column of individuals"
 TYPES = {"blank": "blank", "empty": "blank", "human": "human", "homo sapiens": "human", "person": "human"}
 TYPES |= {"vehicle": "vehicle", "unknown": "unknown", "unclassified": "unclassified", "animal": "animal"}
 LIFE_STAGES = ("adult", "subadult", "juvenile")
@@ -121,7 +122,8 @@ def tables_from_field(
         refusal = "" if len(named) else f"{i.sheet.name} names no individual"
     else:
         named = identities_of(found)
-        refusal = "" if len(named) else "the records have no column of individuals, and there is no table of identities"
+        why = f"the column {r.heading('individual')!r} of {r.sheet.name} is empty" if r.has("individual") else NO_COLUMN
+        refusal = "" if len(named) else f"{why}, and there is no table of identities"
     provenance = {
         "format": "field tables",
         "source": str(path),
