@@ -180,6 +180,27 @@ def test_centres_are_where_the_animals_were_seen():
     assert found["density"].attrs["units"] == "animals per 100 km²"
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_centres_of_many_animals_are_those_of_each(few, monkeypatch):
+    """Together they share the hazards of the detectors; classes and memory for few at once change nothing."""
+    captures, mask = small("proximity")
+    model = models.SCR(captures, mask, g0="~ sex", classes="sex")
+    (session,), vector = model.sessions, some(model)
+    values = model.values_of(model.parameters.values(vector), session)
+    if few:
+        monkeypatch.setattr("uncia.models.spatial.session.AT_ONCE", 2 * mask.size)
+    log_mu, rows = session.kernel_input(values)
+    told = np.zeros(captures.n_animals)
+    for part, animals, surfaces in session.centres_by_part(values):
+        assert not few or len(animals) <= 2
+        for animal, surface in zip(animals, surfaces, strict=True):
+            alone = dict(session._centres(int(animal), log_mu, rows, values))[part.of_class]
+            np.testing.assert_allclose(surface, alone, rtol=0, atol=1e-13)
+            told[animal] += 1
+    known = captures.animals["sex"].notna().to_numpy()
+    np.testing.assert_array_equal(told, np.where(known, 1, 2))
+
+
 def test_density_given_the_animals_met():
     """A draw of the conditional likelihood: D a is Gamma(n), whose mean is n."""
     captures, mask = small("count")

@@ -39,20 +39,19 @@ def centres(fit, session, region: Region, rng: np.random.Generator, surface: np.
         met and not, in the region
     """
     values = fit.values_of(session)
-    log_mu, rows = session.kernel_input(values)
+    log_mu, _ = session.kernel_input(values)
     n = session.captures.n_animals
-    cell, of_class = np.empty(n, int), np.zeros(n, int)
+    cell, of_class, place = np.empty(n, int), np.zeros(n, int), rng.uniform(size=n)
     shares = None if session.classes is None else session.class_shares(values)
-    for i in range(n):
-        parts = session._centres(i, log_mu, rows, values)
-        pick = 0
-        if shares is not None and len(parts) > 1:
-            weight = np.array([shares[i, c] for c, _ in parts]).cumsum()
-            pick = int(np.searchsorted(weight, rng.uniform() * weight[-1], side="right"))
-        of_class[i], pdf = parts[pick][0], parts[pick][1]
-        cell[i] = min(np.searchsorted(pdf.cumsum(), rng.uniform()), len(pdf) - 1)
+    if shares is not None:
+        weight = shares.cumsum(axis=1)
+        of_class = (weight <= rng.uniform(size=(n, 1)) * weight[:, -1:]).sum(axis=1)
+    for part, animals, pdf in session.centres_by_part(values):
+        mine = np.ones(len(animals), bool) if shares is None else of_class[animals] == part.of_class
+        below = pdf[mine].cumsum(axis=1)
+        cell[animals[mine]] = (below[:, :-1] < place[animals[mine], None] * below[:, -1:]).sum(axis=1)
         if surface is not None:
-            surface += pdf if shares is None else sum(shares[i, c] * one for c, one in parts)
+            surface += pdf.sum(axis=0) if shares is None else shares[animals, part.of_class] @ pdf
     missed = np.exp(log_mu) * (1.0 - session.detection_probability(values))
     never_met, inside_missed = _never_met(fit.model, session, missed, np.exp(log_mu).sum(), region, rng)
     if surface is not None:

@@ -137,13 +137,16 @@ class SpatialLikelihood:
         """p.(x) = 1 − exp(−Λ0(x)) [M]: the probability that an animal centred in each cell is detected at all."""
         return self._path.detection_probability(self._passes(np.asarray(rows, float)))
 
-    def activity_centre(self, animal: int, log_mu, rows) -> np.ndarray:
-        """The posterior probability [M] that the animal's activity centre lies in each cell; sums to one."""
+    def activity_centre(self, animal: int | np.ndarray, log_mu, rows) -> np.ndarray:
+        """The posterior probability [M] that the animal's activity centre lies in each cell, or [k, M] of several
+        animals; sums to one."""
         log_q = self._path.log_posterior(self._passes(np.asarray(rows, float)), self._density(log_mu), animal)
-        if np.isneginf(log_q.max()):
-            raise ValueError(f"animal {animal} could not have been seen as it was from any cell of the mask")
-        density = np.exp(log_q - log_q.max())
-        return density / density.sum()
+        top = log_q.max(axis=-1, keepdims=True)
+        if np.isneginf(top).any():
+            which = np.atleast_1d(animal)[np.isneginf(np.atleast_2d(top)[:, 0])][0]
+            raise ValueError(f"animal {which} could not have been seen as it was from any cell of the mask")
+        density = np.exp(log_q - top)
+        return density / density.sum(axis=-1, keepdims=True)
 
     def _passes(self, rows: np.ndarray) -> Passes:
         """Each pass's parameters, lengths in cells."""

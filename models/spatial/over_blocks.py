@@ -77,18 +77,22 @@ class OverBlocks:
         self._map(work)
         return self._in_cells(out)
 
-    def _posterior(self, passes, windows: Windows, log_mu: np.ndarray, animal: int) -> np.ndarray:
-        """log(mu_m f_i(m)) [M] of one animal over all blocks; `windows` say which passes are near."""
-        blocks = len(self.blocks)
-        windows = windows._replace(animal_start=np.arange(blocks + 1), animals=np.full(blocks, animal))
-        out = log_mu[self.blocks.cell]
+    def _posterior(self, passes, windows: Windows, log_mu: np.ndarray, animal: int | np.ndarray) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several, over all blocks; `windows`: which passes are near.
+
+        Several share the hazards of the detectors, which are most of the work of one.
+        """
+        blocks, animals = len(self.blocks), np.atleast_1d(animal)
+        start = len(animals) * np.arange(blocks + 1)
+        windows = windows._replace(animal_start=start, animals=np.tile(animals, blocks))
+        out = np.tile(log_mu[self.blocks.cell], (len(animals), 1))
 
         def work(block):
             for step in self.model.steps(passes, windows, block, 0):
-                out[step.low : step.high] += step.log_f[0]
+                out[:, step.low : step.high] += step.log_f
 
         self._map(work)
-        return self._in_cells(out)
+        return self._in_cells(out if np.ndim(animal) else out[0])
 
     def _integrals(self, passes, windows: Windows, log_mu) -> tuple[np.ndarray, float]:
         """log Σ mu f [n] and the expected number detected."""
@@ -111,7 +115,7 @@ class OverBlocks:
 
     def _in_cells(self, field: np.ndarray) -> np.ndarray:
         out = np.empty_like(field)
-        out[self.blocks.cell] = field
+        out[..., self.blocks.cell] = field
         return out
 
 

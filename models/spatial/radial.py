@@ -51,8 +51,8 @@ class RadialPath(OverBlocks):
         """p.(x) [M]."""
         return self._probability(passes, self._windows(passes, None, None))
 
-    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
-        """log(mu_m f_i(m)) [M] of one animal."""
+    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int | np.ndarray) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several."""
         return self._posterior(passes, self._windows(passes, None, None), log_mu, animal)
 
     def _windows(self, passes: Passes, discs, radius) -> Windows:

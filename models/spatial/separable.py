@@ -363,8 +363,8 @@ class SeparablePath:
         self._pool.give_back(workspace)
         return caught
 
-    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int) -> np.ndarray:
-        """log(mu_m f_i(m)) [M] of one animal."""
+    def log_posterior(self, passes: Passes, log_mu: np.ndarray, animal: int | np.ndarray) -> np.ndarray:
+        """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several."""
         return self.radial.log_posterior(passes, log_mu, animal)
 
     def _pieces(self, near: PassLists, windows: Lists | None = None) -> list[tuple[int, int]]:

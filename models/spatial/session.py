@@ -8,7 +8,7 @@ conditional likelihood one for each distinct set of the animals' covariates in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -37,6 +37,7 @@ from .rows import FIX, WAY, EngineRows
 from .telemetry import Collared, with_fixes
 
 COMPOSE = {"poisson": poisson, "binomial": binomial, "conditional": conditional}
+AT_ONCE = 4_000_000  # values of posteriors of activity centres that are held
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,12 +365,21 @@ class Session:
 
     def centres_within(self, values, inside: np.ndarray) -> np.ndarray:
         """[n, C]: probability that each animal is of each class and lives where `inside` [M] is 1."""
-        log_mu, rows = self.kernel_input(values)
         shares = self.class_shares(values)
-        for animal in range(len(shares)):
-            for c, surface in self._centres(animal, log_mu, rows, values):
-                shares[animal, c] *= float(surface @ inside)
+        for part, animals, surfaces in self.centres_by_part(values):
+            shares[animals, part.of_class] *= surfaces @ inside
         return shares
+
+    def centres_by_part(self, values) -> Iterator[tuple[Part, np.ndarray, np.ndarray]]:
+        """(part, animals [k] of it, posterior [k, M] of the activity centre of each if it is of the part's class), some
+        animals at a time."""
+        log_mu, rows = self.kernel_input(values)
+        k = max(1, AT_ONCE // len(log_mu))
+        for p in self.parts:
+            engine = self.engine_of(p, values)
+            for first in range(0, len(p.animals), k):
+                few = np.arange(first, min(first + k, len(p.animals)))
+                yield p, p.animals[few], engine.activity_centre(few, log_mu, rows[p.rows])
 
     def _centres(self, animal: int, log_mu: np.ndarray, rows: np.ndarray, values) -> list[tuple[int, np.ndarray]]:
         """(class, posterior of the activity centre [M] if the animal is of it) for the classes it may be of."""
