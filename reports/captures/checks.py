@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ...models import closure_test, residual_pattern
@@ -135,7 +136,12 @@ class FitChecks:
             "span": number(test.span, 3),
             "expected": number(test.expected_given_margins, 3),
         }
-        return texts.say(kind, p=number(test.p_margins, 2), p_otis=number(test.p_otis, 2), **told)
+        words = texts.say(kind, p=number(test.p_margins, 2), p_otis=number(test.p_otis, 2), **told)
+        p = test.tables["p"].to_numpy(float)[:3]
+        if not np.isfinite(p).all():  # too few animals
+            return words
+        both, come, go = (number(value, 2) for value in p)
+        return f"{words} {texts.say('closure_tables', come=come, go=go, both=both)}"
 
     def _mask(self, texts: Texts) -> str:
         if self.mask is None:
