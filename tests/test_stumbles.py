@@ -317,3 +317,21 @@ def test_a_density_that_cannot_be_told_is_not_the_headline(tmp_path):
     found = analyse(read_study(tmp_path))
     assert not found.fit.verdict.good
     assert headline(found, texts("en")) == "How many lynxes there are cannot be told from these data."
+
+
+def test_one_of_two_cameras_at_a_station_fails(tmp_path):
+    pairs = pd.concat([deployments(camera="one"), deployments(camera="two")], ignore_index=True)
+    both = records().assign(camera="one")
+    failures = tmp_path / "failures.csv"
+    failures.write_text("station,camera,start,end,reason\nS1,two,2025-04-05,2025-04-06,battery\n", "utf-8")
+    found = read(tmp_path, pairs, both)
+    assert found.detectors.effort.sum(axis=0) == pytest.approx(20.0)  # the other one went on
+    assert found.tables.lost()["camera_days"].tolist() == [2.0]
+    failures.write_text("station,camera,start,end\nS9,one,2025-04-05,2025-04-06\nS9,,2025-04-10,2025-04-10\n", "utf-8")
+    found = read(tmp_path, pairs, both)
+    assert found.detectors.effort.sum(axis=0)[8] == pytest.approx(19.0)  # a failure without a camera is one of both
+    failures.write_text("station,camera,start,end\nS9,three,2025-04-05,2025-04-06\n", "utf-8")
+    assert message(tmp_path, pairs, both) == (
+        "failures.csv, row 2: there is no such camera at location 'S9' (found 'three'). Use one, two, or leave the "
+        "camera out where all failed"
+    )

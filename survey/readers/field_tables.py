@@ -65,8 +65,8 @@ def read_field_tables(
     records : station or deployment, [camera], time, [species], [individual], [count], [sex], [life_stage], [type],
         [record], [event], [media]. With `media` they are images, else visits.
     identities (optional) : record, event or media, individual, [sex], [confidence], [flank], [observer], [comment]
-    failures (optional) : station or deployment, start, [end], [reason]. Dated without times, a failure lasts from the
-        first through the last day; without an end, until the end of the deployment.
+    failures (optional) : station or deployment, [camera], start, [end], [reason]. Dated without times, a failure lasts
+        from the first through the last day; without an end, until the end of the deployment.
 
     Parameters
     ----------

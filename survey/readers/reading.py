@@ -195,7 +195,7 @@ def read_failures(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd
     """The failures of a side file: `deployment` (or `station`), `start`, `end` (empty: until the end), `reason`.
 
     A date without a time means the whole day, the first and the last included. A failure of a station is one of
-    every deployment there that it overlaps.
+    every deployment there that it overlaps, or of those with the `camera` that the file names.
     """
     by = first_of(c, "deployment", "deploymentID", "station", "location", "locationID")
     start_name, end_name = first_of(c, "start", "failureStart", "from"), first_of(c, "end", "failureEnd", "to")
@@ -207,6 +207,7 @@ def read_failures(reading: Reading, c: Columns, deployments: pd.DataFrame) -> pd
             "start": c.time(start_name, reading.zone, required=True, dates=WHOLE_DAY_STARTS),
             "end": c.time(end_name, reading.zone, dates=WHOLE_DAY_ENDS),
             "reason": np.where((why := c.text("reason")) == "", "not stated", why),
+            "camera": c.text("camera"),
         }
     )
     key = "deployment" if by.startswith("deployment") else "location"
@@ -229,10 +230,22 @@ def attach_failures(
             row=int(frame["row"].iloc[i]),
             value=span,
         )
+    frame = frame if "camera" in frame else frame.assign(camera="")
     sites = deployments[["deployment", "location", "start", "end"]].assign(name=deployments[key])
+    sites = sites.assign(its_camera=deployments["camera"])
     pairs = frame.assign(failure=range(len(frame))).merge(sites, on="name", suffixes=("", "_set"))
+    pairs = pairs[(pairs["camera"] == "") | (pairs["its_camera"] == "") | (pairs["camera"] == pairs["its_camera"])]
+    for i in np.flatnonzero(frame["name"].isin(sites["name"]) & ~frame.index.isin(pairs["failure"])):
+        cameras = ", ".join(sorted(set(sites.loc[sites["name"] == frame["name"].iloc[i], "its_camera"])))
+        reading.problems.add(
+            f"there is no such camera at {key} {frame['name'].iloc[i]!r}",
+            f"Use {cameras}, or leave the camera out where all failed",
+            file=c.sheet.name,
+            row=int(frame["row"].iloc[i]),
+            value=frame["camera"].iloc[i],
+        )
     meets = (pairs["start"] < pairs["end_set"].fillna(NEVER)) & ~(pairs["end"] <= pairs["start_set"])
-    known = frame["start"].notna() & frame["name"].isin(sites["name"])
+    known = frame["start"].notna() & frame.index.isin(pairs["failure"])
     for i in np.flatnonzero(known & ~frame.index.isin(pairs.loc[meets, "failure"])):
         reading.problems.add(
             f"the failure lies outside the dates of {key} {frame['name'].iloc[i]!r}",
