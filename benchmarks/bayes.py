@@ -3,7 +3,7 @@
     python benchmarks/bayes.py agreement            adds what is missing to benchmarks/bayes.csv, for this Python
     python benchmarks/bayes.py speed captdata       76 animals, 100 detectors: both samplers
     python benchmarks/bayes.py speed wolverine      17,266 detectors, as many animals as nimbleSCR's example has
-    python benchmarks/bayes.py overhead             what a call costs that evaluates nothing
+    python benchmarks/bayes.py overhead             what a call costs that evaluates nothing, by PyMC and compiled
     python benchmarks/bayes.py table                writes benchmarks/bayes.md
 
 Needs PyMC (`pip install -e '.[bayes]'`), and the reference suite except for `speed wolverine` and `overhead`.
@@ -51,8 +51,10 @@ CASES: dict[str, tuple[str, Callable[[], Any]]] = {
     "mallard": ("nuts", lambda: models.NMixture(history("mallard", value="count"), "~ length", "~ 1")),
     "captdata": ("nuts", lambda: scr("captdata")),
     "captdata, surface": ("surface", lambda: scr("captdata")),
-    "black bear, sex": ("surface", lambda: scr("blackbear", classes="sex", sigma="~ sex")),
-    "black bear, learned": ("surface", lambda: scr("blackbear", g0="~ bk")),
+    "black bear, sex": ("nuts", lambda: scr("blackbear", classes="sex", sigma="~ sex")),
+    "black bear, sex, surface": ("surface", lambda: scr("blackbear", classes="sex", sigma="~ sex")),
+    "black bear, learned": ("nuts", lambda: scr("blackbear", g0="~ bk")),
+    "black bear, learned, surface": ("surface", lambda: scr("blackbear", g0="~ bk")),
 }
 
 
@@ -112,7 +114,7 @@ def speed(name: str, only: str = "") -> None:
     model = wolverine() if name == "wolverine" else scr("captdata")
     model.loglik_and_gradient(model.start())
     model.sample(draws=4, tune=1, chains=1)
-    of_nuts = ("nuts", 80, 40, 1) if name == "wolverine" else ("nuts", 500, 80, 1)
+    of_nuts = ("nuts", 200, 50, 1) if name == "wolverine" else ("nuts", 1000, 100, 1)
     for sampler, draws, tune, chains in (("surface", 1000, None, 4), of_nuts):
         if only not in sampler:
             continue
@@ -137,27 +139,43 @@ def speed(name: str, only: str = "") -> None:
         print(row, flush=True)
 
 
+class Nothing:
+    """A posterior that costs nothing."""
+
+    size, calls, model, random = 3, 0, None, None
+
+    def units(self):
+        return np.zeros(3), np.eye(3)
+
+    def loglik_and_gradient(self, x):
+        self.calls += 1
+        return float(-0.5 * x @ x), -x
+
+
 def overhead() -> None:
-    """CPU time per step of NUTS, and per call of the node, of a posterior that costs nothing."""
+    """CPU time of what evaluates nothing: a step of NUTS, and a call of the node from Python and from compiled code."""
+    import pytensor
+
     from uncia.models.bayes import Sampler
-
-    class Nothing:
-        size, calls, model, random = 3, 0, None, None
-
-        def units(self):
-            return np.zeros(3), np.eye(3)
-
-        def loglik_and_gradient(self, x):
-            self.calls += 1
-            return float(-0.5 * x @ x), -x
+    from uncia.models.nodes import LogPosterior
 
     sampler, nothing = Sampler(3), Nothing()
     sampler.run(nothing, 100, 100, 1, 1)
     nothing.calls, begin = 0, time.process_time()
     sampler.run(nothing, 2000, 100, 1, 1)
-    row = {"stack": STACK, "microseconds": round(1e6 * (time.process_time() - begin) / nothing.calls, 1)}
-    _add(OVERHEAD, [row])
-    print(row)
+    found = {"NUTS": (time.process_time() - begin) / nothing.calls}
+    x, at, many = pytensor.tensor.dvector(), np.ones(3), 20_000
+    for linker in ("py", "numba"):
+        mode = pytensor.compile.mode.Mode(linker=linker, optimizer=None)
+        call = pytensor.function([x], LogPosterior(3, nothing.loglik_and_gradient)(x), mode=mode)
+        call(at)
+        begin = time.process_time()
+        for _ in range(many):
+            call(at)
+        found[linker] = (time.process_time() - begin) / many
+    for what, seconds in found.items():
+        _add(OVERHEAD, [{"stack": STACK, "call": what, "microseconds": round(1e6 * seconds, 1)}])
+    print(found)
 
 
 def table() -> str:
@@ -172,8 +190,7 @@ def table() -> str:
             frame.loc[frame["problem"] != "wolverine", f"times nimbleSCR ({clock})"] = ""
         lines += _markdown(frame), ""
     if OVERHEAD.exists():
-        each = ", ".join(f"{r.microseconds:g} µs on {r.stack}" for r in pd.read_csv(OVERHEAD).itertuples())
-        lines += ["## Overhead", "", OVERHEAD_WORDS.format(each=each), ""]
+        lines += ["## Overhead", "", OVERHEAD_WORDS, "", _markdown(pd.read_csv(OVERHEAD)), ""]
     if AGREEMENT.exists():
         frame = pd.read_csv(AGREEMENT)
         lines += ["## Agreement with maximum likelihood", "", AGREEMENT_HEAD.format(most=frame["off"].abs().max()), ""]
@@ -206,17 +223,23 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 HEAD = """# Posteriors
 
-Made by `benchmarks/bayes.py`. The machine has two cores, which many programs shared: wall times are too long by up to a
-factor of ten, CPU times by about 1.5 to 2.
+Made by `benchmarks/bayes.py` on two cores. For the effective draws per second everything else stood still, but for what
+began meanwhile (in the two runs of NUTS, whose wall times are therefore too long).
 """
 SPEED_HEAD = """`python benchmarks/bayes.py speed captdata`, and `… speed wolverine`. ess: of the worst coefficient;
 draws through a surface are independent, with the error of their log-posterior in the last column. nimbleSCR's example
 of 874 augmented animals and 17,266 detectors took 5.2 minutes for 10,000 draws, 0.57 (sigma) to 1.48 (N) effective ones
 per second; the problem here has as many detectors and animals, simulated. Activity centres are summed out, so that the
-few unknowns mix at once. Times include the mode, its curvature and tuning."""
-OVERHEAD_WORDS = """A call of PyMC's NUTS with a log-posterior that costs nothing takes {each}, all included. One of
-captdata takes some milliseconds: compiling the node into PyTensor's numba code would gain about a percent, and what a
-model does between its kernels is Python."""
+few unknowns mix at once. Times include the mode, its curvature and tuning. NUTS starts with the metric of the
+curvature at the mode and finds only its step: 3 to 3.5 evaluations per draw, each an effective draw or more. What it
+costs is the gradient."""
+OVERHEAD_WORDS = """CPU time of a log-posterior that costs nothing: in PyMC's NUTS, all included ("NUTS"); of one call
+of the node by PyTensor's Python linker, as `sample()` has it ("py"), and by its numba linker, as nutpie and PyMC's
+numba mode have it ("numba": a pointer to a function, no object mode). One of captdata takes ten milliseconds, so that
+no sampler gains by another way of calling it. nutpie was tried in these units too: on normal posteriors as many
+evaluations per draw (2.8 to 3.5) and, within a fifth, as many effective draws per evaluation as PyMC's NUTS at the same
+acceptance; with random effects 1.1 to 1.3 times as many. So `sample()` does not use it;
+`pm.sample(nuts_sampler="nutpie")` does, on `model.pymc()`."""
 AGREEMENT_HEAD = """Default priors (uniform probabilities, positive values within a factor of ten of the start), log and
 logit scale. off: posterior mean less estimate, in posterior standard deviations; at most {most:.2f} in absolute value.
 It is not zero where few data make the likelihood skew (18 of 39 sites with salamanders, 26 tigers)."""

@@ -254,6 +254,7 @@ class Model(ABC, Generic[F]):
 
         Its observed parts are one log-likelihood per animal or site and the number of animals met; its variables are
         the parameters by name, on the natural scale where their prior is. `sample()` is faster: it needs no terms.
+        PyTensor's linkers to Python, C and numba take it (JAX does not), and `pm.sample(nuts_sampler="nutpie")`.
 
         Parameters
         ----------
