@@ -98,7 +98,7 @@ class Posterior:
                     found.append(OF_LENGTH if kind == "length" else OF_CORRELATION)
                     continue
                 smooth = isinstance(term, Smooth)
-                usual = LogNormal(*SMOOTH) if smooth else LogNormal(SIGMA[0] / float(term.spread[k]), SIGMA[1])
+                usual = LogNormal(*SMOOTH) if smooth else LogNormal(float(f"{SIGMA[0] / term.spread[k]:.3g}"), SIGMA[1])
                 prior = given.pop(name, usual)
                 if not isinstance(prior, LogNormal):
                     raise refuse(f"the standard deviation of {name} needs a LogNormal prior", "Use it", value=prior)

@@ -220,7 +220,7 @@ def test_the_posterior_has_the_walk_non_centred():
     stated = posterior.stated().set_index("term")["prior"]
     assert stated["sd rw(year)"] == "LogNormal(median=0.3, factor=2)"
     usual = Posterior(model).of_theta[0]
-    assert usual.median == pytest.approx(0.5 / model.parameters["psi"].design.random[0].spread[0])
+    assert usual.median == pytest.approx(0.5 / model.parameters["psi"].design.random[0].spread[0], rel=5e-3)
     walk = posterior.coefficients(x)[model.parameters.random[0][2]]
     np.testing.assert_allclose(walk, np.exp(x[2]) * x[3:])
 
