@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 MANY = 10  # files, above which those of one kind are told together in print
+FEW = 3  # files of one kind that each are told all the same
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Ledger:
         """What each file is called in print: many files of one kind are told together."""
         kinds = {file: Path(file).suffix for file in self.read}
         of_kind = Counter(kinds.values())
-        many = len(kinds) > MANY
-        return {file: f"{of_kind[k]} files {k}" if many and k and of_kind[k] > 1 else file for file, k in kinds.items()}
+        many = {kind for kind, n in of_kind.items() if kind and n > FEW and len(kinds) > MANY}
+        return {file: f"{of_kind[k]} files {k}" if k in many else file for file, k in kinds.items()}
 
     __repr__ = __str__

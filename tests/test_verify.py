@@ -216,6 +216,8 @@ def planted():
     slip = collared(None, first).telemetry.fixes
     slip = pd.concat([slip.assign(x=slip["x"] + 100.0 * k + 400_000.0 * (k == 7), row=k + 2) for k in range(9)])
     yield "fixes-far-away", g.with_telemetry(survey.Telemetry(slip, g.detectors.crs)), None, "up to 400.3 km: sigma"
+    spelled = collared(None, str(first).upper() + "-")
+    yield "names-alike", spelled, None, "1 animal under two names that differ in case or marks only: counted as two"
     lost = documented(g, {"sex": ["", ""]}, fate="no species")
     yield "identified-left-out", lost, None, "2 identified records without a species: not counted"
     yield "crs-unknown", good(detectors=cameras(crs=None)), None, "no coordinate reference system"

@@ -23,6 +23,7 @@ IDS = {
     "removed-animals": "histories end where an animal died or was taken away",
     # identities
     "identified-left-out": "an animal that somebody knew is lost by a gap or a slip of the pen in its record",
+    "names-alike": "an animal that cameras and collars or laboratories spell differently counts as two",
     "same-history": "one animal under two names, or two that travel together",
     "sex-missing": "many animals of unknown sex",
     "few-of-a-sex": "too few animals of one sex to compare",

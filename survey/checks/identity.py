@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 import numpy as np
 import pandas as pd
 
+from ..readers.reading import without_marks
+from ..together import methods_of
 from .finding import Finding, Look, note, some, warning
 
 
@@ -36,6 +38,22 @@ def left_out(look: Look) -> Iterator[Finding]:
 
 def _loose(species: str) -> str:
     return " ".join(species.casefold().replace("_", " ").split())
+
+
+def names_alike(look: Look) -> Iterator[Finding]:
+    """One animal that two methods, or its collar, spell in two ways; within one table the reader tells of them."""
+    sources = [list(c.animals.index) for c in methods_of(look.captures).values()]
+    sources += [] if look.captures.telemetry is None else [look.captures.telemetry.names]
+    names = pd.Series([name for own in sources for name in own], dtype=object).drop_duplicates()
+    groups = names.groupby(without_marks(names)).agg(list)
+    pairs = [group for group in groups if len(group) > 1 and not any(set(group) <= set(own) for own in sources)]
+    if pairs:
+        yield warning(
+            "names-alike",
+            f"{some(len(pairs), 'animal')} under two names that differ in case or marks only: counted as two",
+            "Write one name in all tables",
+            [" / ".join(group) for group in pairs],
+        )
 
 
 def same_history(look: Look) -> Iterator[Finding]:
@@ -173,6 +191,7 @@ def one_flank(look: Look) -> Iterator[Finding]:
 
 CHECKS = [
     left_out,
+    names_alike,
     same_history,
     sex_missing,
     few_of_a_sex,

@@ -95,11 +95,15 @@ def did_you_mean(value: str, known: Iterable[str], otherwise: str) -> str:
     return f"Did you mean {close[0]!r}?" if close else otherwise
 
 
+def without_marks(names: pd.Series) -> pd.Series:
+    """Names without case, marks and leading zeros; marks between digits stay (1-11)."""
+    return names.str.casefold().str.replace(r"(?<!\d)[\W_]+|[\W_]+(?!\d)|(?<!\d)0+(?=\d)", "", regex=True)
+
+
 def alike(names: pd.Series, what: str) -> list[str]:
     """Names that differ only in case, marks or leading zeros are perhaps one; marks between digits count (1-11)."""
     different = pd.Series(names.unique(), dtype=object)
-    plain = different.str.casefold().str.replace(r"(?<!\d)[\W_]+|[\W_]+(?!\d)|(?<!\d)0+(?=\d)", "", regex=True)
-    groups = different.groupby(plain).agg(list)
+    groups = different.groupby(without_marks(different)).agg(list)
     return [
         f"two {what} have names that are alike, {group[0]!r} and {group[1]!r}: are they one?"
         for group in groups
