@@ -335,3 +335,15 @@ def test_one_of_two_cameras_at_a_station_fails(tmp_path):
         "failures.csv, row 2: there is no such camera at location 'S9' (found 'three'). Use one, two, or leave the "
         "camera out where all failed"
     )
+
+
+def test_overlooked_sites_are_those_visited_in_the_last_season(tmp_path):
+    rng = np.random.default_rng(3)
+    rows, used = [], rng.random(40) < 0.7
+    for season in (2021, 2022):
+        for i in range(40 if season == 2021 else 20):  # half of the sites were not visited again
+            rows += [f"P{i},{season},{k},{int(used[i] and rng.random() < 0.6)}" for k in (1, 2, 3)]
+    found = analyse(study(tmp_path, "site,season,visit,value\n" + "\n".join(rows) + "\n", "visits", "DynamicOccupancy"))
+    said = found.story.in_short(texts("en"))[-1]
+    assert said.startswith("Of the sites visited in season 2022 and in use then, about ")
+    assert float(re.search(r"about ([\d.]+) %", said)[1]) < 20  # with those that nobody visited about half

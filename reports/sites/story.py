@@ -52,15 +52,20 @@ class SiteStory(Story):
         return [" ".join(parts), self._overlooked(texts)]
 
     def _overlooked(self, texts: Texts) -> str:
-        """The share of the occupied sites at which nothing was found."""
+        """The share of the occupied sites at which nothing was found, of those visited in the last season."""
         state = tables.states(self.analysis)
         if state is None or "occupied" not in state:
             return ""
         history = self.study.history
-        found, occupied = history.detected[:, -1][history.visited], state["occupied"].to_numpy(float)[history.visited]
+        last = history.done & (history.season_of == history.n_seasons - 1)
+        visited = np.isin(np.arange(history.n_sites), history.site_of[last])
+        found, occupied = history.detected[:, -1][visited], state["occupied"].to_numpy(float)[visited]
         if not occupied.sum() > 0:
             return ""
-        return texts.say("overlooked", share=percent(float(occupied[~found].sum() / occupied.sum())))
+        share = percent(float(occupied[~found].sum() / occupied.sum()))
+        if history.n_seasons == 1:
+            return texts.say("overlooked", share=share)
+        return texts.say("overlooked_season", share=share, season=history.season_labels[-1])
 
     def _of(self, quantity: str) -> pd.DataFrame:
         rows = self.analysis.estimates
