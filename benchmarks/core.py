@@ -34,6 +34,7 @@ from scipy.optimize import minimize
 from spatial_surveys import SIZES, SPACING, Survey, simulate
 from threadpoolctl import threadpool_limits
 
+from uncia.models.spatial.density import Covariates
 from uncia.models.spatial.engine import SpatialLikelihood
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -76,12 +77,13 @@ class Objective:
 
     def __init__(self, survey: Survey, likelihood: SpatialLikelihood):
         self.survey, self.likelihood = survey, likelihood
+        self.density = Covariates.of(survey.covariates)
         self.ones = np.ones(survey.problem.n_animals)
         self.evaluations = 0
 
     def at(self, vector):
         rows = np.array([[np.exp(vector[-2]), np.exp(vector[-1]), 1.0]])
-        return self.likelihood.evaluate(self.survey.covariates @ vector[:-2], rows)
+        return self.likelihood.evaluate(self.density.at(vector[:-2]), rows)
 
     def value(self, vector) -> float:
         at = self.at(vector)
@@ -90,16 +92,16 @@ class Objective:
     def value_and_gradient(self, vector) -> tuple[float, np.ndarray]:
         self.evaluations += 1
         at = self.at(vector)
-        d_log_mu, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
-        gradient = np.concatenate([self.survey.covariates.T @ d_log_mu, d_rows[0, :2] * at.rows[0, :2]])
+        d_beta, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
+        gradient = np.concatenate([d_beta, d_rows[0, :2] * at.rows[0, :2]])
         return float(at.detected - at.log_a.sum()), -gradient
 
     def hessian(self, vector) -> np.ndarray:
         """Second derivatives, with what the log links of the detection parameters bend."""
         at = self.at(vector)
         size = vector.size
-        along_mu = np.zeros((len(self.survey.covariates), size))
-        along_mu[:, :-2] = self.survey.covariates
+        none = np.zeros(2)  # the detection parameters do not move density
+        along_mu = replace(self.density, constant=np.concatenate([self.density.constant, none]))
         along_rows = np.zeros((1, 3, size))
         along_rows[0, 0, -2], along_rows[0, 1, -1] = at.rows[0, :2]
         second = self.likelihood.curvature(at, self.ones, -1.0, along_mu, along_rows).second

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ["survey", "models", "reports"]  # each may import itself and those before it
 ABOVE = ["examples", "tests", "benchmarks"]  # these may import all three, nobody imports them
 SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-# collections: named tuples; pathlib: the stamp of the cache
-KERNEL_MAY_IMPORT = {"__future__", "collections", "math", "numba", "numpy", "pathlib", "re"}
+# collections: named tuples; pathlib: the stamp of the cache; llvmlite: what numba is made of, for vectors
+KERNEL_MAY_IMPORT = {"__future__", "collections", "llvmlite", "math", "numba", "numpy", "pathlib", "re"}
 BAYES = {"arviz", "pymc", "pytensor"}
 MAY_IMPORT_BAYES = {"models/bayes.py", "models/nodes.py"}
 

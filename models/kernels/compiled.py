@@ -42,6 +42,11 @@ def inner(function):
     return njit(**_ALONE)(function)
 
 
+def within(function):
+    """A part of a kernel that is put where it is called: its many arrays as arguments would cost more than it does."""
+    return njit(forceinline=True, **_ALONE)(function)
+
+
 def fused(function):
     """A part of a kernel whose multiply-adds may be one instruction."""
     return njit(fastmath={"contract"}, **_ALONE)(function)

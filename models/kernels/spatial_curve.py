@@ -6,19 +6,29 @@ The same sweep as the reverse pass, with the derivative of every animal's log de
 import numpy as np
 
 from .compiled import fused, inner, kept, lend, stage, summing, wide
+from .spatial_cover import box_of
 from .spatial_local import (
     field_room,
     fill_fields,
     local_posterior,
     locate,
     pull_fields,
-    rows_within,
     trial_room,
     trials_there,
     unpacked,
 )
 from .spatial_math import C1, C2, bend_high, bend_low, exp, slope_high, slope_middle
-from .spatial_tables import TILE, add_scaled, load, on_tile, pack, rooms, workspace
+from .spatial_tables import (
+    TILE,
+    add_scaled,
+    load,
+    load_density,
+    on_tile,
+    pack,
+    room_of_four,
+    rooms,
+    workspace,
+)
 
 
 @fused
@@ -254,7 +264,7 @@ def _add_over_fields(start, item, t, place, g, ratio, over_all, over_fields, wor
 
 @stage
 def curve(
-    tiles, t0, t1, log_mu, unseen, animals, share, passes, d_detected, local, along_mu, moving, log_scale, log_sigma,
+    tiles, t0, t1, density, unseen, animals, share, passes, d_detected, local, along_mu, moving, log_scale, log_sigma,
     quadratic, mean, squares, detected, second, own,
 ):  # fmt: skip
     """Second derivatives along P directions, of which D = len(moving) move detection.
@@ -266,15 +276,15 @@ def curve(
     """
     wide()
     n_fields, size, n_moving = local.ratio.shape[0], along_mu.shape[0], moving.size
-    owned = (workspace(passes[0], t0, t1, 6), field_room(n_fields), rooms(4 * n_fields), trial_room(local, 1),
-             rooms(n_fields * n_moving), rooms(2 * size), rooms(2 * n_moving), np.ones(len(passes[2].centre)),
-             rooms(6))  # fmt: skip
-    tiles, log_mu, unseen, animals, share, passes = lend((tiles, log_mu, unseen, animals, share, passes))
+    owned = (workspace(passes[0], t0, t1, 6), field_room(n_fields), rooms(4 * n_fields), trial_room(local),
+             rooms(n_fields * n_moving), rooms(2 * size), rooms(2 * n_moving), np.ones(len(passes[3].centre)),
+             rooms(6), room_of_four())  # fmt: skip
+    tiles, density, unseen, animals, share, passes = lend((tiles, density, unseen, animals, share, passes))
     local, along_mu, log_scale, log_sigma, quadratic = lend((local, along_mu, log_scale, log_sigma, quadratic))
     mean, squares, detected, second, own = lend((mean, squares, detected, second, own))
-    work, fields, of_each, room, fields_by, of_size, of_moving, ones, single = lend(owned)
-    a_start, a_item, a = animals
-    d_start, d_item, d, weight = passes
+    work, fields, of_each, room, fields_by, of_size, of_moving, ones, single, four = lend(owned)
+    a_start, a_item, a_box, a = animals
+    d_start, d_item, _, d, _ = passes
     trials, of_fields = unpacked(local)
     tables = (a.table, d.table)
     slopes, bends = of_each[:n_fields], of_each[n_fields : 2 * n_fields]
@@ -287,7 +297,7 @@ def curve(
         origin_x, origin_y = TILE * place[0], TILE * place[1]
         pack(d_start, d_item, d.span, d.table, place, t, work[0], work[1])
         if n_fields:
-            fill_fields(d_start, d_item, t, place, d, weight, None, local.ratio, work, fields, True, slopes)
+            fill_fields(passes, t, tiles, None, local.ratio, four, fields, True, slopes)
             _field_bends(fields[0], bends)
         _square_rows(d_start, d_item, t, 0, origin_x, d.centre, work[0], work[2])
         _square_rows(d_start, d_item, t, 1, origin_y, d.centre, work[1], work[3])
@@ -312,13 +322,13 @@ def curve(
         for e in range(a_start[t], a_start[t + 1]):
             i, at = a_item[e], where[e - a_start[t]]
             origin = (origin_x - a.centre[i, 0], origin_y - a.centre[i, 1])
-            r0, r1 = rows_within(a.centre[i, 1], local.radius[i], origin_y)
+            r0, r1, _, _ = box_of(np.int64(a_box[e]))
+            r1 = r0 if local.radius[i] < 0.0 else r1
             animal = on_tile(a.span, i, place)
-            local_posterior(i, animal, at, spot, top, tables, trials, None, True, of_fields, fields, unseen, t, r0, r1,
-                            room, q)  # fmt: skip
+            local_posterior(i, animal, at, spot, top, tables, trials, None, True, of_fields, fields, unseen[t],
+                            (r0, r1, 0, TILE), origin, share[i], room, posterior, q)  # fmt: skip
             _event_scores(i, place, d, local, slopes, fields_by, log_scale, log_sigma, quadratic, share[i], origin,
                           r0, r1, q, slope, bend, score, own[t])  # fmt: skip
-            add_scaled(share[i], q, r0, r1, posterior)
             low, high = of_fields[0][i], of_fields[0][i + 1]
             pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], slopes, q, r0, r1, over_fields)
             _curve_fields(i, share[i], local, bends, q, r0, r1, over_bend)
@@ -336,7 +346,7 @@ def curve(
                 _product(over_bend[f], fields_by[f, j], 0, TILE, slope)
                 for k in range(j + 1):
                     own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE)
-        load(log_mu, tiles, t, -np.inf, mu)
+        load_density(density, tiles, t, mu)
         for r in range(TILE):
             for c in range(mu.shape[1]):
                 mu[r, c] = exp(mu[r, c])

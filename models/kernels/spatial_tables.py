@@ -12,9 +12,9 @@ from collections import namedtuple
 import numpy as np
 
 from .compiled import fused, inner, stage, summing, wide
+from .spatial_cover import box_of
 from .spatial_math import exp
-
-TILE = 32
+from .spatial_products import TILE, add_four, fetch
 
 # Gaussians weight · exp(-precision |x - centre|²/2) as tables: row span[k, 0] + column of the tile holds the 32 values
 # of Gaussian k over the columns of that tile, row span[k, 1] + row of the tile those over its rows, times the weight.
@@ -27,6 +27,8 @@ Gaussians = namedtuple("Gaussians", "centre span table", module=__name__)
 Tiles = namedtuple("Tiles", "place first mask", module=__name__)
 
 FULL = 0xFFFFFFFF
+# Gaussians that are on their way from memory while one is used: a fifth of the time of the products
+AHEAD = 6
 
 
 @fused
@@ -71,23 +73,46 @@ def pack(start, item, span, table, place, t, gx, gy):
 
 
 @inner
-def pack_scaled(start, item, span, table, scale, place, t, gx, gy):
-    """As `pack`, with gy times the scale of each Gaussian."""
-    for e in range(start[t], start[t + 1]):
-        row, x, y, w = e - start[t], span[item[e], 0] + place[0], span[item[e], 1] + place[1], scale[item[e]]
-        for c in range(gx.shape[1]):
-            gx[row, c] = table[x, c]
-        for c in range(gy.shape[1]):
-            gy[row, c] = w * table[y, c]
+def fetch_part(tiles, t, field, k, n):
+    """Fetches the k-th of n parts of the cells of tile t from the fields [P, M]."""
+    for r in range(TILE * k // n, TILE * (k + 1) // n):
+        for p in range(field.shape[0]):
+            fetch(field, p * field.shape[1] + tiles.first[t, r], 5)
 
 
 @inner
-def scale_rows(start, item, t, weight, a, out):
-    """out[row] = weight[item] · a[row] for the items of tile t."""
-    for e in range(start[t], start[t + 1]):
-        w, row = weight[item[e]], e - start[t]
-        for c in range(out.shape[1]):
-            out[row, c] = w * a[row, c]
+def add_gaussians(start, item, box, t, tiles, span, table, weight, four, field, out):
+    """out [32, 32] += Σ weight · Gaussian over the items of tile t; four: `room_of_four()`.
+
+    Meanwhile the cells of the tile are fetched from the fields [P, M], which are used next.
+    """
+    place, n = tiles.place[t], (start[t + 1] - start[t] + 3) // 4
+    x, y, w = four
+    for begin in range(start[t], start[t + 1], 4):
+        r0, r1, c0, c1 = TILE, 0, TILE, 0
+        for j in range(4):
+            e = min(begin + j, start[t + 1] - 1)
+            x[j], y[j] = span[item[e], 0] + place[0], span[item[e], 1] + place[1]
+            w[j] = weight[item[e]] if begin + j < start[t + 1] else 0.0
+            here = box_of(np.int64(box[e]))
+            r0, r1, c0, c1 = min(r0, here[0]), max(r1, here[1]), min(c0, here[2]), max(c1, here[3])
+            ahead_of(start, item, t, e, place, span, table)
+        fetch_part(tiles, t, field, (begin - start[t]) // 4, n)
+        add_four(table, x, y, w, (r0, r1, c0, c1), out)
+
+
+@inner
+def ahead_of(start, item, t, e, place, span, table):
+    """Fetches the rows of a Gaussian some entries after e of tile t."""
+    k = item[min(e + AHEAD, start[t + 1] - 1)]
+    fetch(table, TILE * (span[k, 0] + place[0]), 4)
+    fetch(table, TILE * (span[k, 1] + place[1]), 4)
+
+
+@inner
+def room_of_four():
+    """Working memory of `add_gaussians`."""
+    return np.empty(4, np.int64), np.empty(4, np.int64), np.empty(4)
 
 
 @inner
@@ -129,6 +154,58 @@ def load(field, tiles, t, empty, out):
                     first += 1
                 else:
                     out[r, c] = empty
+
+
+@fused
+def load_density(density, tiles, t, out):
+    """log mu = offset + Σ_k coefficient_k field_k as a tile, density: (offset, coefficients [P], fields [P, M])."""
+    offset, coefficient, field = density
+    for r in range(TILE):
+        first, mask = tiles.first[t, r], tiles.mask[t, r]
+        if mask == FULL:
+            for c in range(out.shape[1]):
+                out[r, c] = offset
+            for k in range(coefficient.size):
+                b, row = coefficient[k], field[k, first : first + TILE]
+                for c in range(row.size):
+                    out[r, c] += b * row[c]
+        else:
+            for c in range(TILE):
+                if (mask >> c) & 1:
+                    value = offset
+                    for k in range(coefficient.size):
+                        value += coefficient[k] * field[k, first]
+                    out[r, c] = value
+                    first += 1
+                else:
+                    out[r, c] = -np.inf
+
+
+@summing
+def along_fields(tile, tiles, t, field, out):
+    """out [P + 1] = Σ tile · field_k for each of the fields [P, M], and Σ tile over its habitat."""
+    wide()
+    out[:] = 0.0
+    last = field.shape[0]
+    for r in range(TILE):
+        first, mask = tiles.first[t, r], tiles.mask[t, r]
+        if mask == FULL:
+            for k in range(last):
+                row, s = field[k, first : first + TILE], 0.0
+                for c in range(tile.shape[1]):
+                    s += row[c] * tile[r, c]
+                out[k] += s
+            s = 0.0
+            for c in range(tile.shape[1]):
+                s += tile[r, c]
+            out[last] += s
+        else:
+            for c in range(TILE):
+                if (mask >> c) & 1:
+                    for k in range(last):
+                        out[k] += field[k, first] * tile[r, c]
+                    out[last] += tile[r, c]
+                    first += 1
 
 
 @inner
@@ -199,8 +276,8 @@ def tile_moments(q, r0, r1, ox, oy):
 
 
 @stage
-def gather(item, parts, out):
-    """out [n, columns] += parts [entries, columns] of each item, in the order of the entries."""
+def gather(item, parts, out, first):
+    """out [n, ·] += parts [entries, columns] of each item, in the order of the entries, from column `first` on."""
     for e in range(item.size):
         for c in range(parts.shape[1]):
-            out[item[e], c] += parts[e, c]
+            out[item[e], first + c] += parts[e, c]

@@ -1,6 +1,6 @@
 """The term of one trial: as a power series in the Gaussian of its pass, or cell by cell."""
 
-from .compiled import fused, inner
+from .compiled import fused, within
 from .spatial_math import (
     hazard,
     hazard_low,
@@ -12,6 +12,7 @@ from .spatial_math import (
     slope,
     slope_middle,
 )
+from .spatial_products import multiply
 
 NEGLIGIBLE = 1e-17  # of a term of a series
 
@@ -83,33 +84,37 @@ def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
                 out[r, c] = q[r, c] * phi_term_slope(g, hazard(g), scale)
 
 
-@inner
-def fill_powers(table, x, y, count, series, e, top, n, across, down, power):
+@within
+def fill_powers(table, x, y, count, series, e, top, n, across, down, power, ones):
     """Adds rows count · c_j gx^j to `across` and gy^j to `down` for the terms that matter; the new number of rows.
 
-    Of two terms that follow each other one may be zero, so two negligible ones end the series.
+    Of two terms that follow each other one may be zero, so two negligible ones end the series. ones [3, 32]: a row of
+    ones, and two for squares.
     """
     if count * abs(series[e, 0]) * top <= NEGLIGIBLE:
         return n
-    w = count * series[e, 0]
-    for c in range(across.shape[1]):
-        across[n, c] = w * table[x, c]
-    for c in range(across.shape[1]):
-        down[n, c] = table[y, c]
+    multiply(count * series[e, 0], ones, 0, table, x, across, n)
+    multiply(1.0, ones, 0, table, y, down, n)
     power[n] = 1
     n += 1
-    reach, last = top, 0
+    reach, last, squared = top, 0, False
     for j in range(1, series.shape[1]):
         reach *= top
         if count * abs(series[e, j]) * reach <= NEGLIGIBLE:
             if j - last == 2:
                 break
             continue
-        v, double = series[e, j] / series[e, last], j - last == 2
-        for c in range(across.shape[1]):
-            across[n, c] = v * across[n - 1, c] * (table[x, c] * table[x, c] if double else table[x, c])
-        for c in range(across.shape[1]):
-            down[n, c] = down[n - 1, c] * (table[y, c] * table[y, c] if double else table[y, c])
+        v = series[e, j] / series[e, last]
+        if j - last == 2:
+            if not squared:
+                multiply(1.0, table, x, table, x, ones, 1)
+                multiply(1.0, table, y, table, y, ones, 2)
+                squared = True
+            multiply(v, across, n - 1, ones, 1, across, n)
+            multiply(1.0, down, n - 1, ones, 2, down, n)
+        else:
+            multiply(v, across, n - 1, table, x, across, n)
+            multiply(1.0, down, n - 1, table, y, down, n)
         last = j
         power[n] = j + 1
         n += 1

@@ -20,6 +20,7 @@ from ..detection import DETECTION_FUNCTIONS
 from .blockwise import BlockModel, Passes
 from .clumped import ClumpedPath
 from .curvature import Curvature
+from .density import Covariates, Density, Given, LogLinear, design_of
 from .encounters import Encounters, check
 from .problem import SpatialProblem
 from .radial import RadialPath
@@ -41,6 +42,7 @@ class Evaluation:
     total: float  # expected number of animals
     bound: float  # largest relative truncation error of any exp(log_a)
     rows: np.ndarray = field(repr=False)  # float [R, 3], where this was evaluated
+    density: Density = field(repr=False)  # the same
     state: Any = field(repr=False)  # what the derivatives need, private to the engine
 
     @property
@@ -80,6 +82,7 @@ class SpatialLikelihood:
         self._path = SeparablePath(radial, raster) if separable else radial
         if problem.pass_effort is not None:
             self._path = ClumpedPath(radial, problem, self._function, tolerance)
+        self._on_tiles = isinstance(self._path, SeparablePath)
         self._size = model.blocks.cell.size
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
@@ -95,37 +98,48 @@ class SpatialLikelihood:
     def evaluate(self, log_mu, rows, gradient: bool = True) -> Evaluation:
         """The integrals at log_mu [M] (-inf: no animals in that cell) and detection parameters rows [R, 3].
 
+        log_mu may also be `Covariates.at(coefficients)`: log-linear, never written out where hazards are Gaussian.
         rows holds natural-scale (lambda0 or g0, sigma in metres, z or w in metres); two-parameter functions ignore
         the third column. With clumped counts a fourth column is their size.
         `gradient` says that `pullback` will follow; it may in any case.
         Raises ValueError for parameters outside their range.
         """
         rows = np.array(rows, float)
-        log_a, detected, total, bound, state = self._path.evaluate(self._passes(rows), self._density(log_mu))
-        return Evaluation(log_a, detected, total, bound, rows, state)
+        density = self._density(log_mu)
+        given = density if self._on_tiles else density.log_mu
+        log_a, detected, total, bound, state = self._path.evaluate(self._passes(rows), given)
+        return Evaluation(log_a, detected, total, bound, rows, density, state)
 
     def pullback(self, evaluation: Evaluation, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives (d_log_mu [M], d_rows [R, 3]) of an objective with derivatives d_log_a [n] and d_detected.
 
+        Where the density was log-linear: by its coefficients [P] instead of log_mu.
         `total` is the sum of exp(log_mu); an objective that uses it adds d_total · mu to d_log_mu.
         Animals with log_a = -inf contribute nothing.
         """
-        d_log_mu, d_passes = self._path.pullback(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
+        d_density, d_passes = self._path.pullback(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
+        if not self._on_tiles:
+            d_density = evaluation.density.back(d_density)
         row, size = self.problem.pass_row, self.problem.n_rows
         d_rows = np.stack([np.bincount(row, column, minlength=size) for column in d_passes.T], axis=1)
-        return d_log_mu, d_rows / self._steepness(evaluation.rows)
+        return d_density, d_rows / self._steepness(evaluation.rows)
 
     def curvature(self, evaluation: Evaluation, d_log_a, d_detected, log_mu_directions, row_directions) -> Curvature:
         """Exact first and second derivatives along P directions, for Newton steps and standard errors.
 
-        log_mu_directions [M, P] and row_directions [R, 3, P] say how log_mu and rows move per unit of each parameter.
+        log_mu_directions [M, P] (or the same as `Covariates`) and row_directions [R, 3, P] say how log_mu and rows
+        move per unit of each parameter.
         Returns `Curvature(log_a [n, P], detected [P], second [P, P])`: the derivatives of log_a and detected, and
         Σ_i d_log_a_i ∂²log_a_i + d_detected ∂²detected along the (straight) directions. The Hessian of an objective
         f(log_a, detected) of parameters ψ is `second` plus J' f'' J with J the first derivatives, plus
         Σ d_log_mu ∂²log_mu/∂ψ² and Σ d_rows ∂²rows/∂ψ² where the links bend.
         """
         steep = np.asarray(row_directions, float) / self._steepness(evaluation.rows)[:, :, None]
-        along_mu, along = np.asarray(log_mu_directions, float), steep[self.problem.pass_row]
+        along_mu, along = log_mu_directions, steep[self.problem.pass_row]
+        if not isinstance(along_mu, Covariates):
+            along_mu = np.asarray(along_mu, float)
+        elif not self._on_tiles:
+            along_mu = design_of(along_mu)
         return self._path.curvature(evaluation.state, np.asarray(d_log_a, float), float(d_detected), along_mu, along)
 
     @property
@@ -140,7 +154,8 @@ class SpatialLikelihood:
     def activity_centre(self, animal: int | np.ndarray, log_mu, rows) -> np.ndarray:
         """The posterior probability [M] that the animal's activity centre lies in each cell, or [k, M] of several
         animals; sums to one."""
-        log_q = self._path.log_posterior(self._passes(np.asarray(rows, float)), self._density(log_mu), animal)
+        given = self._density(log_mu).log_mu
+        log_q = self._path.log_posterior(self._passes(np.asarray(rows, float)), given, animal)
         top = log_q.max(axis=-1, keepdims=True)
         if np.isneginf(top).any():
             which = np.atleast_1d(animal)[np.isneginf(np.atleast_2d(top)[:, 0])][0]
@@ -177,8 +192,12 @@ class SpatialLikelihood:
         steep = [rows[:, 0], rows[:, 1], np.full(len(rows), self._lengths[2])]
         return np.stack(steep + [np.ones(len(rows))] * (rows.shape[1] - 3), axis=1)
 
-    def _density(self, log_mu) -> np.ndarray:
-        log_mu = np.ascontiguousarray(log_mu, float)
-        if log_mu.shape != (self._size,):
-            raise ValueError(f"log_mu has shape {log_mu.shape}, but the raster has {self._size} cells")
-        return log_mu
+    def _density(self, log_mu) -> Density:
+        if isinstance(log_mu, LogLinear):
+            density, shape = log_mu, (log_mu.size,)
+        else:
+            density = Given(np.ascontiguousarray(log_mu, float))
+            shape = density.log_mu.shape
+        if shape != (self._size,):
+            raise ValueError(f"log_mu has shape {shape}, but the raster has {self._size} cells")
+        return density

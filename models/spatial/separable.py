@@ -18,12 +18,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.spatial_bend import bend
+from ..kernels.spatial_cover import boxes
 from ..kernels.spatial_curve import curve
+from ..kernels.spatial_events import collapse, first_radius, lay_out, to_passes
 from ..kernels.spatial_local import Local, sweep
 from ..kernels.spatial_spread import catch, integrate, pull, spread
 from ..kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
+from .density import Covariates, Density, design_of
 from .local import local_terms
 from .over_blocks import NOBODY, BlockState, checked
 from .problem import Raster
@@ -56,6 +60,7 @@ class Lists(NamedTuple):
 
     start: np.ndarray  # int [T + 1]
     item: np.ndarray  # int [entries]
+    box: np.ndarray  # int32 [entries], the part of the tile that each reaches
     gaussians: Gaussians
 
 
@@ -64,6 +69,7 @@ class PassLists(NamedTuple):
 
     start: np.ndarray
     item: np.ndarray
+    box: np.ndarray
     gaussians: Gaussians
     weight: np.ndarray  # float [G]
 
@@ -84,7 +90,7 @@ class SeparableState:
     """What the derivatives need of an evaluation."""
 
     passes: Passes
-    log_mu: np.ndarray  # float [M]
+    density: Density
     near: PassLists
     unseen: np.ndarray  # float [T, 32, 32], mu exp(-Λ)
     centre: Animals
@@ -117,7 +123,9 @@ class SeparablePath:
         """About how many gradients `curvature` costs, measured."""
         if self.model.probability:
             return 50.0
-        return 16.0 if self._small else 6.0
+        if self._small:
+            return 16.0
+        return 4.0 if self._plain else 6.0
 
     @staticmethod
     def serves(model: BlockModel) -> bool:
@@ -128,38 +136,37 @@ class SeparablePath:
 
     # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def evaluate(self, passes: Passes, log_mu: np.ndarray) -> tuple[np.ndarray, float, float, float, SeparableState]:
+    def evaluate(self, passes: Passes, density: Density) -> tuple[np.ndarray, float, float, float, SeparableState]:
         """(log_a [n], detected, total, bound, state)."""
         workspace = self._pool.take()
-        with self.workers.one_blas_thread():
-            near = self._near(workspace, passes)
-            unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
-            sums = np.empty((len(self.blocks), 3))
-            pieces = self._pieces(near)
-            self._over(pieces, spread, log_mu, near, self._chances, unseen, sums)
-            detected, total = sums[:, :2].sum(axis=0)
-            checked(total)
-            ceiling = float(sums[:, 2].max())
-            centre = self._collapse(passes)
-            radius = self._first_radius(centre, unseen, ceiling)
+        near = self._near(workspace, passes)
+        unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
+        sums = np.empty((len(self.blocks), 3))
+        pieces = self._pieces(near)
+        self._over(pieces, spread, density.terms, near, self._chances, unseen, sums)
+        detected, total = sums[:, :2].sum(axis=0)
+        checked(total)
+        ceiling = float(sums[:, 2].max())
+        centre = self._collapse(passes)
+        radius = self._first_radius(centre, unseen, ceiling)
+        windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
+        bound = _bound(centre, radius, mass, ceiling)
+        short = (bound > self.tolerance) & (mass > FAINT)
+        if short.any():
+            radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
             windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
             bound = _bound(centre, radius, mass, ceiling)
-            short = (bound > self.tolerance) & (mass > FAINT)
-            if short.any():
-                radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
-                windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
-                bound = _bound(centre, radius, mass, ceiling)
-            worst = float(bound.max(initial=0.0, where=mass > FAINT))
+        worst = float(bound.max(initial=0.0, where=mass > FAINT))
         faint = ~(mass > FAINT)
         mass[faint] = 0.0
         with np.errstate(divide="ignore"):
             log_a = centre.peak + np.log(mass)
         afar = None
         if faint.any():
-            others, *_, afar_bound, afar = self.radial.evaluate(passes, log_mu, only=faint)
+            others, *_, afar_bound, afar = self.radial.evaluate(passes, density.log_mu, only=faint)
             log_a, worst = np.where(faint, others, log_a), max(worst, afar_bound)
             local = self._local.at(np.where(faint, -1.0, radius))  # no rows of any tile: nothing to overflow
-        state = SeparableState(passes, log_mu, near, unseen, centre, windows, local, mass, along_x, afar)
+        state = SeparableState(passes, density, near, unseen, centre, windows, local, mass, along_x, afar)
         self._pool.give_back_with(state, workspace)
         return log_a, float(detected), float(total), worst, state
 
@@ -179,31 +186,20 @@ class SeparablePath:
         """The Gaussian of each animal's detections."""
         encounters = self.model.encounters
         n, animal = encounters.n, encounters.animal
-        seen, count = encounters.linear.column, encounters.linear.entry
-        precision = count / passes.sigma[seen] ** 2
-
-        def total(weight):
-            return np.bincount(animal, weight, minlength=n)
-
-        whole = total(precision)
-        x, y = total(precision * passes.x[seen]) / whole, total(precision * passes.y[seen]) / whole
-        spread = (passes.x[seen] - x[animal]) ** 2 + (passes.y[seen] - y[animal]) ** 2
-        peak = encounters.constant + total(count * passes.log_scale[seen] - 0.5 * precision * spread)
+        seen, count, found = encounters.linear.column, encounters.linear.entry, np.empty((4, encounters.n))
+        at = (passes.x, passes.y, passes.sigma, passes.log_scale)
+        collapse(animal, seen, count, *at, encounters.constant, found)
         if not self.model.probability:
-            return Animals(x, y, whole, peak, 0.0)
+            return Animals(*found, 0.0)
         # a detection is at most as likely as its hazard, which is at most h(g0)/g0 times the Gaussian
         beyond = np.log(-np.log1p(-np.minimum(np.exp(passes.log_scale), 1.0 - 2.0**-53))) - passes.log_scale
-        return Animals(x, y, whole, peak, total(count * beyond[seen]))
+        return Animals(*found, np.bincount(animal, count * beyond[seen], minlength=n))
 
     def _first_radius(self, centre: Animals, unseen: np.ndarray, log_ceiling: float) -> np.ndarray:
         """A radius [n] that nearly always suffices: wider where the field at the centre says the mass is elsewhere."""
-        ny, nx = self.blocks.block_at.shape
-        column = np.clip(np.rint(centre.x), 0, nx * TILE - 1).astype(int)
-        row = np.clip(np.rint(centre.y), 0, ny * TILE - 1).astype(int)
-        tile = self.blocks.block_at[row // TILE, column // TILE]
-        here = np.where(tile >= 0, unseen[tile, row % TILE, column % TILE], 0.0)
-        folds = EFOLDS + log_ceiling - np.log(np.maximum(here, 1e-300))
-        return np.sqrt(2.0 * np.clip(folds, LEAST, MOST) / centre.precision) + 2 * CORNER
+        radius, block_at = np.empty_like(centre.x), self.blocks.block_at
+        first_radius(centre.x, centre.y, centre.precision, unseen, block_at, log_ceiling, EFOLDS, LEAST, MOST, radius)
+        return radius + 2 * CORNER
 
     def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local, np.ndarray, np.ndarray]:
         """The animals' windows, their local terms, their masses [n] and, if these are plain, moments along x [n, 2]."""
@@ -216,38 +212,39 @@ class SeparablePath:
             self._over(pieces, integrate, unseen, windows, parts)
         else:
             before = (unseen, windows, NONE, near, 0.0, self._chances, self._competing, local, NOBODY)
-            self._over(pieces, sweep, False, NONE, *before, parts[:, 0], NONE, NONE_2, NONE_2, NONE_2)
+            after = (parts[:, 0], NONE, NONE_2, NONE_2, NONE_2, NONE_2)
+            self._over(pieces, sweep, False, (0.0, NONE, NONE_2), *before, *after)
         sums = np.zeros((centre.x.size, parts.shape[1]))
-        gather(windows.item, parts, sums)
+        gather(windows.item, parts, sums, 0)
         return windows, local, sums[:, 0].copy(), sums[:, 1:]
 
     def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> Lists:
         """Tables over the tiles within `radius` of each centre, and the Gaussians by tile."""
         ny, nx = self.blocks.block_at.shape
-        first_x, n_x = _extent(x, radius, nx)
-        first_y, n_y = _extent(y, radius, ny)
-        rows = np.cumsum(n_x + n_y)
-        base_x, base_y = rows - (n_x + n_y), rows - n_y
-        centre = np.stack([x, y, precision], axis=1)
-        span = np.stack([base_x - first_x, base_y - first_y, first_x, n_x, first_y, n_y], axis=1)
-        g = Gaussians(centre, span, workspace.array(name, int(rows[-1]) if rows.size else 0, TILE))
+        centre, span = np.empty((x.size, 3)), np.empty((x.size, 6), np.int64)
+        rows = lay_out(x, y, precision, radius, nx, ny, centre, span)
+        g = Gaussians(centre, span, workspace.array(name, rows, TILE))
         pieces = 2 * self.workers.threads if x.size > MANY else 1
         edges = [x.size * k // pieces for k in range(pieces + 1)]
         tasks: list[Callable[[], Any]] = [lambda: self.blocks.cover(x, y, radius)]
         tasks += [lambda k=k: fill_tables(g, weight, edges[k], edges[k + 1]) for k in range(pieces)]
         found = self.workers.map(lambda task: task(), tasks) if x.size > MANY else [task() for task in tasks]
         start, item = found[0]
-        return Lists(start, item, g)
+        box = np.empty(item.size, np.int32)
+        runs = [(0, len(self.blocks))] if x.size <= MANY else _even(start, pieces)
+        at = (start, item, x, y, radius, self.tiles.place, self.blocks.box, box)
+        self.workers.map(lambda run: boxes(*run, *at), runs)
+        return Lists(start, item, box, g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def pullback(self, state: SeparableState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
-        """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""
-        d_log_mu, d_passes = self._without_faint(state, d_log_a, d_detected)
+        """(d_density, d_passes [G, 3]) by log mu [M] or coefficients [P], and (log scale, log σ, third) of passes."""
+        d_density, d_passes = self._without_faint(state, d_log_a, d_detected)
         if state.faint is not None:
             more = self.radial.pullback(state.faint, d_log_a, 0.0)
-            d_log_mu, d_passes = d_log_mu + more[0], d_passes + more[1]
-        return d_log_mu, d_passes
+            d_density, d_passes = d_density + state.density.back(more[0]), d_passes + more[1]
+        return d_density, d_passes
 
     def _without_faint(self, state: SeparableState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """`pullback` but for the animals on the radial path."""
@@ -255,91 +252,120 @@ class SeparablePath:
         present = state.mass > 0.0
         d_present = np.where(present, d_log_a, 0.0)
         share = d_present / np.where(present, state.mass, 1.0)
-        d_log_mu = np.empty(state.log_mu.size)
+        d_log_mu, by_fields = state.density.room(), np.empty((len(self.blocks), len(state.density.terms[1]) + 1))
         scratch = self._pool.take()
         of_passes = scratch.array("of passes", near.item.size, 2)
-        of_animals = scratch.array("of animals", windows.item.size, 3)
-        before = (state.log_mu, state.unseen, windows, share, near, d_detected)
+        of_animals = scratch.array("of animals", windows.item.size, 2 if self._plain else 3)
+        before = (state.density.terms, state.unseen, windows, share, near, d_detected)
         moments = np.zeros((passes.x.size, 2))
         pieces = self._pieces(near, windows)
-        with self.workers.one_blas_thread():
-            if self._plain:
-                self._over(pieces, pull, *before, d_log_mu, of_animals, of_passes)
-            else:
-                first, trial_pass = self._local.trials_of(windows.item)
-                of_trials = scratch.array("of trials", trial_pass.size, 2)
-                after = (NONE, d_log_mu, of_animals, of_passes, of_trials)
-                kinds = (self._chances, self._competing)
-                self._over(pieces, sweep, True, *before, *kinds, state.local, first, *after)
-                gather(trial_pass, of_trials, moments)
-        gather(near.item, of_passes, moments)
+        if self._plain:
+            self._over(pieces, pull, *before, d_log_mu, by_fields, of_animals, of_passes)
+        else:
+            first, trial_pass = self._local.trials_of(windows.item)
+            of_trials = scratch.array("of trials", trial_pass.size, 2)
+            after = (NONE, d_log_mu, by_fields, of_animals, of_passes, of_trials)
+            kinds = (self._chances, self._competing)
+            self._over(pieces, sweep, True, *before, *kinds, state.local, first, *after)
+            gather(trial_pass, of_trials, moments, 0)
+        gather(near.item, of_passes, moments, 0)
         d_passes = np.zeros((passes.x.size, 3))
         d_passes[:, 0] = moments[:, 0]
         d_passes[:, 1] = moments[:, 1] / passes.sigma**2
-        moments = np.zeros((state.mass.size, 3))
-        gather(windows.item, of_animals, moments)
-        if self._plain:  # share times Σ q, Σ q dy, Σ q dy²: the rest is known
-            dx, dxx = (share[:, None] * state.along_x).T
-            _, dy, dyy = moments.T
-            around = dx, dy, dxx + dyy
+        around = np.zeros((state.mass.size, 3))
+        if self._plain:  # Σ q dy, Σ q dy²; those along x are known
+            around[:, ::2] = state.along_x
+            gather(windows.item, of_animals, around, 1)
         else:
-            around = (moments * share[:, None]).T
+            gather(windows.item, of_animals, around, 0)
+        around *= share[:, None]
         self._add_detections(state, d_present, around, d_passes)
         self._pool.give_back(scratch)
-        return d_log_mu, d_passes
+        return state.density.gradient(d_log_mu, by_fields), d_passes
 
     def _add_detections(self, state: SeparableState, d_log_a, around, d_passes) -> None:
-        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors; around [3] of [n]: their Σ q dx,
+        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors; around [n, 3]: their Σ q dx,
         Σ q dy and Σ q d² from their centres."""
         encounters, centre, passes = self.model.encounters, state.centre, state.passes
-        animal, seen, count = encounters.animal, encounters.linear.column, encounters.linear.entry
-        off_x, off_y = centre.x[animal] - passes.x[seen], centre.y[animal] - passes.y[seen]
-        dx, dy, square = (moment[animal] for moment in around)
-        square = square + 2 * (off_x * dx + off_y * dy) + d_log_a[animal] * (off_x**2 + off_y**2)
-        size = len(d_passes)
-        d_passes[:, 0] += np.bincount(seen, count * d_log_a[animal], minlength=size)
-        d_passes[:, 1] += np.bincount(seen, count * square, minlength=size) / passes.sigma**2
+        seen = (encounters.animal, encounters.linear.column, encounters.linear.entry)
+        at = (passes.x, passes.y, passes.sigma, centre.x, centre.y)
+        to_passes(*seen, *at, d_log_a, around, d_passes)
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
-        """Second derivatives along directions along_mu [M, P] and along [G, 3, P]."""
+        """Second derivatives along directions along_mu [M, P], an array or `Covariates`, and along [G, 3, P]."""
         if self.model.probability or self._small:
-            *_, radial = self.radial.evaluate(state.passes, state.log_mu)
-            return self.radial.curvature(radial, d_log_a, d_detected, along_mu, along)
+            *_, radial = self.radial.evaluate(state.passes, state.density.log_mu)
+            return self.radial.curvature(radial, d_log_a, d_detected, design_of(along_mu), along)
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
 
     def _curvature_on_tiles(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """As `curvature`; the animals that underflow are added from the radial path."""
-        near, windows, passes = state.near, state.windows, state.passes
-        size, blocks = along_mu.shape[1], len(self.blocks)
+        passes = state.passes
         moving = np.flatnonzero(along[:, :2].any(axis=(0, 1)))
         log_scale, log_sigma = along[:, 0, moving].T.copy(), along[:, 1, moving].T / passes.sigma**2
         present = state.mass > 0.0
         inverse = np.where(present, 1.0 / np.where(present, state.mass, 1.0), 0.0)
-        share = d_log_a * inverse
-        of_entries, squares = np.zeros((windows.item.size, size)), np.zeros((near.item.size, 3))
-        detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
-        own = np.zeros((blocks, moving.size, moving.size))
-        before = (state.log_mu, state.unseen, windows, share, near, d_detected, state.local)
-        directions = (np.ascontiguousarray(along_mu).T, moving, log_scale, log_sigma)
-        quadratic = self._quadratic(state, log_scale, log_sigma)
-        with self.workers.one_blas_thread():
-            pieces = self._pieces(near, windows)
-            self._over(pieces, curve, *before, *directions, quadratic, of_entries, squares, detected, second, own)
-        first, moments = np.zeros((state.mass.size, size)), np.zeros((passes.x.size, 3))
-        gather(windows.item, of_entries, first)
-        gather(near.item, squares, moments)
+        sums = self._plain_sums if self._plain else self._sums
+        first, detected, whole, moments = sums(
+            state, d_log_a * inverse, d_detected, along_mu, moving, log_scale, log_sigma
+        )
         first *= inverse[:, None]
-        whole = second.sum(axis=0)
-        own = own.sum(axis=0)
-        whole[np.ix_(moving, moving)] += own + np.tril(own, -1).T
         whole -= (first * d_log_a[:, None]).T @ first
         _, slopes = self._without_faint(state, d_log_a, d_detected)
         whole[np.ix_(moving, moving)] += _of_hazards(moments, slopes, log_scale, log_sigma, passes.sigma)
-        found = Curvature(first, detected.sum(axis=0), whole)
+        found = Curvature(first, detected, whole)
         if state.faint is None:
             return found
-        more = self.radial.curvature(state.faint, d_log_a, 0.0, along_mu, along)
+        more = self.radial.curvature(state.faint, d_log_a, 0.0, design_of(along_mu), along)
         return Curvature(found.log_a + more.log_a, found.detected, found.second + more.second)
+
+    def _sums(self, state: SeparableState, share, d_detected, along_mu, moving, log_scale, log_sigma):
+        """Σ q ∂log q [n, P] of every animal, the derivatives of detected [P], the second derivatives [P, P] but for the
+        products of the first and for what bends hazards, and for that the moments [G, 3] of the passes."""
+        near, windows, blocks, directions = state.near, state.windows, len(self.blocks), design_of(along_mu).T
+        size = len(directions)
+        of_entries, squares = np.zeros((windows.item.size, size)), np.zeros((near.item.size, 3))
+        detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
+        own = np.zeros((blocks, moving.size, moving.size))
+        before = (state.density.terms, state.unseen, windows, share, near, d_detected, state.local)
+        polynomials = self._quadratic(state, log_scale, log_sigma)
+        after = (moving, log_scale, log_sigma, polynomials, of_entries, squares, detected, second, own)
+        with self.workers.one_blas_thread():
+            self._over(self._pieces(near, windows), curve, *before, np.ascontiguousarray(directions), *after)
+        first, moments = np.zeros((state.mass.size, size)), np.zeros((len(state.passes.x), 3))
+        gather(windows.item, of_entries, first, 0)
+        gather(near.item, squares, moments, 0)
+        whole = second.sum(axis=0)
+        own = own.sum(axis=0)
+        whole[np.ix_(moving, moving)] += own + np.tril(own, -1).T
+        return first, detected.sum(axis=0), whole, moments
+
+    def _plain_sums(self, state: SeparableState, share, d_detected, along_mu, moving, log_scale, log_sigma):
+        """As `_sums` where animals are plain Gaussians, by the fields that vary, a constant one and what moves."""
+        near, windows, blocks = state.near, state.windows, len(self.blocks)
+        if not isinstance(along_mu, Covariates):
+            along_mu = Covariates.of(along_mu)
+        n_fields = len(along_mu.fields) + 1
+        size = n_fields + moving.size
+        of_passes = np.zeros((state.passes.x.size, moving.size, 4))
+        of_passes[:, :, 0], of_passes[:, :, 3] = log_scale.T, log_sigma.T
+        of_entries, squares = np.empty((windows.item.size, size)), np.empty((near.item.size, 3))
+        detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
+        own = np.zeros((blocks, moving.size, moving.size))
+        before = (state.density.terms, state.unseen, windows, share, near, d_detected, along_mu.fields)
+        after = (self._quadratic(state, log_scale, log_sigma), of_passes, of_entries, squares, detected, second, own)
+        self._over(self._pieces(near, windows), bend, *before, *after)
+        first, moments = np.zeros((state.mass.size, size)), np.zeros((of_passes.shape[0], 3))
+        gather(windows.item, of_entries, first, 0)
+        gather(near.item, squares, moments, 0)
+        whole = second.sum(axis=0)
+        whole[n_fields:, n_fields:] += own.sum(axis=0)
+        whole = np.triu(whole) + np.triu(whole, 1).T
+        basis = np.zeros((len(along_mu.constant), size))
+        basis[along_mu.varying, np.arange(n_fields - 1)] = 1.0
+        basis[:, n_fields - 1] = along_mu.constant
+        basis[moving, n_fields + np.arange(moving.size)] = 1.0
+        return first @ basis.T, basis @ detected.sum(axis=0), basis @ whole @ basis.T, moments
 
     def _quadratic(self, state: SeparableState, log_scale, log_sigma) -> np.ndarray:
         """[n, D, 4]: Σ count (∂log λ + ∂log σ d²/σ²) of each animal as a polynomial around its centre."""
@@ -357,9 +383,8 @@ class SeparablePath:
     def detection_probability(self, passes: Passes) -> np.ndarray:
         """p.(x) [M]."""
         workspace, caught = self._pool.take(), np.empty(self.blocks.cell.size)
-        with self.workers.one_blas_thread():
-            near = self._near(workspace, passes)
-            self._over(self._pieces(near), catch, near, self._chances, caught)
+        near = self._near(workspace, passes)
+        self._over(self._pieces(near), catch, near, self._chances, caught)
         self._pool.give_back(workspace)
         return caught
 
@@ -380,9 +405,7 @@ class SeparablePath:
         if done[-1] < LITTLE:
             return [(0, len(self.blocks))]
         n = threads if done[-1] < 10 * LITTLE else 4 * threads  # more pieces than threads even out what was guessed
-        edges = np.searchsorted(done, done[-1] * np.arange(1, n) / n)
-        edges = np.unique(np.concatenate([[0], edges, [len(self.blocks)]]))
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        return _even(np.concatenate([[0.0], done]), n)
 
     def _over(self, pieces, stage, *arguments) -> None:
         """stage(tiles, t0, t1, ...) over all tiles."""
@@ -425,13 +448,11 @@ def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
     )
 
 
-def _extent(centre, radius, n_tiles) -> tuple[np.ndarray, np.ndarray]:
-    """First tile and number of tiles for each Gaussian, along one axis."""
-    # truncation towards zero is harmless: negative places are clipped to tile 0 anyway
-    reach = np.minimum(radius, 1e9)
-    first = np.minimum(np.maximum((centre - reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
-    last = np.minimum(np.maximum((centre + reach) / TILE, 0.0), n_tiles - 1).astype(np.int64)
-    return first, last - first + 1
+def _even(start: np.ndarray, pieces: int) -> list[tuple[int, int]]:
+    """Tiles cut into runs of about as many entries."""
+    edges = np.searchsorted(start, start[-1] * np.arange(1, pieces) / pieces)
+    edges = np.unique(np.concatenate([[0], edges, [start.size - 1]]))
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
 def _log_tail(centre: Animals, log_ceiling: float, rim: np.ndarray) -> np.ndarray:
