@@ -189,11 +189,12 @@ class SeparablePath:
         seen, count, found = encounters.linear.column, encounters.linear.entry, np.empty((4, encounters.n))
         at = (passes.x, passes.y, passes.sigma, passes.log_scale)
         collapse(animal, seen, count, *at, encounters.constant, found)
+        x, y, precision, peak = found
         if not self.model.probability:
-            return Animals(*found, 0.0)
+            return Animals(x, y, precision, peak, 0.0)
         # a detection is at most as likely as its hazard, which is at most h(g0)/g0 times the Gaussian
         beyond = np.log(-np.log1p(-np.minimum(np.exp(passes.log_scale), 1.0 - 2.0**-53))) - passes.log_scale
-        return Animals(*found, np.bincount(animal, count * beyond[seen], minlength=n))
+        return Animals(x, y, precision, peak, np.bincount(animal, count * beyond[seen], minlength=n))
 
     def _first_radius(self, centre: Animals, unseen: np.ndarray, log_ceiling: float) -> np.ndarray:
         """A radius [n] that nearly always suffices: wider where the field at the centre says the mass is elsewhere."""
@@ -232,8 +233,8 @@ class SeparablePath:
         start, item = found[0]
         box = np.empty(item.size, np.int32)
         runs = [(0, len(self.blocks))] if x.size <= MANY else _even(start, pieces)
-        at = (start, item, x, y, radius, self.tiles.place, self.blocks.box, box)
-        self.workers.map(lambda run: boxes(*run, *at), runs)
+        place, habitat = self.tiles.place, self.blocks.box
+        self.workers.map(lambda run: boxes(run[0], run[1], start, item, x, y, radius, place, habitat, box), runs)
         return Lists(start, item, box, g)
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
