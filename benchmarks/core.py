@@ -10,13 +10,17 @@ from a cold start; memory, in all and per cell. Then what the first use costs th
 The limit is the multiply-adds of the pairs that matter (within 7.4 sigma for detectors, e^-30 for animals; 3 and 4 per
 pair for value and gradient) at the peak of a matrix product, plus three exponentials per cell. Times are wall time, the
 least of several runs, with one thread unless it says otherwise; with `--cpu` they are CPU time of that thread, for a
-machine that is not quiet.
+machine that is not quiet. What two threads gain is shown for the machine, too: two that have nothing to do with each
+other, each with work of its own. The peak of memory is that of a process that reads a survey and fits it, no more: this
+one has simulated the survey, which takes more than to fit it. Value + gradient is from the coefficients of the
+covariates of density to the derivatives by them.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import platform
 import resource
 import subprocess
@@ -24,6 +28,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +67,7 @@ def calibrate(clock) -> dict[str, float]:
     big = np.ones(2**25)
     exponent, power = -np.random.default_rng(3).random(8192) * 20, np.empty(8192)
     with threadpool_limits(1):
-        return {
+        rates = {
             "multiply-adds in a matrix product": 1e9 / least(lambda: np.dot(a, a, out), clock=clock),
             "multiply-adds of axpy from L2": 8192
             * 50
@@ -70,6 +75,36 @@ def calibrate(clock) -> dict[str, float]:
             "bytes read from memory": big.nbytes / least(big.sum, clock=clock),
             "exponentials": 8192 * 50 / least(lambda: [np.exp(exponent, power) for _ in range(50)], clock=clock),
         }
+        for name, per_second in rates.items():
+            print(f"   {name}: {per_second / 1e9:.1f} thousand million per second")
+        gains = {
+            "matrix products": gained(lambda a=a: np.dot(a, a, np.empty_like(a))),
+            "exponentials": gained(lambda e=exponent: [np.exp(e, np.empty_like(e)) for _ in range(500)]),
+            "reading": gained(big.sum),
+        }
+    print("   two threads over one:", ", ".join(f"{name} {gain:.2f}" for name, gain in gains.items()))
+    return rates
+
+
+def gained(work, seconds: float = 0.6) -> float:
+    """How much more two threads do than one in the same time, each by itself."""
+
+    def runs(end: float) -> int:
+        n = 0
+        while time.perf_counter() < end:
+            work()
+            n += 1
+        return n
+
+    runs(time.perf_counter() + 0.1)
+    with ThreadPoolExecutor(2) as pool:
+        done = []
+        for threads in (1, 2):
+            begin = time.perf_counter()
+            each = [pool.submit(runs, begin + seconds) for _ in range(threads)]
+            total = sum(one.result() for one in each)
+            done.append(total / (time.perf_counter() - begin))
+    return done[1] / done[0]
 
 
 class Objective:
@@ -171,7 +206,33 @@ def dense(survey: Survey, vector) -> None:
 
 
 def peak_gigabytes() -> float:
+    """The most memory that this process has had; what `resource` knows is also of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def peak_of_fit(survey: Survey, threads: int) -> tuple[float, float]:
+    """Gigabytes that a process of its own has needed before a fit, with the survey in memory, and after it."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "covariates.npy", survey.covariates.T)
+        with open(Path(folder) / "survey.pickle", "wb") as file:
+            pickle.dump(replace(survey, covariates=np.empty(0)), file)
+        call = [sys.executable, str(Path(__file__).resolve()), "--threads", str(threads), "--peak", folder]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
+    before, after = map(float, done.stdout.split())
+    return before, after
+
+
+def peak(folder: str, threads: int) -> None:
+    """What `peak_of_fit` runs."""
+    with open(Path(folder) / "survey.pickle", "rb") as file:
+        survey = pickle.load(file)
+    survey = replace(survey, covariates=np.load(Path(folder) / "covariates.npy").T)
+    before = peak_gigabytes()
+    fit(Objective(survey, SpatialLikelihood(survey.problem, threads=threads)), cold_start(survey))
+    print(before, peak_gigabytes())
 
 
 def memory_of(work) -> float:
@@ -191,7 +252,7 @@ class Measured:
     both: float
     shared: float
     fitted: float | None
-    gigabytes: float
+    gigabytes: float | None
     per_cell: float
 
 
@@ -199,15 +260,14 @@ def report(size: str, kind: str, rate: dict[str, float], threads: int, clock, fi
     """One block of lines."""
     survey = simulate(size, kind)
     p = survey.problem
-    before = peak_gigabytes()
     objective = Objective(survey, SpatialLikelihood(p, threads=1))
     truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
     used = memory_of(lambda: objective.value_and_gradient(truth))
     with threadpool_limits(1):
         value = least(lambda: objective.value(truth), clock=clock)
         both = least(lambda: objective.value_and_gradient(truth), clock=clock)
-        if size == "S":
-            objective.hessian(truth)  # compiled
+        if size in "SM":
+            objective.hessian(truth)  # compiled: S takes the blocks' curvature, the others that of tiles
         begin = clock()
         objective.hessian(truth)
         bend = clock() - begin
@@ -220,19 +280,21 @@ def report(size: str, kind: str, rate: dict[str, float], threads: int, clock, fi
     )
     print(f"   limit {1e3 * limit:.2f} ms: value + gradient at {both / limit:.1f} times the limit")
     print(f"   {threads} threads: value + gradient {1e3 * shared:.2f} ms, {both / shared:.2f} times as fast")
-    fitted = None
+    fitted, needed = None, None
     if fits:
         begin = time.perf_counter()
         best = fit(objective, cold_start(survey))
         fitted = time.perf_counter() - begin
         print(f"   fit of {truth.size} parameters from a cold start, {threads} threads: {fitted:.2f} s,", end=" ")
         print(f"{objective.evaluations} evaluations + 2 Hessians; error of log sigma {(best - truth)[-1]:+.4f}")
+        del objective
+        needed = peak_of_fit(survey, threads)
     if size in "SM":
         slow = least(lambda: dense(survey, truth), clock=clock)
         print(f"   dense NumPy, value only: {1e3 * slow:.0f} ms, {slow / value:.0f} times ours")
-    print(f"   arrays of value + gradient {used / 1e6:.1f} MB, {used / p.raster.size:.0f} bytes per cell;", end=" ")
-    print(f"peak of the process {peak_gigabytes():.2f} GB ({before:.2f} before)", flush=True)
-    return Measured(limit, both, shared, fitted, peak_gigabytes(), used / p.raster.size)
+    print(f"   arrays of value + gradient {used / 1e6:.1f} MB, {used / p.raster.size:.0f} bytes per cell", end="")
+    print("" if needed is None else f"; a process that fits: {needed[1]:.2f} GB ({needed[0]:.2f} before)", flush=True)
+    return Measured(limit, both, shared, fitted, None if needed is None else needed[1], used / p.raster.size)
 
 
 def goals(found: dict[tuple[str, str], Measured]) -> None:
@@ -247,7 +309,7 @@ def goals(found: dict[tuple[str, str], Measured]) -> None:
             f"{m.both / counts.both:.1f}" if counts else "",
             f"{m.both / m.shared:.2f}",
             "" if m.fitted is None else f"{m.fitted:.2f}",
-            f"{m.gigabytes:.2f}",
+            "" if m.gigabytes is None else f"{m.gigabytes:.2f}",
             f"{m.per_cell:.0f}",
         )
         print(
@@ -335,10 +397,14 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="CPU time of one thread instead of wall time")
     parser.add_argument("--all", action="store_true", help="fits of every model at XL, too")
     parser.add_argument("--first", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peak", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sizes, kinds = arguments.sizes.split(","), arguments.kinds.split(",")
     if not set(sizes) <= SIZES.keys() or not set(kinds) <= set(KINDS):
         parser.error(f"sizes are {', '.join(SIZES)}; kinds are {', '.join(KINDS)}")
+    if arguments.peak:
+        peak(arguments.peak, arguments.threads)
+        return
     if arguments.first:
         first(kinds[0])
         return
@@ -351,8 +417,6 @@ def main() -> None:
         return
     begin, clock = time.perf_counter(), time.thread_time if arguments.cpu else time.perf_counter
     rate = calibrate(clock)
-    for name, per_second in rate.items():
-        print(f"   {name}: {per_second / 1e9:.1f} thousand million per second")
     found = {}
     for size in sizes:
         for kind in kinds:
