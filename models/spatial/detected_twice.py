@@ -117,7 +117,7 @@ class DetectedTwice(SpatialLikelihood):
         passes, whole = self._passes(rows), self.evaluate(nothing, rows, False).state.whole.log_a
         for j in others:
             if np.isfinite(whole[self._n + j]):  # the posterior may lack a constant
-                log_q = self._path.log_posterior(passes, self._density(nothing), self._n + j)
+                log_q = self._path.log_posterior(passes, nothing, self._n + j)
                 q = np.exp(log_q - logsumexp(log_q) + whole[self._n + j])
                 odds += self._times[j] * np.divide(q, 1.0 - silence, out=np.zeros_like(q), where=silence < 1.0)
         return odds
