@@ -326,7 +326,6 @@ def test_messages():
     assert "there is not one distance per session" in message(both, mask, [whole])
     assert "distance lacks a session" in message(both, mask, {"1": whole})
     assert "differ in the formula of the cost" in message(both, mask, [LeastCost("~ forest"), LeastCost()])
-    assert "need straight-line distances" in message(captures, mask, whole, at_least=2)
 
 
 def test_a_maximum_on_a_kink_is_found():

@@ -21,6 +21,7 @@ DECREMENT = 1e-9  # squared length of the last Newton step in standard errors
 FLAT = 1e-4  # curvature below which a direction is undetermined: a standard error of 100 units of a log or logit
 NOISE = 1e-9  # curvature, relative to the largest, that is rounding
 STEP = 1e-4  # of the finite differences of the exact gradient, in gamma
+KINKED = 2  # Newton steps on a log-likelihood with kinks, see `kinks`
 HOPELESS = 1e50  # stands for a log-likelihood of minus infinity, so that a line search comes back
 
 
@@ -105,8 +106,9 @@ def maximise(
         return _stopped(objective, gamma, "the log-likelihood cannot be evaluated at the starting values")
     try:
         gamma = _quasi_newton(objective, gamma, max_iterations)
-        gamma, information, why = _newton(objective, gamma)
-        if why and getattr(model, "kinked", False):
+        kinked = getattr(model, "kinked", False)
+        gamma, information, why = _newton(objective, gamma, KINKED if kinked else 25)
+        if why and kinked:
             gamma, why = settled(objective, gamma, information, why)
             information = objective.information(gamma)
     except KeyboardInterrupt:
@@ -146,7 +148,7 @@ def _quasi_newton(objective: _Objective, gamma: np.ndarray, max_iterations: int)
     return objective.best[1]
 
 
-def _newton(objective: _Objective, gamma: np.ndarray, most: int = 25) -> tuple[np.ndarray, np.ndarray, str]:
+def _newton(objective: _Objective, gamma: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Newton steps with halving until the decrement vanishes. Returns gamma, information, and why it stopped short."""
     for _ in range(most):
         information = objective.information(gamma)
