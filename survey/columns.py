@@ -139,7 +139,8 @@ class Columns:
     def covariate(self, name: str) -> np.ndarray | pd.Series:
         """Numbers where all that is given are numbers, else text; missing where nothing is given.
 
-        A column of numbers that holds a few words is text, of which a SurveyWarning tells.
+        A SurveyWarning tells of a column of numbers that holds a few words, which is text then, and of values that
+        differ in case or blanks only, which are different ones.
         """
         text = self.text(name)
         given = text != ""
@@ -153,6 +154,11 @@ class Columns:
             why = f"{n:,} of {given.sum():,} values {'is' if n == 1 else 'are'} no number: {first!r} in row {row}"
             what = f"{self.sheet.name}: {self.heading(name)!r} is taken for words, because {why}"
             warnings.warn(what, SurveyWarning, stacklevel=2)
+        spelled = pd.Series(sorted(set(text) - {""}), dtype=object)
+        for alike in spelled.groupby(spelled.map(lambda v: " ".join(str(v).casefold().split()))).agg(list):
+            if len(alike) > 1:
+                what = f"{self.sheet.name}: {self.heading(name)!r} has values that differ in case or blanks only: "
+                warnings.warn(what + ", ".join(map(repr, alike[:4])), SurveyWarning, stacklevel=2)
         return pd.Series([v or None for v in text], dtype=object)
 
     def _points(self, name: str, text: np.ndarray) -> np.ndarray:

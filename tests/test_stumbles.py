@@ -347,3 +347,12 @@ def test_overlooked_sites_are_those_visited_in_the_last_season(tmp_path):
     said = found.story.in_short(texts("en"))[-1]
     assert said.startswith("Of the sites visited in season 2022 and in use then, about ")
     assert float(re.search(r"about ([\d.]+) %", said)[1]) < 20  # with those that nobody visited about half
+
+
+def test_values_that_differ_in_case_only_are_told(tmp_path):
+    histories = "animal,sex,1,2,3\na,Female,1,0,1\nb,female,1,1,0\nc,male,0,1,1\n"
+    (tmp_path / "h.csv").write_text(histories, "utf-8")
+    with pytest.warns(
+        SurveyWarning, match="h.csv: 'sex' has values that differ in case or blanks only: 'Female', 'female'"
+    ):
+        survey.read_histories(tmp_path / "h.csv")
