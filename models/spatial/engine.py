@@ -82,7 +82,6 @@ class SpatialLikelihood:
         self._path = SeparablePath(radial, raster) if separable else radial
         if problem.pass_effort is not None:
             self._path = ClumpedPath(radial, problem, self._function, tolerance)
-        self._on_tiles = isinstance(self._path, SeparablePath)
         self._size = model.blocks.cell.size
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
@@ -141,6 +140,11 @@ class SpatialLikelihood:
         elif not self._on_tiles:
             along_mu = design_of(along_mu)
         return self._path.curvature(evaluation.state, np.asarray(d_log_a, float), float(d_detected), along_mu, along)
+
+    @property
+    def _on_tiles(self) -> bool:
+        """Whether the path takes densities as they are, and not log mu alone."""
+        return isinstance(self._path, SeparablePath)
 
     @property
     def curvature_cost(self) -> float:
