@@ -99,12 +99,38 @@ def resight(seed: int, rows: list) -> float:
     return seconds
 
 
-def note(rows: list, seed: int, model, truth: dict, fit, words: str = "", parameters=None) -> None:
-    """Density and the coefficients of a fit beside the truth."""
-    values = dict(zip(model.parameters.labels, model.parameters.vector_from(truth), strict=True))
+def resight_by_sex(seed: int, rows: list) -> float:
+    """Two years; animals of two sexes, known of two thirds of those marked; cameras that say seen or not."""
+    parts = []
+    for year in ("2023", "2024"):
+        captures, mask = plan("multi", 3)
+        sex = pd.DataFrame({"sex": np.resize(["f", "m", ""], captures.n_animals)}, index=captures.animals.index)
+        begun = survey.CaptureHistory(captures.detections, captures.detectors, animals=sex, session=year)
+        nobody = survey.CaptureHistory(captures.detections.iloc[:0], detectors("proximity", 5, 1000.0), session=year)
+        zero = np.zeros((5, SIDE**2))
+        parts.append((begun, survey.Sightings(nobody, zero, zero), mask))
+    how = {"D": "~ session", "lambda0": "~ phase", "sigma": "~ sex", "classes": "sex", **HAZARD}
+    model = models.MarkResight(*(list(part) for part in zip(*parts, strict=True)), **how)
+    lambda0 = {"Intercept": np.log(0.08), "phase[T.sighting]": np.log(1.5)}
+    sigma = {"Intercept": np.log(1700.0), "sex[T.m]": 0.35}
+    D = {"Intercept": np.log(14.0), "session[T.2024]": -0.4}
+    truth = {"D": D, "lambda0": lambda0, "sigma": sigma, "pID": 0.7, "pmix": 0.4}
+    data = model.simulate(truth, seed)
+    begin = time.perf_counter()
+    fit = model.on(data).fit()
+    seconds = time.perf_counter() - begin
+    adjusted = fit.model.adjusted(fit).fit()
+    note(rows, seed, model, truth | {"D": 14.0}, adjusted, whole=truth)
+    return seconds
+
+
+def note(rows: list, seed: int, model, truth: dict, fit, words: str = "", parameters=None, whole=None) -> None:
+    """Density and the coefficients of a fit beside the truth; `whole`: with all coefficients of D."""
+    values = dict(zip(model.parameters.labels, model.parameters.vector_from(whole or truth), strict=True))
     more = f", {words}" if words else ""
     for label, (_, r) in zip(fit.model.parameters.labels, fit.coefficients.iterrows(), strict=True):
-        if label[0] != "D" and (parameters is None or label[0] in parameters):
+        own = label[0] != "D" or label[1] != "Intercept"
+        if own and (parameters is None or label[0] in parameters):
             name = f"{label[0]} ({label[1]}){more}"
             rows.append((seed, name, values[label], r["estimate"], r["se"], r["lower"], r["upper"]))
     r = fit.derive().query("quantity == 'density'").iloc[0]
@@ -117,6 +143,7 @@ SCENARIOS = {
     "telemetry: 4 collars on animals detected, 2 on others, 40 fixes each": telemetry,
     "clumped counts: negative binomial, size 0.3": clumped,
     "resighting: marked in traps on 3 occasions, sighted at cameras on 5": resight,
+    "sexes: marked and sighted in two years, sexes known of two thirds": resight_by_sex,
 }
 
 
