@@ -1,5 +1,7 @@
 """Two parks: matched animals counted once, animals that nobody has compared between bounds."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from uncia import models, survey
 from uncia.reports.analysis import analyse
 from uncia.reports.report import write_report
 from uncia.reports.study import read_study
+from uncia.reports.tables import tables_of
+from uncia.reports.texts import texts
 from uncia.survey.captures import CaptureHistory
 from uncia.survey.errors import SurveyError
 from uncia.survey.identities import IdentityRegistry
@@ -209,6 +213,15 @@ def test_parks_of_a_form_that_nobody_has_compared(valleys):
         rows["animals detected by several parks", "all masks"] > 0.5 * read_study(valleys / "west").captures.n_animals
     )
     assert found.more_results["definitions"]["identities"] == "separate"
+    once, n = rows["expected abundance", "all masks"], read_study(valleys / "west").captures.n_animals
+    story, told = found.story, texts("en")
+    assert story.headline(told).startswith(f"On the ground of all parks we estimate {once:.0f} snow leopards (95 %")
+    assert story.headline(told).endswith("nobody has compared the parks' animals.")
+    said = f"The parks identified {n} (west), {n} (east) animals. As these were not compared, they are between {n} and"
+    assert story.in_short(told)[0].startswith(f"{said} {2 * n} different ones")
+    assert "not that of the headline" in tables_of(found, told)["T8"].note
+    assert "counts several times" in tables_of(found, told)["T9"].note
+    assert re.search("[a-z]{4}", story.headline(texts("zh")).replace("snow leopards", "")) is None
 
 
 def test_what_a_form_of_parks_must_say(valleys):

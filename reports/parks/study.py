@@ -61,6 +61,11 @@ class ParkStudy(CaptureStudy):
         alone = {name: study.build(self._part(fit)).fit() for name, study in self.parks}
         return pd.concat([found, unmatched_parks(alone).table], ignore_index=True)
 
+    def story(self, analysis):
+        from .story import ParkStory
+
+        return ParkStory(analysis)
+
     def _part(self, fit: SpatialFit):
         """The model of one park alone: without the effect of the park."""
         part = next(p for p in self.config.models if self.build(p).formulas == fit.model.formulas)
