@@ -121,7 +121,7 @@ class GivenDistanceLikelihood(SpatialLikelihood):
         whole = self._path.pullback_all(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
         row, size = self.problem.pass_row, self.problem.n_rows
         d_rows = np.stack([np.bincount(row, column, minlength=size) for column in whole[1].T], axis=1)
-        return whole[0], d_rows / self._steepness(evaluation.rows), whole[2]
+        return evaluation.density.back(whole[0]), d_rows / self._steepness(evaluation.rows), whole[2]
 
 
 class GivenTwice(DetectedTwice, GivenDistanceLikelihood):
