@@ -1,6 +1,7 @@
 """Simulated truth with distances that are not straight lines: least-cost coefficient, density, sigma, barriers.
 
     python -m benchmarks.recovery_distance 200 > benchmarks/recovery_distance.md
+    python -m benchmarks.recovery_distance 200 collars      # one case: that whose name begins so
 
 Results are kept as they come in a file of the folder for temporary files, so that a run that stops can go on.
 """
@@ -25,7 +26,8 @@ WORDS = """\
 36 cameras 2 km apart for 10 occasions, 900 cells of 500 m; ± one Monte-Carlo standard error. D is in animals per
 100 km², its bias relative; the other parameters are on the link scale (log), their bias absolute. Coverage is that of
 the 95 % intervals (log-normal for D, Wald for coefficients). Every data set is fitted twice: as it came about, and with
-straight lines. Animals are drawn uniformly; density, and so what is wrong with it, is that of the whole mask."""
+straight lines; with collars a third time, without their fixes. Animals are drawn uniformly; density, and so what is
+wrong with it, is that of the whole mask. Collars: four animals that were detected and two others, 25 fixes each."""
 
 
 def cameras() -> survey.Detectors:
@@ -40,8 +42,14 @@ def raster() -> survey.HabitatMask:
     return mask.with_covariate("ruggedness", (noise - noise.mean()) / noise.std())
 
 
-def plan(distance) -> models.SCR:
-    nothing = survey.CaptureHistory(pd.DataFrame({"animal": ["x"], "occasion": [1], "detector": ["C1"]}), cameras())
+def plan(distance, collars: bool = False) -> models.SCR:
+    """The survey; with collars on four animals that were detected and on two others, 25 fixes each."""
+    names = [f"a{i}" for i in range(6)]
+    seen = pd.DataFrame({"animal": names[:4], "occasion": 1, "detector": "C1"})
+    nothing = survey.CaptureHistory(seen, cameras())
+    if collars:
+        fixes = pd.DataFrame({"animal": np.repeat(names, 25), "x": 7000.0, "y": 7000.0})
+        nothing = nothing.with_telemetry(survey.Telemetry(fixes))
     return models.SCR(nothing, raster(), distance=distance, **HOW)
 
 
@@ -59,6 +67,10 @@ CASES = {
         models.LeastCost(barriers=RIVER),
         {"D": 30.0, "lambda0": 0.1, "sigma": 1500.0},
     ),
+    "collars, log cost = 0.8 × ruggedness": (
+        models.LeastCost("~ ruggedness"),
+        {"D": 30.0, "lambda0": 0.1, "sigma": 1200.0, "cost": {"ruggedness": 0.8}},
+    ),
 }
 
 
@@ -66,10 +78,10 @@ def one(model: models.SCR, values: dict, seed: int) -> list[tuple]:
     """Rows (how, quantity, truth, estimate, se, covered) of one data set."""
     captures = model.simulate(values, seed)
     rows, truth = [], model.parameters.given(model.parameters.vector_from(values))
-    for how, fitted in (
-        ("as it came about", model.on(captures)),
-        ("straight lines", models.SCR(captures, raster(), **HOW)),
-    ):
+    hows = [("as it came about", model.on(captures)), ("straight lines", models.SCR(captures, raster(), **HOW))]
+    if captures.telemetry is not None:
+        hows.insert(1, ("without the collars", model.on(captures.with_telemetry(None))))
+    for how, fitted in hows:
         fit = fitted.fit()
         for r in fit.coefficients.itertuples():
             if r.parameter != "D":
@@ -82,12 +94,14 @@ def one(model: models.SCR, values: dict, seed: int) -> list[tuple]:
     return [*rows, ("", "animals detected", 0.0, captures.n_animals, 0.0, True)]
 
 
-def run(n: int) -> pd.DataFrame:
+def run(n: int, only: str) -> pd.DataFrame:
     columns = ["case", "seed", "how", "quantity", "truth", "estimate", "se", "covered", "seconds"]
     done = pd.read_csv(KEPT) if KEPT.exists() else pd.DataFrame(columns=columns)
     known = set(zip(done["case"], done["seed"], strict=True))
     for case, (distance, values) in CASES.items():
-        model = plan(distance)
+        if not case.startswith(only):
+            continue
+        model = plan(distance, case.startswith("collars"))
         for seed in range(n if case.startswith("least") else n // 2):
             if (case, seed) in known:
                 continue
@@ -96,7 +110,8 @@ def run(n: int) -> pd.DataFrame:
             seconds = time.process_time() - begin
             frame = pd.DataFrame([(case, seed, *row, seconds) for row in rows], columns=columns)
             frame.to_csv(KEPT, mode="a", header=not KEPT.exists(), index=False)
-    return pd.read_csv(KEPT)
+    whole = pd.read_csv(KEPT)
+    return whole[whole["case"].str.startswith(only)]
 
 
 def table(frame: pd.DataFrame) -> None:
@@ -117,10 +132,11 @@ def table(frame: pd.DataFrame) -> None:
         )
 
 
-def main(n: int) -> None:
-    frame = run(n)
-    print("# Recovery: distances that are not straight lines\n")
-    print(f"`python -m benchmarks.recovery_distance {n}`\n\n{WORDS}\n")
+def main(n: int, only: str = "") -> None:
+    frame = run(n, only)
+    if not only:
+        print("# Recovery: distances that are not straight lines\n")
+        print(f"`python -m benchmarks.recovery_distance {n}`\n\n{WORDS}\n")
     for case, g in frame.groupby("case", sort=False):
         both = g[g["quantity"] == "log-likelihood"].pivot(index="seed", columns="how", values="estimate")
         gain = (both["as it came about"] - both["straight lines"]).median()
@@ -137,4 +153,4 @@ def main(n: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200, *sys.argv[2:3])
