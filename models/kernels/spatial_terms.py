@@ -14,7 +14,7 @@ from .spatial_math import (
 )
 from .spatial_products import multiply
 
-NEGLIGIBLE = 1e-17  # of a term of a series
+NEGLIGIBLE = 1e-16  # of a term of a series: a unit in the last place of a likelihood
 
 
 @fused

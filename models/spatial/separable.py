@@ -12,6 +12,7 @@ at least. Animals whose sum underflows are handed to the radial path, which work
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ FAINT = 1e-270
 SMALL = 3e6
 # Work, in microseconds, per tile and per entry of the lists: of animals, of animals with local terms, of passes, of
 # passes whose hazard is taken cell by cell. Measured; it decides how the work is cut, which changes no digit.
-PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 4.0, 0.15, 2.5, 0.1, 1.0
+PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 2.5, 0.1, 1.2, 0.06, 1.0
 # less than this is not worth a second thread
 LITTLE = 300.0
 # Gaussians from which their tables are
@@ -109,6 +110,7 @@ class SeparablePath:
         self.blocks = self.model.blocks
         self.tiles = tiles_of(self.blocks, raster)
         self.tolerance = radial.reach.tolerance
+        self._counting = np.arange(len(self.blocks) + 1.0)
         self._pool = WorkspacePool()
         self._local = local_terms(self.model)
         self._exposure = self.model.exposure @ self.model.void_weight
@@ -208,7 +210,7 @@ class SeparablePath:
         windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
         parts = workspace.array("parts", windows.item.size, 3 if self._plain else 1)
         local = self._local.at(radius)
-        pieces = self._pieces(near, windows)
+        pieces = self._pieces(None if self._plain else near, windows)
         if self._plain:
             self._over(pieces, integrate, unseen, windows, parts)
         else:
@@ -393,20 +395,20 @@ class SeparablePath:
         """log(mu_m f_i(m)) [M] of one animal, or [k, M] of several."""
         return self.radial.log_posterior(passes, log_mu, animal)
 
-    def _pieces(self, near: PassLists, windows: Lists | None = None) -> list[tuple[int, int]]:
+    def _pieces(self, near: PassLists | None, windows: Lists | None = None) -> list[tuple[int, int]]:
         """The tiles cut into runs of about the same work, as many as are worth a thread."""
         threads = self.workers.threads
         if threads == 1:
             return [(0, len(self.blocks))]
-        cost = np.full(len(self.blocks), PER_TILE)
-        cost += (PER_CHANCE if self.model.probability else PER_PASS) * np.diff(near.start)
+        done = PER_TILE * self._counting
+        if near is not None:
+            done = done + (PER_CHANCE if self.model.probability else PER_PASS) * near.start
         if windows is not None:
-            cost += (PER_ANIMAL if self._plain else PER_LOCAL) * np.diff(windows.start)
-        done = np.cumsum(cost)
+            done = done + (PER_ANIMAL if self._plain else PER_LOCAL) * windows.start
         if done[-1] < LITTLE:
             return [(0, len(self.blocks))]
-        n = threads if done[-1] < 10 * LITTLE else 4 * threads  # more pieces than threads even out what was guessed
-        return _even(np.concatenate([[0.0], done]), n)
+        # more pieces than threads even out what was guessed
+        return _even(done, threads if done[-1] < 10 * LITTLE else 4 * threads)
 
     def _over(self, pieces, stage, *arguments) -> None:
         """stage(tiles, t0, t1, ...) over all tiles."""
@@ -450,10 +452,10 @@ def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
 
 
 def _even(start: np.ndarray, pieces: int) -> list[tuple[int, int]]:
-    """Tiles cut into runs of about as many entries."""
-    edges = np.searchsorted(start, start[-1] * np.arange(1, pieces) / pieces)
-    edges = np.unique(np.concatenate([[0], edges, [start.size - 1]]))
-    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    """Tiles cut into runs of about as much, what is before each tile being start [T + 1]."""
+    edges = np.searchsorted(start, [start[-1] * k / pieces for k in range(1, pieces)]).tolist()
+    edges = sorted({0, *edges, start.size - 1})
+    return list(itertools.pairwise(edges))
 
 
 def _log_tail(centre: Animals, log_ceiling: float, rim: np.ndarray) -> np.ndarray:
