@@ -39,8 +39,8 @@ from scipy.optimize import minimize
 from spatial_surveys import SIZES, SPACING, Survey, simulate
 from threadpoolctl import threadpool_limits
 
-from uncia.models.spatial.density import Covariates
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine.density import Covariates
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import oracle

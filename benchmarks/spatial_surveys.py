@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uncia.models.spatial.problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
+from uncia.models.spatial.engine.problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
 
 SPACING = 100.0  # m
 KINDS = {"count": COUNT, "proximity": BINARY, "multi": MULTI}

@@ -51,12 +51,12 @@ from .open_scr.model import OpenSCR
 from .open_scr.movement import Movement
 from .penalty import choose_penalty
 from .priors import Beta, Logistic, LogNormal, Normal
-from .spatial.closure import closure_test
 from .spatial.expected_counts import expected_counts
+from .spatial.fit_checks.closure import closure_test
+from .spatial.fit_checks.residuals import pattern as residual_pattern
 from .spatial.least_cost import LeastCost
 from .spatial.mark_resight import MarkResight
 from .spatial.parks import unmatched_parks
-from .spatial.residuals import pattern as residual_pattern
 from .spatial.scr import SCR
 from .spatial.simulate import simulate_population
 from .spatial.stratum_totals import stratum_totals

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from uncia.models.detection import DETECTION_FUNCTIONS
-from uncia.models.spatial.problem import BINARY, MULTI, SpatialProblem
+from uncia.models.spatial.engine.problem import BINARY, MULTI, SpatialProblem
 
 
 def log_relative(detection: str, distance: np.ndarray, sigma, z) -> np.ndarray:
@@ -64,7 +64,7 @@ def log_sum_exp(a: np.ndarray):
 
 
 def log_histories(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
-    """log f_i(m) [n, M], line by line as in models/spatial/problem.py."""
+    """log f_i(m) [n, M], line by line as in models/spatial/engine/problem.py."""
     log_h = log_hazards(problem, rows)
     h = np.exp(log_h)
     field = fields(problem, h)
@@ -93,7 +93,7 @@ def log_histories(problem: SpatialProblem, rows: np.ndarray) -> np.ndarray:
 
 
 def spatial(problem: SpatialProblem, log_mu: np.ndarray, rows: np.ndarray) -> tuple:
-    """(log_a [n], detected) of models/spatial/engine.py."""
+    """(log_a [n], detected) of models/spatial/engine/likelihood.py."""
     log_f = log_histories(problem, rows)
     void = problem.void_weight @ fields(problem, np.exp(log_hazards(problem, rows)))
     log_a = np.array([log_sum_exp(log_mu + log_f[i]) for i in range(problem.n_animals)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uncia.models.spatial.problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
+from uncia.models.spatial.engine.problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
 
 KINDS = {"count": COUNT, "binary": BINARY, "multi": MULTI}
 THIRD = {"w-exponential": 60.0, "annular normal": 90.0, "hazard annular normal": 90.0, "cumulative lognormal": 70.0}

@@ -139,14 +139,14 @@ def test_clip_keeps_the_inside_or_the_outside(square):
     assert square.clip(lake).size == 30
     assert square.clip(lake, outside=True).size == 70
     assert square.size == 100
-    with pytest.raises(SurveyError, match="no cell of the habitat mask lies in the polygon, which is 6.364 km from"):
+    with pytest.raises(SurveyError, match=r"no cell of the habitat mask lies in the polygon, which is 6\.364 km from"):
         square.clip(shapely.box(5000, 5000, 6000, 6000))
     with pytest.raises(SurveyError, match="the habitat mask has no cells"):
         square.clip(shapely.box(-1, -1, 6000, 6000), outside=True)
 
 
 def test_a_spacing_in_kilometres_is_refused_before_memory_is_full():
-    with pytest.raises(SurveyError, match="a habitat mask of 1 m would have .* cells.*all in metres"):
+    with pytest.raises(SurveyError, match=r"a habitat mask of 1 m would have .* cells.*all in metres"):
         HabitatMask.around(detectors([500_000, 512_500], [4_900_000, 4_912_500]), 8000.0, 1.0)
 
 

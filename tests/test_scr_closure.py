@@ -11,8 +11,8 @@ from scipy.stats import chi2_contingency
 from scr_problems import detectors
 
 from uncia import models, survey
-from uncia.models.spatial.closure import span_moments
-from uncia.models.spatial.closure_tables import by_tables
+from uncia.models.spatial.fit_checks.closure import span_moments
+from uncia.models.spatial.fit_checks.closure_tables import by_tables
 from uncia.survey.errors import SurveyError
 
 

@@ -15,8 +15,8 @@ from scr_problems import differences_of_loglik, small
 
 from uncia import models, survey
 from uncia.models.spatial.abundance import by_class, sampling_area
-from uncia.models.spatial.distances import Fixed, Reached
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine.distances import Fixed, Reached
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 from uncia.models.spatial.given_likelihood import GivenDistanceLikelihood
 from uncia.models.spatial.least_cost import Landscape, LeastCost, Ways
 from uncia.models.verdict import Outcome

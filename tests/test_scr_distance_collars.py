@@ -15,8 +15,8 @@ from test_scr_telemetry import collars
 
 from uncia import models, survey
 from uncia.models.detection import DETECTION_FUNCTIONS
+from uncia.models.spatial.engine.ranges import Ground
 from uncia.models.spatial.least_cost import LeastCost
-from uncia.models.spatial.ranges import Ground
 from uncia.models.spatial.simulate_ways import draw_along, from_cell
 from uncia.survey.errors import SurveyError
 

@@ -16,7 +16,7 @@ from test_scr_telemetry import collars
 
 from uncia import models, survey
 from uncia.models.spatial.detected_twice import few_exposures
-from uncia.models.spatial.ghosts import expected_once
+from uncia.models.spatial.fit_checks.ghosts import expected_once
 from uncia.models.verdict import Outcome
 from uncia.survey.errors import SurveyError
 

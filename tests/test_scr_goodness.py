@@ -9,8 +9,8 @@ from scr_problems import small, surveyed
 from test_scr_search import survey_of
 
 from uncia import models, survey
-from uncia.models.spatial.goodness import NAMES, given_animals
-from uncia.models.spatial.moments import _by_detector, centres, drawn, moments, observed
+from uncia.models.spatial.fit_checks.goodness import NAMES, given_animals
+from uncia.models.spatial.fit_checks.moments import _by_detector, centres, drawn, moments, observed
 from uncia.survey.errors import SurveyError
 
 HAZARD = {"detection": "hazard half-normal"}

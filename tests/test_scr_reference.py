@@ -13,8 +13,8 @@ from reference import SUITE, entry, expected, reference, scr_data
 from reference_use import uses
 
 from uncia import models, survey
-from uncia.models.spatial.engine import SpatialLikelihood
-from uncia.models.spatial.problem import Raster
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
+from uncia.models.spatial.engine.problem import Raster
 from uncia.survey.encounters import EncounterHistory
 
 PER_100_KM2 = 1e4

@@ -8,7 +8,7 @@ import pytest
 from scr_problems import small, surveyed
 
 from uncia import models, survey
-from uncia.models.spatial.by_detector import population
+from uncia.models.spatial.fit_checks.by_detector import population
 from uncia.survey.errors import SurveyError
 
 HAZARD = {"detection": "hazard half-normal"}

@@ -16,7 +16,7 @@ from scr_problems import differences_of_gradient, differences_of_loglik, small
 from uncia import models, survey
 from uncia.models.model import Model
 from uncia.models.spatial.checks import search_error
-from uncia.models.spatial.mask_check import _wider
+from uncia.models.spatial.fit_checks.mask_check import _wider
 from uncia.models.spatial.nodes import Nodes, edge_rule, error_of, order
 from uncia.models.spatial.rows import USABLE, log_measure
 from uncia.survey.errors import SurveyError

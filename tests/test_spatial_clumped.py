@@ -10,8 +10,8 @@ import pytest
 from scipy.special import gammaln, logsumexp
 from spatial_problems import parameters, problem
 
-from uncia.models.spatial.engine import SpatialLikelihood
-from uncia.models.spatial.problem import CLUMPED, SpatialProblem
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
+from uncia.models.spatial.engine.problem import CLUMPED, SpatialProblem
 
 
 def clumped(detection: str, **how) -> SpatialProblem:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_spatial_engine import parameters, problem
 
-from uncia.models.spatial import separable
-from uncia.models.spatial.density import Covariates, design_of
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine import separable
+from uncia.models.spatial.engine.density import Covariates, design_of
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 
 BETA = np.array([0.3, -6.0, 0.2, -0.4])
 

@@ -11,9 +11,9 @@ import pytest
 from spatial_problems import holed_raster, parameters, problem
 
 from uncia.models.detection import DETECTION_FUNCTIONS
-from uncia.models.spatial import separable
-from uncia.models.spatial.engine import SpatialLikelihood
-from uncia.models.spatial.problem import BINARY, COUNT, MULTI
+from uncia.models.spatial.engine import separable
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
+from uncia.models.spatial.engine.problem import BINARY, COUNT, MULTI
 
 KINDS = ("count", "binary", "multi", "mixed")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spatial_problems import parameters, problem
 
 from uncia.models.detection import DETECTION_FUNCTIONS
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 
 CASES = st.tuples(
     st.sampled_from(["count", "binary", "multi", "mixed"]),
@@ -145,6 +145,6 @@ def test_cells_that_cannot_hold_animals_are_like_no_cells(case):
 
 
 def test_every_detection_function_has_a_shape():
-    from uncia.models.spatial.shapes import SHAPES
+    from uncia.models.spatial.engine.shapes import SHAPES
 
     assert SHAPES.keys() == DETECTION_FUNCTIONS.keys()

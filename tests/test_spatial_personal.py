@@ -10,8 +10,8 @@ import pytest
 from spatial_problems import parameters, problem
 from test_spatial_engine import draw, oracle_row_gradient
 
-from uncia.models.spatial.engine import SpatialLikelihood
-from uncia.models.spatial.problem import MULTI, Personal, SpatialProblem
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
+from uncia.models.spatial.engine.problem import MULTI, Personal, SpatialProblem
 
 
 def learned(kind: str, detection: str, **how) -> SpatialProblem:

@@ -7,7 +7,7 @@ import oracle
 import pytest
 import reference
 
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 from uncia.models.spatial.methods import arrange_methods
 
 COUNTS = "counts (folder counts/), Poisson, hazard halfnormal, "

@@ -7,7 +7,7 @@ import oracle
 import pytest
 from spatial_problems import parameters, problem
 
-from uncia.models.spatial.engine import SpatialLikelihood
+from uncia.models.spatial.engine.likelihood import SpatialLikelihood
 
 
 @pytest.mark.parametrize("kind", ["count", "binary", "multi"])

@@ -1,5 +1,7 @@
 """Trends: the oracle, exact cases, what the definitions mean, fits with their covariances, words."""
 
+from itertools import pairwise
+
 import numpy as np
 import oracle_trend as oracle
 import pandas as pd
@@ -219,7 +221,7 @@ def test_labels_of_years_do_not_overlap(years):
     ax.figure.canvas.draw()
     boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
     assert [ax.get_xticklabels()[i].get_text() for i in (0, -1)] == [f"{years[0]:.0f}", f"{years[-1]:.0f}"]
-    assert all(left.x1 + 3 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+    assert all(left.x1 + 3 < right.x0 for left, right in pairwise(boxes))
 
 
 # ---- from fits -----------------------------------------------------------------------------------------------------

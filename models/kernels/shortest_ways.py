@@ -1,8 +1,8 @@
 """Trees of shortest ways from several roots of one graph: Dijkstra (1959), with a binary heap and a limit.
 
-The graph is CSR: from node u steps of `length` lead to `column`, places start[u] .. start[u + 1]. A tree lists the nodes
-nearest first, its root left out, with the place of the one before each on its way (-1: the root), counted within the
-tree. All that is kept of a node that is not reached is nothing, so that a tree costs what it holds.
+The graph is CSR: from node u steps of `length` lead to `column`, places start[u] .. start[u + 1]. A tree lists the
+nodes nearest first, its root left out, with the place of the one before each on its way (-1: the root), counted within
+the tree. All that is kept of a node that is not reached is nothing, so that a tree costs what it holds.
 """
 
 import numpy as np

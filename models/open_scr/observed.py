@@ -1,7 +1,7 @@
 """The records of all primary sessions as one set of arrays, and the hazards of all detectors at given parameters.
 
 A *pass* is a detector under one distinct row of detection parameters; detectors that stand in the same place in several
-sessions under the same parameters are one pass. Fields Λ and terms of records are those of `spatial.problem`.
+sessions under the same parameters are one pass. Fields Λ and terms of records are those of `spatial.engine.problem`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ...survey.captures import CaptureHistory, natural_order
 from ...survey.errors import refuse
 from ..detection import DetectionFunction
 from ..spatial.arrange import Arranged
+from ..spatial.engine.problem import BINARY, COUNT, MULTI
+from ..spatial.engine.shapes import SHAPES
 from ..spatial.methods import log_multiplicities
-from ..spatial.problem import BINARY, COUNT, MULTI
-from ..spatial.shapes import SHAPES
 
 MOST = 4e8  # passes × cells: about 13 GB
 

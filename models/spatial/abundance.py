@@ -17,7 +17,7 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..derived import Estimate, log_normal, log_normal_above, table, z_of
 from ..inference.profile import profile_intervals
-from .given_distance import pulled
+from .engine.given_distance import pulled
 from .metric import COST
 
 PER_100_KM2 = "animals per 100 km²"

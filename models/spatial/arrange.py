@@ -22,9 +22,9 @@ from ...survey.detectors import AREAS, ONCE
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from .by_cell import searched_cells
+from .engine.problem import BINARY, CLUMPED, COUNT, MULTI, Personal, Raster, SpatialProblem
 from .learned import LEARNED, Learned
 from .nodes import Nodes, unfold
-from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, Raster, SpatialProblem
 from .rows import AREA, FIX, POINT
 
 

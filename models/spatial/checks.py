@@ -7,7 +7,7 @@ import numpy as np
 from ...survey.habitat import HabitatMask
 from ..verdict import Outcome, Remark
 from .arrange import movement, raster_of
-from .ghosts import ghost_remarks
+from .fit_checks.ghosts import ghost_remarks
 from .nodes import error_of
 
 FEW_ANIMALS, FEW_RECAPTURES = 10, 10

@@ -30,11 +30,11 @@ from ...survey.errors import refuse
 from ...survey.together import Together, together
 from .arrange import Arranged, subset
 from .arrange import _event_kind as event_kind
-from .curvature import Curvature
-from .engine import Evaluation, SpatialLikelihood
+from .engine.curvature import Curvature
+from .engine.likelihood import Evaluation, SpatialLikelihood
+from .engine.problem import BINARY, COUNT, MULTI, OneDetection, Personal, SpatialProblem
 from .methods import Method
 from .methods import _fields as fields_together
-from .problem import BINARY, COUNT, MULTI, OneDetection, Personal, SpatialProblem
 
 NODES = 8  # different exposures of a binary detector that are kept
 

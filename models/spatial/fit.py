@@ -118,7 +118,7 @@ class SpatialFit(Fit):
         A buffer is wide enough where the bias is below a thousandth or so. The cells are as wide as those of the mask,
         and all are habitat; `widest` is 10 sigma or twice the mask's buffer by default.
         """
-        from .buffers import by_buffer
+        from .fit_checks.buffers import by_buffer
 
         return by_buffer(self, widest, session=session)
 
@@ -194,12 +194,12 @@ class SpatialFit(Fit):
     # ---- checks ---------------------------------------------------------------------------------------------
 
     def ghosts(self, simulations: int = 0, seed: int = 1, **how):
-        """Animals detected once beside what the model expects: a `GhostTest`, see `spatial.ghosts`.
+        """Animals detected once beside what the model expects: a `GhostTest`, see `spatial.fit_checks.ghosts`.
 
         An excess may come from known animals that were not recognised. `simulations` data sets, fitted again, make the
         p-value exact; 0 takes the normal distribution. `how` as for `goodness`.
         """
-        from .ghosts import ghost_test
+        from .fit_checks.ghosts import ghost_test
 
         return ghost_test(self, simulations, seed, **how)
 
@@ -215,7 +215,7 @@ class SpatialFit(Fit):
         ------
         SurveyError : learned responses of detectors (k, K), animals removed, or no animal detected twice
         """
-        from .ghosts import sensitivity
+        from .fit_checks.ghosts import sensitivity
 
         return sensitivity(self)
 
@@ -227,7 +227,7 @@ class SpatialFit(Fit):
         n : simulated data sets
         seed : replicate i uses the i-th child of this seed
         refit : True fits every simulated data set again, so that p-values are uniform under the model; False is the
-            quick procedure of Choo et al. (2024), whose p-values keep away from 0 and 1 (see `spatial.goodness`)
+            quick procedure of Choo et al. (2024), whose p-values keep away from 0 and 1 (see `fit_checks.goodness`)
         uncertain : without refitting, draw the coefficients from their asymptotic normal distribution
         how : executor, workers, store, progress, as for `bootstrap`
 
@@ -239,14 +239,14 @@ class SpatialFit(Fit):
         ------
         SurveyError : covariates of animals; without refitting learned responses, single-catch traps, at_least=2
         """
-        from .goodness import resampled
+        from .fit_checks.goodness import resampled
 
         if not refit:
             return resampled(self, n, seed, uncertain, **how)
         return super().goodness(n, seed, **how)
 
     def residuals(self, session: str | None = None) -> pd.DataFrame:
-        """Detections at each detector beside those expected, see `spatial.residuals`.
+        """Detections at each detector beside those expected, see `spatial.fit_checks.residuals`.
 
         Returns
         -------
@@ -255,12 +255,12 @@ class SpatialFit(Fit):
         their standard deviation under the model, NaN without effort. `models.residual_pattern` tests them for a
         pattern over space, `plot_residuals` maps them.
         """
-        from .residuals import residuals
+        from .fit_checks.residuals import residuals
 
         return residuals(self, session)
 
     def check_mask(self, *, wider: float = 1.5, finer: int = 2, refit: bool = False):
-        """Density on a wider and on a finer habitat mask: a `MaskCheck`, see `spatial.mask_check`.
+        """Density on a wider and on a finer habitat mask: a `MaskCheck`, see `spatial.fit_checks.mask_check`.
 
         Parameters
         ----------
@@ -268,16 +268,16 @@ class SpatialFit(Fit):
         finer : parts that the side of a cell is cut into
         refit : fit the model again on the other masks; otherwise the detection parameters stay as they are
         """
-        from .mask_check import check_mask
+        from .fit_checks.mask_check import check_mask
 
         return check_mask(self, wider=wider, finer=finer, refit=refit)
 
     def overdispersion(self, by: str = "sessions"):
         """c-hat of the number of animals (Fletcher 2012), by "sessions" that are replicates, or by "detectors".
 
-        The second is a diagnosis: an animal counts at every detector that it visits. See `spatial.overdispersion`.
+        The second is a diagnosis: an animal counts at every detector that it visits. See `fit_checks.overdispersion`.
         """
-        from .overdispersion import overdispersion
+        from .fit_checks.overdispersion import overdispersion
 
         return overdispersion(self, by)
 
@@ -299,7 +299,7 @@ class SpatialFit(Fit):
             raise refuse("inflated is 'everything' or 'number'", "Use of='number'", value=of)
         if of == "everything":
             return super().inflated(c_hat)  # type: ignore[return-value]
-        from .overdispersion import number_inflated
+        from .fit_checks.overdispersion import number_inflated
 
         return number_inflated(self, c_hat)
 
@@ -313,7 +313,7 @@ class SpatialFit(Fit):
 
     def plot_residuals(self, which: str = "given animals", ax=None, session: str | None = None):
         """A map of `residuals`, "given animals" or of the "population"; returns the matplotlib Axes."""
-        from .residuals import plot_residuals, residuals
+        from .fit_checks.residuals import plot_residuals, residuals
 
         return plot_residuals(residuals(self, session), which, ax)
 

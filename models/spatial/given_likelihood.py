@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..detection import DetectionFunction
-from .blockwise import Adjoints, BlockModel, Passes, Step, over_passes
-from .clumped import ClumpedModel, ClumpedPath, ClumpedReach
 from .detected_twice import DetectedTwice, with_once_detected
-from .distances import Distances
-from .engine import Evaluation, SpatialLikelihood
-from .given_distance import GivenBlockModel, GivenPath
-from .problem import SpatialProblem
-from .radial import RadialPath
-from .ranges import Fixes
+from .engine.blockwise import Adjoints, BlockModel, Passes, Step, over_passes
+from .engine.clumped import ClumpedModel, ClumpedPath, ClumpedReach
+from .engine.distances import Distances
+from .engine.given_distance import GivenBlockModel, GivenPath
+from .engine.likelihood import Evaluation, SpatialLikelihood
+from .engine.problem import SpatialProblem
+from .engine.radial import RadialPath
+from .engine.ranges import Fixes
 
 
 @dataclass(frozen=True)

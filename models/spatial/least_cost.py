@@ -28,7 +28,7 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..kernels.least_cost import pull_trees, push_trees
 from ..kernels.shortest_ways import grow_trees
-from .distances import Around, Reached
+from .engine.distances import Around, Reached
 
 STEPS = {8: ((0, 1), (1, 0), (1, 1), (1, -1)), 16: ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))}
 AROUND = 1.6  # cells: a detector is joined to the cells whose centres are no farther

@@ -17,8 +17,8 @@ from ...survey.errors import refuse
 from ...survey.sightings import Sightings
 from ...survey.together import together
 from .composition import Composed
-from .engine import SpatialLikelihood
-from .problem import SpatialProblem
+from .engine.likelihood import SpatialLikelihood
+from .engine.problem import SpatialProblem
 from .rows import EngineRows
 from .session import Session
 from .sighted import Places, Seen, Sighted, poisson_constant

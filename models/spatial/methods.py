@@ -21,8 +21,8 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, methods_of
 from .arrange import Arranged, Roll, arrange, last_occasions, movement
+from .engine.problem import Personal, SpatialProblem
 from .learned import LEARNED
-from .problem import Personal, SpatialProblem
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from scipy.sparse import coo_array, issparse
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
-from .distances import Distances, Fixed, OnOtherCells, Reached
+from .engine.distances import Distances, Fixed, OnOtherCells, Reached
+from .engine.problem import SpatialProblem
 from .least_cost import Landscape, LeastCost, Ways, seen_across
-from .problem import SpatialProblem
 
 COST = "cost"  # the parameter of least-cost distance
 MOST_CELLS = 3000  # between all of which distances are asked of a function

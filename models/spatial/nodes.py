@@ -25,7 +25,7 @@ from scipy.special import gammaln
 from ...survey.detectors import AREAS, Detectors
 from ...survey.errors import refuse
 from ..detection import DetectionFunction
-from .problem import Personal, Raster, SpatialProblem
+from .engine.problem import Personal, Raster, SpatialProblem
 
 TOLERANCE = 1e-9
 LEAST = 0.6

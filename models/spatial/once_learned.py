@@ -18,8 +18,8 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, methods_of, together
 from .arrange import Arranged, subset
+from .engine.problem import OneDetection
 from .methods import arrange_methods
-from .problem import OneDetection
 
 FIRST = "\U0010ffff"  # of the names of pseudo-animals: they come last
 ALONE = {"single": "multi", "capped": "proximity"}  # kinds that hold one animal, as the likelihood has them

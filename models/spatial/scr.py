@@ -70,7 +70,7 @@ class SCR(Model[SpatialFit]):
         likelihood, whose density and numbers are told as if Poisson
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
     counts : for count detectors, "poisson"; "binomial" with the effort as number of trials; or "negative binomial", for
-        photographs that come in bursts: variance mean + mean²/size at each detector and occasion (`spatial.clumped`)
+        photographs that come in bursts: variance mean + mean²/size at each detector and occasion (`engine.clumped`)
     size : formula or number, of the clumping of negative-binomial counts; Poisson counts have a very large size
     links : other links by parameter, e.g. {"D": "identity"}
     session_covariates : DataFrame indexed by session name
@@ -86,7 +86,7 @@ class SCR(Model[SpatialFit]):
         there is no way) or sparse; or a function of (x, y) of a detector and (x [M], y [M]) of the cells. With several
         sessions a list, or a mapping by session. What was searched counts cell by cell then, see `spatial.by_cell`
     telemetry : fixes of collared animals (`survey.Telemetry`), if the captures do not have them yet; they need a
-        detection function that is a hazard, see `spatial.telemetry` and, along ways, `spatial.ranges`
+        detection function that is a hazard, see `spatial.telemetry` and, along ways, `spatial.engine.ranges`
     threads : threads of the likelihood, by default as many as the work deserves
 
     Notes
@@ -403,8 +403,8 @@ class SCR(Model[SpatialFit]):
         return lines + [telemetry_line(s, t) for s, t in with_collars if len(t)]
 
     def discrepancies(self, vector):
-        """See `Model.discrepancies`; by animal and detector, animal, and detector (`spatial.goodness`)."""
-        from .goodness import discrepancies
+        """See `Model.discrepancies`; by animal and detector, animal, and detector (`spatial.fit_checks.goodness`)."""
+        from .fit_checks.goodness import discrepancies
 
         return discrepancies(self, vector)
 

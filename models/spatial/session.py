@@ -26,13 +26,13 @@ from .arrange import Arranged, raster_of, subset
 from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .detected_twice import likelihood_of, with_once
-from .engine import SpatialLikelihood
-from .given_distance import pulled
+from .engine.given_distance import pulled
+from .engine.likelihood import SpatialLikelihood
+from .engine.problem import SpatialProblem
 from .given_likelihood import GivenDistanceLikelihood, given_likelihood_of
 from .methods import Method, arrange_methods
 from .metric import COST, Metric, ground_of
 from .once_learned import with_pseudo_animals
-from .problem import SpatialProblem
 from .rows import FIX, WAY, EngineRows
 from .telemetry import Collared, with_fixes
 

@@ -23,7 +23,7 @@ from scipy.special import gammaln
 
 from ..detection import DetectionFunction
 from ..kernels.spatial_blocks import log_hazard
-from .shapes import SHAPES
+from .engine.shapes import SHAPES
 
 CHUNK = 2**20  # hazards at a time
 

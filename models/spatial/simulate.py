@@ -12,7 +12,7 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.together import Together, together
 from ...survey.units import density_to_animals_per_cell
-from .shapes import SHAPES
+from .engine.shapes import SHAPES
 from .simulate_search import draw as draw_places
 from .simulate_ways import from_searched_cells
 from .telemetry import simulate_like

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..detection import DetectionFunction
+from .engine.shapes import SHAPES
 from .least_cost import Ways
 from .metric import Metric
-from .shapes import SHAPES
 
 NOTHING = 35.0  # minus the logarithm of k where no fix is drawn
 MANY = 10  # places tried for each fix

@@ -32,12 +32,12 @@ from ..design import formula_variables
 from ..detection import DetectionFunction
 from .arrange import Arranged
 from .classes import Classes, Proportions
-from .distances import Distances
-from .engine import SpatialLikelihood
-from .given_distance import pulled
+from .engine.distances import Distances
+from .engine.given_distance import pulled
+from .engine.likelihood import SpatialLikelihood
+from .engine.problem import COUNT, SpatialProblem
 from .given_likelihood import GivenDistanceLikelihood
 from .metric import Metric
-from .problem import COUNT, SpatialProblem
 from .rows import FIX, USABLE
 from .simulate_ways import draw_along
 

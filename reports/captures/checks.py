@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...models import closure_test, residual_pattern
-from ...models.spatial.goodness import NAMES
+from ...models.spatial.fit_checks.goodness import NAMES
 from ...models.summary import number, percent
 from ...survey.errors import SurveyError
 from ..texts import Texts

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .methods import Method
+from ..methods import Method
 from .moments import Moments, centres, moments
 
 DRAWS = 24  # of each animal's activity centre, evenly over the quantiles of its posterior

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
-from ...survey.habitat import HabitatMask
+from ....survey.errors import refuse
+from ....survey.habitat import HabitatMask
 
 STEPS = 20  # rows of the table
 

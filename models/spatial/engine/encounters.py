@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.sparse_rows import add_product, add_transposed
+from ...kernels.sparse_rows import add_product, add_transposed
 from .problem import BINARY, CLUMPED, COUNT, MULTI, Personal, SpatialProblem
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
-from ...survey.habitat import HabitatMask
-from .abundance import _density, _with_covariates
+from ....survey.errors import refuse
+from ....survey.habitat import HabitatMask
+from ..abundance import _density, _with_covariates
 
 ENOUGH = 0.01  # relative change of density from which a mask is called too small or too coarse
 
@@ -97,7 +97,7 @@ def _change(full, session, mask: HabitatMask) -> float:
 
 def _refitted(fit, full, others) -> Iterator[tuple]:
     """Rows of the model fitted on other masks, told over the masks of the fit."""
-    from .scr import _rebuild
+    from ..scr import _rebuild
 
     model = fit.model
     for what, masks in others.items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
+from ....survey.errors import refuse
 from .by_detector import given_animals, knows_population, population
 from .moments import observed
 

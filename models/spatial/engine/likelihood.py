@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detection import DETECTION_FUNCTIONS
+from ...detection import DETECTION_FUNCTIONS
 from .blockwise import BlockModel, Passes
 from .clumped import ClumpedPath
 from .curvature import Curvature

@@ -13,15 +13,15 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ...survey.detectors import AREAS, ONCE
-from .arrange import movement, raster_of
-from .by_cell import searched_cells
-from .detected_twice import few_exposures
-from .metric import ground_of
-from .nodes import Nodes
-from .rows import log_measure
-from .simulate import _detections, _distances, _reach, detection_table
-from .simulate_ways import from_searched_cells
+from ....survey.detectors import AREAS, ONCE
+from ..arrange import movement, raster_of
+from ..by_cell import searched_cells
+from ..detected_twice import few_exposures
+from ..metric import ground_of
+from ..nodes import Nodes
+from ..rows import log_measure
+from ..simulate import _detections, _distances, _reach, detection_table
+from ..simulate_ways import from_searched_cells
 
 CHUNK = 2_000_000  # distances at a time
 

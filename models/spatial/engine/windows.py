@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.spatial_cover import cover
+from ...kernels.spatial_cover import cover
 from .problem import Raster
 
 WIDEST = 1e12  # cells: wider than any raster

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels import spatial_gamma, spatial_shapes
+from ...kernels import spatial_gamma, spatial_shapes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.spatial_blocks import log_hazard, log_phi, scatter_rows
+from ...kernels.spatial_blocks import log_hazard, log_phi, scatter_rows
 from .encounters import Encounters, OwnExposure, SparseRows
 from .shapes import Shape
 from .windows import Blocks

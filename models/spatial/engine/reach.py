@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..detection import DetectionFunction
+from ...detection import DetectionFunction
 from .blockwise import BlockModel, Passes
 from .shapes import SHAPES
 

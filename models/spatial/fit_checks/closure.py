@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from ...survey.captures import CaptureHistory
-from ...survey.errors import refuse
-from ...survey.together import methods_of
+from ....survey.captures import CaptureHistory
+from ....survey.errors import refuse
+from ....survey.together import methods_of
 from .closure_tables import by_tables
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.spatial_local import Local
-from ..kernels.spatial_math import C1, C2, C3, C4, C5, C6
+from ...kernels.spatial_local import Local
+from ...kernels.spatial_math import C1, C2, C3, C4, C5, C6
 from .blockwise import BlockModel
 from .encounters import SparseRows
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import refuse
-from ..inference.criteria import check_c_hat
-from ..verdict import Outcome, Remark, Verdict
-from .abundance import expected_and_missed
+from ....survey.errors import refuse
+from ...inference.criteria import check_c_hat
+from ...verdict import Outcome, Remark, Verdict
+from ..abundance import expected_and_missed
 from .by_detector import knows_population, population
 from .moments import observed
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detection import DetectionFunction
+from ...detection import DetectionFunction
 from .blockwise import Adjoints, BlockModel, Passes, Step, over_passes
 from .encounters import Encounters
 from .problem import BINARY, CLUMPED, Personal, SpatialProblem

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..kernels.spatial_blocks import log_hazard
+from ...kernels.spatial_blocks import log_hazard
 from .blockwise import Adjoints, BlockModel, Passes, Step, Windows
 from .distances import Distances, Reached
 from .encounters import ranges
-from .engine import Evaluation
+from .likelihood import Evaluation
 from .over_blocks import NOBODY, BlockState, OverBlocks, checked
 from .radial import RadialPath
 from .ranges import Fixes, Ground, Ranges, along_distances

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from ...survey.errors import SurveyError, refuse
-from ..inference.parallel import run_tasks
-from ..verdict import Outcome, Remark
-from .abundance import Functional, _density, _gradient
-from .arrange import subset
-from .detected_twice import DetectedTwice, with_once
+from ....survey.errors import SurveyError, refuse
+from ...inference.parallel import run_tasks
+from ...verdict import Outcome, Remark
+from ..abundance import Functional, _density, _gradient
+from ..arrange import subset
+from ..detected_twice import DetectedTwice, with_once
 
 LEVEL = 0.05  # p-value below which a fit remarks on animals detected once
 MANY = 2e8  # cells × ways to be detected once above which the remark is left out

@@ -18,9 +18,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ...survey.errors import SurveyError, refuse
-from ..inference.goodness import Goodness
-from ..inference.parallel import run_tasks
+from ....survey.errors import SurveyError, refuse
+from ...inference.goodness import Goodness
+from ...inference.parallel import run_tasks
 from .by_detector import given_animals
 from .moments import centres, drawn, moments, observed, undetected
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..detection import DetectionFunction
+from ...detection import DetectionFunction
 from .blockwise import BlockModel, Passes, Windows
 from .over_blocks import NOBODY, BlockState, OverBlocks, checked
 from .reach import Reach
