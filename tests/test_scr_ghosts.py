@@ -154,6 +154,10 @@ def test_a_model_that_learns_tells_how_sensitive_it_is_to_ghosts():
     fit = models.SCR(captures, mask, lambda0="~ b", **HAZARD).fit()
     table = fit.sensitivity_to_ghosts()
     assert list(table["at_least"].unique()) == [1, 2] and np.isfinite(table["estimate"]).all()
+    wide = fit.inflated(2.0).sensitivity_to_ghosts()
+    np.testing.assert_allclose(
+        wide.query("quantity == 'density'")["se"], 2**0.5 * table.query("quantity == 'density'")["se"], rtol=0.03
+    )
 
 
 def test_binomial_counts():
@@ -304,6 +308,24 @@ def test_conditional_and_full_say_the_same():
     a, b = full.derive(), conditional.derive()
     assert a["estimate"].to_numpy() == pytest.approx(b["estimate"].to_numpy(), rel=1e-5)
     assert a["se"].to_numpy() == pytest.approx(b["se"].to_numpy(), rel=1e-3)
+
+
+def test_a_collared_animal_that_is_left_out_keeps_its_class():
+    captures, mask = small("multi")
+    times, sex = captures.detections.groupby("animal")["count"].sum(), captures.animals["sex"]
+    name = next(a for a in times.index[times == 1] if isinstance(sex[a], str))
+    fixes = pd.DataFrame({"animal": name, "x": [50_300.0, 50_900.0], "y": [80_200.0, 80_500.0]})
+
+    def loglik(whole, told) -> float:
+        given = whole.with_telemetry(survey.Telemetry(fixes, animals=pd.DataFrame({"sex": told})))
+        model = models.SCR(given, mask, sigma="~ sex", classes="sex", at_least=2, **HAZARD)
+        at = {"lambda0": 0.25, "sigma": {"Intercept": 5.5, "sex[T.male]": 0.5}, "pmix": 0.4}
+        return model.at(D=900.0, **at).loglik
+
+    unknown = replace(captures, animals=captures.animals.drop(index=name))
+    said = loglik(unknown, {name: sex[name]})
+    assert loglik(captures, {}) == pytest.approx(said, abs=1e-12)
+    assert abs(loglik(unknown, {}) - said) > 1e-3
 
 
 def test_what_cannot_be_asked_twice():

@@ -63,6 +63,7 @@ CASES = [
     ("proximity", None, "multi"),
     ("count", [1, 1, 2, 3], "multi"),
     ("proximity", [0, 1, 3, 3], "proximity"),
+    ("count", [1, 1, 1, 1], "proximity"),
 ]
 
 

@@ -181,5 +181,12 @@ def test_what_does_not_go_together_is_told():
         models.MarkResight(None, sightings, masks, marked={"2023": 40})
     with refused(survey.SurveyError, match="there is not one number of marked animals per session"):
         models.MarkResight(None, sightings, masks, marked=[40])
+    with refused(survey.SurveyError, match=r"marked= names a session that there is not \(found '2025'\)"):
+        models.MarkResight(None, sightings, masks, marked={"2023": 40, "2024": 41, "2025": 3})
     by_name = models.MarkResight(None, sightings, masks, marked={"2024": 41, "2023": 40})
-    assert by_name.marked == (40, 41)
+    assert by_name.marked == models.MarkResight(None, sightings, masks, marked=np.array([40, 41])).marked == (40, 41)
+    frame = sightings[0].captures.detections.copy()
+    frame.loc[frame.groupby("animal")["occasion"].idxmax().iloc[:1], "removed"] = True
+    lost = replace(sightings[0], captures=replace(sightings[0].captures, detections=frame))
+    with refused(survey.SurveyError, match="losses on capture are not known to mark-resight models"):
+        models.MarkResight(None, lost, masks[0], marked=40)

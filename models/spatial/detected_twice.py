@@ -27,6 +27,7 @@ from scipy.special import logsumexp
 
 from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
+from ...survey.telemetry import Telemetry
 from ...survey.together import Together, together
 from .arrange import Arranged, subset
 from .arrange import _event_kind as event_kind
@@ -208,9 +209,20 @@ def _without(captures: CaptureHistory, names: set[str]) -> CaptureHistory:
     """The histories of all other animals."""
     if isinstance(captures, Together):
         rest = together({m: _without(c, names) for m, c in captures.methods.items()}, captures.session)
-        return replace(rest, animals=captures.animals.loc[rest.animals.index], telemetry=captures.telemetry)
+        return replace(rest, animals=captures.animals.loc[rest.animals.index], telemetry=_collars(captures, names))
     keep = ~captures.detections["animal"].isin(names)
-    return replace(captures, detections=captures.detections[keep].reset_index(drop=True))
+    frame = captures.detections[keep].reset_index(drop=True)
+    return replace(captures, detections=frame, telemetry=_collars(captures, names))
+
+
+def _collars(captures: CaptureHistory, names: set[str]) -> Telemetry | None:
+    """The fixes, with what the captures know of collared animals that are left out."""
+    telemetry = captures.telemetry
+    if telemetry is None:
+        return None
+    known = captures.animals.loc[sorted(names & set(telemetry.names) & set(captures.animals.index))]
+    animals = known.astype(object).combine_first(telemetry.animals.astype(object))
+    return replace(telemetry, animals=animals) if len(known) else telemetry
 
 
 def with_once(arranged: Arranged, methods: Sequence[Method], counts: str) -> Arranged:

@@ -360,11 +360,14 @@ def _marked(names: list[str], marked) -> tuple:
     """The number of marked animals of each session, "unknown", or None."""
     if isinstance(marked, Mapping):
         known = {str(k): v for k, v in marked.items()}
-        lost = [name for name in names if name not in known]
+        lost, more = [n for n in names if n not in known], [n for n in known if n not in names]
         if lost:
             raise refuse("marked= lacks a session", "Give the number of every session", value=", ".join(lost))
+        if more:
+            fix = f"Use {', '.join(names)}"
+            raise refuse("marked= names a session that there is not", fix, value=", ".join(more))
         return tuple(known[name] for name in names)
-    if isinstance(marked, (list, tuple)):
+    if isinstance(marked, (list, tuple, np.ndarray)):
         if len(marked) != len(names):
             raise refuse("there is not one number of marked animals per session", "Give one each", value=len(marked))
         return tuple(marked)
@@ -379,6 +382,10 @@ def _check(marking: CaptureHistory | None, sightings: Sightings, marked) -> None
     for c in (marking, sightings.captures):
         if c is not None and c.telemetry is not None and len(c.telemetry):
             raise refuse("telemetry is not known to mark-resight models", "Leave it out: with_telemetry(None)")
+        gone = [] if c is None else c.detections.loc[c.detections["removed"], "animal"].tolist()
+        if gone:
+            fix = "Leave the animal's last capture out, or the animal"
+            raise refuse("losses on capture are not known to mark-resight models", fix, value=gone[0])
     if marking is None:
         n = sightings.captures.n_animals
         whole = isinstance(marked, (int, np.integer)) and not isinstance(marked, bool)
@@ -395,11 +402,6 @@ def _check(marking: CaptureHistory | None, sightings: Sightings, marked) -> None
     if marked is not None:
         what = "marking is modelled, and the number of marked animals given too"
         raise refuse(what, "Leave marked= out", value=marked)
-    for c in (marking, sightings.captures):
-        gone = c.detections.loc[c.detections["removed"], "animal"]
-        if len(gone):
-            fix = "Leave the animal's last capture out, or the animal"
-            raise refuse("losses on capture are not known to mark-resight models", fix, value=gone.iloc[0])
     first = marking.detections.groupby("animal")["occasion"].min()
     frame, after = sightings.captures.detections, after_marking(marking, sightings)
     for animal, occasion in zip(frame["animal"], frame["occasion"], strict=True):

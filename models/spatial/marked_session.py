@@ -162,7 +162,8 @@ def joint(marking: CaptureHistory | None, sightings: Sightings) -> CaptureHistor
     after = after_marking(marking, sightings)
     methods = {MARKING: replace(marking, detectors=_with_phase(marking.detectors, MARKING), telemetry=None)}
     for block in np.unique(after):
-        name = SIGHTING if len(set(after)) == 1 else f"{SIGHTING} after {block} marking occasions"
+        whole = (after == marking.n_occasions).all()
+        name = SIGHTING if whole else f"{SIGHTING} after {block} marking occasions"
         methods[name] = _block(seen, np.flatnonzero(after == block))
     return together(methods, session=marking.session)
 

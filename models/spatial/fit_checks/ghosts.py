@@ -159,7 +159,7 @@ def sensitivity(fit) -> pd.DataFrame:
     rows = []
     for at_least in (1, 2):
         model = fit.model if fit.model.at_least == at_least else fit.model.given_at_least(at_least)
-        one = fit if model is fit.model else model.fit(start=fit.vector, interval=fit.interval)
+        one = fit if model is fit.model else model.fit(start=fit.vector, interval=fit.interval).inflated(fit.c_hat)
         table = one.derive()
         table = table[table["quantity"].isin(("density", "expected abundance", "realised abundance"))]
         n = model.sample_size
