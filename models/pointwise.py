@@ -17,10 +17,12 @@ from scipy.special import gammaln
 from ..survey.errors import refuse
 from .marked.base import MarkedModel
 from .occupancy.history_model import HistoryModel
+from .occupancy.two_species import TwoSpeciesOccupancy
 from .open_scr.model import OpenSCR
 from .open_scr.survival import first_session_parts
 from .pointwise_marked import divided_marked, names_of_numbers
 from .spatial.composition import Composed, binomial
+from .spatial.mark_resight import MarkResight
 from .spatial.scr import SCR
 from .spatial.session import Mixed
 
@@ -64,7 +66,8 @@ def points(model, vector: np.ndarray) -> Points:
     if isinstance(model, SCR):
         return _of_captures(model, values)
     if isinstance(model, HistoryModel):
-        here = np.flatnonzero(model.history.visited)
+        other = model.second.visited if isinstance(model, TwoSpeciesOccupancy) else False
+        here = np.flatnonzero(model.history.visited | other)
         return Points("site", [str(s) for s in model.history.sites.index[here]], model.by_site(values)[here])
     if isinstance(model, OpenSCR):
         return _of_open(model, values)
@@ -90,7 +93,7 @@ def weighted_gradient(model, vector: np.ndarray, weight: np.ndarray, of_mean: np
     weight : float [n], of the points
     of_mean : float [m], of the mean number met, or of its log-probability where it is not Poisson
     """
-    if isinstance(model, SCR):
+    if isinstance(model, SCR) and not isinstance(model, MarkResight):
         return _pull_captures(model, np.asarray(vector, float), weight, of_mean)
 
     def total(v: np.ndarray) -> float:
@@ -118,7 +121,7 @@ def divided(model, vector: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray, 
     if not isinstance(model, SCR):  # what is left is constant
         return found, model.loglik_and_gradient(vector)[1] - slope @ of_count, of_count, nothing
     of_terms = weighted_gradient(model, vector, ones)
-    if all(session.collared is None for session in model.sessions):
+    if not isinstance(model, MarkResight) and all(session.collared is None for session in model.sessions):
         return found, of_terms, of_count, nothing
     whole = model.loglik_and_gradient(vector)[1]
     return found, of_terms, of_count, whole - of_terms - slope @ of_count
@@ -141,25 +144,35 @@ def _met(session, found: Mixed) -> np.ndarray:
     return whole
 
 
+def _of_collars(session, values, found: Mixed) -> float:
+    """The log-likelihood of the animals known from fixes alone."""
+    if session.collared is None:
+        return 0.0
+    return session._collared(values, session.kernel_input(values)[1], found).loglik
+
+
 def _of_captures(model: SCR, values) -> Points:
     labels, loglik, count, mean, number, whole = [], [], [], [], [], 0.0
-    poisson = model.likelihood == "full" and model.distribution == "poisson"
+    # of marked animals that nobody saw being marked the number met is no point of its own: it is in the rest
+    numbered = model.likelihood == "full" and all(getattr(s, "marked", None) is None for s in model.sessions)
+    poisson = numbered and model.distribution == "poisson"
     for session in model.sessions:
-        _, ats, found = _mix(session, model.values_of(values, session))
+        own = model.values_of(values, session)
+        _, ats, found = _mix(session, own)
         n, a, N = session.captures.n_animals, float(found.detected.sum()), ats[0].total
         several = f"{session.name}: " if len(model.sessions) > 1 else ""
         labels += [f"{several}{name}" for name in session.captures.animals.index]
         loglik.append(found.log_a - np.log(_met(session, found)))
-        whole += found.loglik
+        whole += found.loglik + _of_collars(session, own, found)
         if poisson:
             count.append(n * np.log(a) - a - gammaln(n + 1.0))
-        elif model.likelihood == "full":
+        elif numbered:
             chosen = gammaln(N + 1.0) - gammaln(N - n + 1.0) - gammaln(n + 1.0)
             count.append(chosen + n * np.log(a / N) + (N - n) * np.log1p(-a / N))
         mean, number = [*mean, a], [*number, n]
     points, count = np.concatenate(loglik), np.array(count)
     rest = whole - float(points.sum() + count.sum())
-    if model.likelihood == "conditional":
+    if not numbered:
         return Points("animal", labels, points, rest=rest)
     names = [f"animals met in session {s.name}" for s in model.sessions] if len(model.sessions) > 1 else ["animals met"]
     return Points(

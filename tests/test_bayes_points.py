@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import test_marked_robust as robust
 import test_open_scr as open_scr
+import test_scr_telemetry as telemetry
 from marked_problems import histories
 from occupancy_problems import ragged
+from oracle_resight import survey_of
 from scr_problems import small, surveyed
 from test_marked_known_fate import collars
 from test_marked_multievent import events
@@ -22,6 +26,17 @@ from uncia.models.predictive import statistics
 from uncia.survey.errors import SurveyError
 
 
+def collared():
+    captures, mask = small("proximity")
+    return replace(captures, telemetry=telemetry.collars(captures)), mask
+
+
+def two_species() -> models.TwoSpeciesOccupancy:
+    """The third site was visited for the second species only."""
+    first = np.array([[1, 0], [0, 1], [np.nan, np.nan], [0, 0]])
+    return models.TwoSpeciesOccupancy(*(survey.DetectionHistory.from_wide(y) for y in (first, np.nan_to_num(first))))
+
+
 def some(model, seed=1):
     return model.start() + 0.2 * np.random.default_rng(seed).normal(size=model.parameters.size)
 
@@ -32,6 +47,10 @@ MADE = {
     "SCR conditional": lambda: models.SCR(*small("count"), likelihood="conditional"),
     "SCR sex": lambda: models.SCR(*small("proximity"), g0="~ sex", classes="sex"),
     "SCR mass": lambda: models.SCR(*small("proximity"), g0="~ mass", likelihood="conditional"),
+    "SCR collars": lambda: models.SCR(*collared(), detection="hazard half-normal"),
+    "mark-resight": lambda: models.MarkResight(*survey_of("count"), g0="~ phase"),
+    "marked animals": lambda: models.MarkResight(None, *survey_of("count")[1:], marked=40),
+    "two species": two_species,
     "occupancy": lambda: models.Occupancy(ragged(), "~ x", "~ v"),
     "dynamic": lambda: models.DynamicOccupancy(ragged(t=4), "~ x", "~ 1", "~ 1", "~ v"),
     "N-mixture": lambda: models.NMixture(ragged(most=4), "~ x", "~ v"),
@@ -65,13 +84,16 @@ def test_points_are_the_whole(name):
     assert len(found.labels) == len(found.loglik) and len(found.counted) == len(found.count)
     slope = np.ones(len(of_count)) if found.mean is None else found.number / found.mean - 1.0
     np.testing.assert_allclose(of_terms + slope @ of_count + of_rest, gradient, rtol=1e-6, atol=1e-7 * abs(whole))
+    moves = 1e-5 * np.eye(len(vector))
+    of_rest_numeric = [(model.pointwise(vector + h).rest - model.pointwise(vector - h).rest) / 2e-5 for h in moves]
+    np.testing.assert_allclose(of_rest, of_rest_numeric, rtol=1e-5, atol=1e-6 * abs(whole))
     weight, of_mean = rng.random(len(found.loglik)), rng.random(len(found.count))
 
     def total(v):
         at = model.pointwise(v)
         return weight @ at.loglik + of_mean @ (at.count if at.mean is None else at.mean)
 
-    numeric = [(total(vector + h) - total(vector - h)) / 2e-5 for h in 1e-5 * np.eye(len(vector))]
+    numeric = [(total(vector + h) - total(vector - h)) / 2e-5 for h in moves]
     tolerance = 1e-6 * np.abs(numeric).max()
     np.testing.assert_allclose(weighted_gradient(model, vector, weight, of_mean), numeric, rtol=1e-5, atol=tolerance)
 
