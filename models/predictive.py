@@ -18,6 +18,7 @@ from ..survey.monitored import MonitoredAnimals
 from ..survey.samples import SampleCounts
 from ..survey.sightings import Sightings
 from .open_scr.model import OpenSCR
+from .spatial.detected_twice import detected_often
 from .spatial.mark_resight import MarkResight
 from .spatial.scr import SCR
 
@@ -108,6 +109,17 @@ def data_of(model) -> Any:
     return model.history
 
 
+def _statistics_taken(model, data) -> dict[str, float]:
+    """Statistics of what a model takes of simulated data: of animals detected once nothing where it asks for two."""
+    if not isinstance(model, SCR) or model.at_least == 1:
+        return statistics(data)
+    try:
+        kept, _ = detected_often([data] if isinstance(data, CaptureHistory) else data, model.at_least)
+    except SurveyError:  # nobody was detected twice
+        return dict.fromkeys(statistics(data), 0.0)
+    return statistics(kept)
+
+
 def before_data(model, priors: Mapping[str, Any] | None, n: int, seed: int) -> pd.DataFrame:
     """See `Model.prior_predictive`."""
     from .posterior import Posterior
@@ -121,7 +133,8 @@ def before_data(model, priors: Mapping[str, Any] | None, n: int, seed: int) -> p
         if isinstance(model, SCR) and _expected(model, vector) > TOO_MANY:
             too_many += 1
             continue
-        found.append(statistics(model.simulate(model.parameters.given(vector), int(rng.integers(2**31)))))
+        data = model.simulate(model.parameters.given(vector), int(rng.integers(2**31)))
+        found.append(_statistics_taken(model, data))
     if not found:
         raise refuse(
             f"every draw from the priors expects more than {TOO_MANY:,} animals",
@@ -169,7 +182,7 @@ def check(draws, n: int, seed: int) -> pd.DataFrame:
     for j, vector in enumerate(draws.some(n)):
         fit = _simulated_from(atom(model, vector, rng), rng)
         data = fit.model.simulate(fit.model.parameters.given(fit.vector), int(rng.integers(2**31)))
-        plain.append(statistics(data))
+        plain.append(_statistics_taken(model, data))
         if not compared or (spatial and j % -(-n // SPATIAL)):
             continue
         simulated = _discrepancies_of(fit, data)

@@ -15,9 +15,10 @@ from scr_problems import small
 from test_marked_known_fate import collars
 from test_marked_multievent import events
 
-from uncia import models
+from uncia import models, survey
 from uncia.models.draws import Draws
 from uncia.models.posterior import Posterior
+from uncia.models.predictive import _statistics_taken
 
 
 def drawn(model, spread=0.05, k=6) -> Draws:
@@ -77,3 +78,14 @@ def test_the_same_seed_gives_the_same_check():
     draws = drawn(models.Occupancy(ragged(n=20)))
     assert draws.predictive(5, seed=1).equals(draws.predictive(5, seed=1))
     assert not draws.predictive(5, seed=1).equals(draws.predictive(5, seed=2))
+
+
+def test_animals_detected_once_count_nowhere_where_a_model_leaves_them_out():
+    """All animals that are left have two detections, in the data and in what is simulated."""
+    captures, mask = small("proximity")
+    model = models.SCR(captures, mask, detection="half-normal", at_least=2)
+    data = model.simulate({"D": 1100.0, "g0": 0.05, "sigma": 300.0}, 1)
+    told = _statistics_taken(model, data)
+    assert 0 < told["animals"] < data.n_animals and told["detections"] >= 2.0 * told["animals"]
+    nobody = survey.CaptureHistory(captures.detections.iloc[:1], captures.detectors)
+    assert set(_statistics_taken(model, nobody).values()) == {0.0}
