@@ -42,6 +42,7 @@ from scipy import sparse
 from ..survey.errors import refuse
 from .random_walks import Walk, build_walk
 
+CALLED = re.compile(r"(?<![\w.`])(s|rw)\s*\(")  # where a smooth or walk begins
 BOX = 1.5  # half-width of the box of a smooth over half the range of the data
 BASIS = {1: 10, 2: 8}  # basis functions along each axis, by the number of axes
 COVARIANCES = ("gaussian", "matern32")
@@ -76,7 +77,7 @@ Written(text='1 | region:site', left='1', groups=('region', 'site'), independent
     SurveyError : a random term cannot be read, or is not added to the formula by a +
     """
     text = formula.split("~", 1)[-1].strip()
-    if "|" not in text and not re.search(r"(?<![\w.`])(s|rw)\s*\(", text):
+    if "|" not in text and not CALLED.search(text):
         return text, ()
     fixed, terms, position = [], [], 0
     for begin, end, called in _spans(text):
@@ -124,6 +125,9 @@ def _grouped(inside: str) -> list[Written]:
     fix = "Write e.g. (1 | year), (x | site) or (1 | region/site)"
     if not left or not right or _bars(right):
         raise refuse("a random term has one bar, effects on its left and a group on its right", fix, value=inside)
+    if CALLED.search(left):
+        what = "smooths and walks are of all groups together, and stand in no other term"
+        raise refuse(what, "Add it by itself with +", value=inside)
     names = [part.strip().strip("`") for part in re.split(r"[/:]", right)]
     if not all(re.fullmatch(r"[\w .]+", name) for name in names):
         raise refuse("the group of a random term is the name of a column, or several with / or :", fix, value=right)

@@ -106,8 +106,11 @@ class Walk:
         """
         if self.axis not in frame.columns:
             return np.zeros((len(frame), self.size))
-        names = _names(frame[self.axis])
-        code = pd.Index(self.levels).get_indexer(names)
+        known, names = pd.Index(self.levels), [str(v) for v in frame[self.axis]]
+        code = known.get_indexer(names)
+        if (code < 0).any():  # 2016.0 is 2016, but 01 may be a name
+            names = _names(frame[self.axis])
+            code = known.get_indexer(names)
         if (code < 0).any():
             ahead = f"write rw({self.axis}, until=…) to go on after the last"
             raise refuse(

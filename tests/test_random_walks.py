@@ -180,6 +180,7 @@ def test_the_answer_of_a_fit():
         ("~ rw(level, until=3)", "Add categories to the factor"),
         ("~ rw(2010)", "a random walk cannot be read"),
         ("~ year * rw(year)", "stands alone in a formula"),
+        ("~ (rw(year) | name)", "smooths and walks are of all groups together.*Add it by itself"),
         ("~ rw(year) + rw(year)", "is there twice"),
     ],
 )
@@ -196,6 +197,9 @@ def test_an_ordered_factor_has_its_own_order():
     design = Design.of("~ rw(level) + rw(t)", frame, "p")
     assert design.random[0].levels == ("low", "mid", "high", "top")
     assert design.random[1].levels == ("9", "10", "11", "12")
+    names = pd.Categorical(["01", "02", "10"], ordered=True)
+    numbered = Design.of("~ rw(k)", pd.DataFrame({"k": names}), "p").random[0]
+    np.testing.assert_array_equal(numbered.at(pd.DataFrame({"k": ["10", "01"]})), numbered.A[[2, 0]])
     walk = design.random[0].A @ np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(np.diff(walk), [1.0, 2.0, 4.0])
     with pytest.raises(SurveyError, match=r"has the values 9 to 12.*found 't = 13'.*until=…"):
