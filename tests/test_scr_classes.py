@@ -456,3 +456,12 @@ def test_bears_of_unknown_sex():
     there = entry("blackbear_hazard", "hazard exponential, hcov sex (all known")
     for point in there["fixed_parameter_loglik"]:
         assert as_secr(whole, to_ours(whole, point["values"])) == pytest.approx(point["loglik"], abs=1e-3)
+
+
+def test_the_remark_on_precision_is_of_both_sexes_together():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, classes="sex", **HAZARD).fit()
+    density = fit.derive("wald").query("quantity == 'density'")
+    whole, alone = density["rse"].iloc[0], density["rse"].iloc[1:]
+    assert alone.max() > 0.3 > whole
+    assert "error of density" not in str(fit.verdict)

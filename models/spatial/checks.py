@@ -6,6 +6,7 @@ import numpy as np
 
 from ...survey.habitat import HabitatMask
 from ..verdict import Outcome, Remark
+from .abundance import _scope
 from .arrange import movement, raster_of
 from .fit_checks.ghosts import ghost_remarks
 from .nodes import error_of
@@ -168,7 +169,8 @@ def _clumping(fit):
 
 def _precision(fit):
     table = fit.derive("wald")
-    worst = table.loc[table["quantity"] == "density", "rse"].max()
+    whole = {_scope(fit.model, session) for session in fit.model.sessions}  # not of a sex alone
+    worst = table.loc[(table["quantity"] == "density") & table["scope"].isin(whole), "rse"].max()
     if np.isfinite(worst) and worst > IMPRECISE:
         yield Remark(
             Outcome.IMPRECISE,
