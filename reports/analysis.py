@@ -49,9 +49,9 @@ class Analysis:
 
     @cached_property
     def comparison(self) -> pd.DataFrame | str:
-        """The models by AICc, or why they cannot be compared."""
+        """The models by AICc (QAICc with an overdispersion), or why they cannot be compared."""
         try:
-            return compare(self.fits)
+            return compare({name: self.study.told(fit) for name, fit in self.fits.items()})
         except SurveyError as error:
             return str(error)
 

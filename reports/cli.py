@@ -164,12 +164,13 @@ def fit(
         last = [name for name in analysis.fits if name == analysis.reported]
         for name in [name for name in analysis.fits if name not in last] + last:
             out.print(f"\n{name}", style="bold", markup=False)
-            out.print(str(analysis.fits[name]), markup=False)
+            out.print(str(analysis.study.told(analysis.fits[name])), markup=False)
         out.print()
         if isinstance(analysis.comparison, str):
             out.print(analysis.comparison, markup=False)
         else:
-            columns = ["model", "n_parameters", "loglik", "aicc", "delta", "weight"]
+            by = "qaicc" if "qaicc" in analysis.comparison else "aicc"
+            columns = ["model", "n_parameters", "loglik", by, "delta", "weight"]
             out.print(analysis.comparison[columns].round(3).to_string(index=False), markup=False)
         _headline(analysis)
         if results is not None:

@@ -101,6 +101,10 @@ class Study(ABC):
     def check_model(self, model: Any) -> None:  # noqa: B027
         """That what the form asks of a model can be told; a SurveyError before it is fitted."""
 
+    def told(self, fit: Any) -> Any:
+        """A fit with the standard errors that people are told."""
+        return fit
+
     def estimates(self, fit: Any) -> pd.DataFrame:
         """What people are told of a fit, see `models.derived.COLUMNS`."""
         return fit.derive()

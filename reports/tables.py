@@ -79,10 +79,12 @@ def models(analysis: Analysis) -> pd.DataFrame:
     for name in names:
         fit = analysis.fits[name]
         row = {"model": name, "formulas": _formulas(analysis, fit), "K": fit.n_parameters}
-        row |= {"log-likelihood": f"{fit.loglik:.2f}", "AICc": f"{fit.aicc:.2f}"}
-        if comparison is not None:
-            at = comparison.set_index("model").loc[name]
-            row |= {"ΔAICc": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
+        row |= {"log-likelihood": f"{fit.loglik:.2f}"}
+        if comparison is None:
+            row |= {"AICc": f"{fit.aicc:.2f}"}
+        else:
+            at, by = comparison.set_index("model").loc[name], "QAICc" if "qaicc" in comparison else "AICc"
+            row |= {by: f"{at[by.lower()]:.2f}", f"Δ{by}": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
         rows.append(row | analysis.story.model_columns(name) | {"verdict": analysis.study.worded(str(fit.verdict))})
     return pd.DataFrame(rows)
 

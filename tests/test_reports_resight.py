@@ -9,6 +9,7 @@ import small_survey
 from scr_problems import detectors
 
 from uncia import models, survey
+from uncia.models.inference.criteria import information_criterion
 from uncia.reports import report
 from uncia.reports.analysis import analyse
 from uncia.reports.report import write_report
@@ -294,6 +295,9 @@ def test_both_flanks_are_two_sessions_with_one_density(tmp_path, language):
     assert sorted(words_of.missing) == []
     said = {"en": "Left and right flanks are two sessions of one model", "zh": "左侧与右侧作为同一模型的两期"}
     assert said[language] in page
+    assert found.comparison["c_hat"].tolist() == [2.0] and "ΔQAICc" in page  # not as if the animals were twice as many
+    half = information_criterion("qaicc", found.fit.loglik, found.fit.n_parameters, model.sample_size, 2.0)
+    assert f"{half:.2f}" in page
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class FitChecks:
     @cached_property
     def sensitivity(self) -> pd.DataFrame | None:
         """Density and abundance by all animals and by those detected twice, if asked for."""
-        return self._try("ghosts", self.analysis.fit.sensitivity_to_ghosts) if self.asked.ghosts else None
+        made = lambda: self.analysis.study.told(self.analysis.fit).sensitivity_to_ghosts()  # noqa: E731
+        return self._try("ghosts", made) if self.asked.ghosts else None
 
     @property
     def _all_animals(self):

@@ -131,7 +131,8 @@ class CaptureStory(Story):
 
     def models_note(self, texts: Texts) -> str:
         first = words.scope(self.analysis)
-        return texts.note("T8_mask") if first == words.MASK else texts.note("T8_region", region=first)
+        said = texts.note("T8_mask") if first == words.MASK else texts.note("T8_region", region=first)
+        return f"{said} {texts.note('T8_flanks')}" if self.study.flanks else said
 
     def write_files(self, folder: Path) -> None:
         write_maps(self.analysis, folder)
