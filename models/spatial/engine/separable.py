@@ -24,8 +24,9 @@ from ...kernels.spatial_cover import boxes
 from ...kernels.spatial_curve import curve
 from ...kernels.spatial_events import collapse, first_radius, lay_out, to_passes
 from ...kernels.spatial_local import Local, sweep
+from ...kernels.spatial_products import TILE
 from ...kernels.spatial_spread import catch, integrate, pull, spread
-from ...kernels.spatial_tables import TILE, Gaussians, Tiles, fill_tables, gather
+from ...kernels.spatial_tables import Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
 from .curvature import Curvature
 from .density import Covariates, Density, design_of
