@@ -101,6 +101,15 @@ def test_two_years_are_their_ratio():
     )
 
 
+def test_a_model_that_has_one_density_for_all_years_says_nothing_of_a_change():
+    a = AnnualEstimates(YEARS, np.full(6, np.log(5.2)), np.full((6, 6), 0.04))
+    t = models.trend(a)
+    assert t.sentence() == "taken as known by the model from 2012 to 2021: this says nothing of a change"
+    assert t.reading()["assumed"] and not models.trend(annual()).reading()["assumed"]
+    assert np.isnan(t.probability_of_decline()) and t.log_change().limits == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert "probability of a decline" in str(t) and "says nothing of a change" in str(t)
+
+
 def test_shared_errors_cancel_in_change():
     years, y = np.array([1.0, 2.0]), np.log([10.0, 8.0])
     own, shared = np.diag([0.01, 0.01]), 0.09 * np.ones((2, 2))

@@ -23,6 +23,7 @@ from .processes import METHODS, Process, restricted_loglik, trajectory
 NODES = 240  # of the integral over the standard deviation of the process
 SCALE = {"state-space": 0.2, "log-linear": 0.2, "smooth": 0.1}  # half of the prior of sigma lies below
 FEW = 4  # years below which process and sampling variance cannot be told apart
+NOTHING = 1e-9  # standard deviation of a log change that is none: a model has one density for all years
 DEFINITIONS = ("slope", "end-point")
 DECLINES = (0.0, 0.3, 0.5, 0.8)
 INTERVAL = f"{100 * LEVEL:g}% of the distribution given the data"
@@ -115,7 +116,9 @@ class Mixture:
         return float(np.sqrt(self.weight @ (self.sd**2 + (self.mean - self.centre) ** 2)))
 
     def below(self, value: float) -> float:
-        """Probability of less than `value`."""
+        """Probability of less than `value`; NaN of what a model takes as known without an error."""
+        if self.spread < NOTHING:
+            return np.nan
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (value - self.mean) / self.sd
         z = np.where(self.sd > 0, z, np.where(self.mean < value, np.inf, -np.inf))
@@ -123,7 +126,7 @@ class Mixture:
 
     def quantile(self, p: float) -> float:
         """The value that is above a share p of the mixture."""
-        if self.spread == 0.0:
+        if self.spread < NOTHING:
             return self.centre
         reach = 12.0 * float(np.max(self.sd)) + float(np.ptp(self.mean))
         return float(brentq(lambda v: self.below(v) - p, self.centre - reach, self.centre + reach, xtol=1e-12))
@@ -297,12 +300,14 @@ class Trend:
     # ---- in words and pictures -----------------------------------------------------------------------------------
 
     def reading(self, definition: str = "end-point") -> dict[str, Any]:
-        """What a sentence needs: direction ("increase", "decrease"), sure, change and limits in shares, years."""
+        """What a sentence needs: direction ("increase", "decrease"), sure, change and limits in shares, years; assumed
+        where the change has no error, as where a model has one density for all years."""
         change = self.log_change(definition)
         low, high = change.limits
         return {
             "direction": "increase" if change.centre >= 0 else "decrease",
             "sure": low > 0.0 or high < 0.0,
+            "assumed": change.spread < NOTHING,
             "change": float(np.expm1(change.centre)),
             "lower": float(np.expm1(low)),
             "upper": float(np.expm1(high)),
@@ -314,6 +319,8 @@ class Trend:
     def sentence(self, definition: str = "end-point") -> str:
         """The trend as one plain sentence."""
         r = self.reading(definition)
+        if r["assumed"]:
+            return f"taken as known by the model from {r['first']} to {r['last']}: this says nothing of a change"
         article = "an increase" if r["direction"] == "increase" else "a decrease"
         ends = f"{signed(r['lower'])} to {signed(r['upper'])} %"
         said = f"{article} of {abs(100 * r['change']):.0f} % ({ends}) from {r['first']} to {r['last']}"

@@ -32,7 +32,7 @@ class YearStory(Story):
     def _trend(self, texts: Texts) -> str:
         """The change from the first year to the last, and whether the surveys can tell it from none."""
         r = self.analysis.trend.reading("end-point")
-        kind = r["direction"] if r["sure"] else f"{r['direction']}_unsure"
+        kind = "assumed" if r["assumed"] else r["direction"] if r["sure"] else f"{r['direction']}_unsure"
         return texts.say(
             f"trend_{kind}",
             animals=self.study.config.survey.common_name,
@@ -67,6 +67,8 @@ class YearStory(Story):
         down, up = found.detectable()
         power = texts.say("trend_power", down=percent(-down), up=f"{100 * up:,.0f} %")
         tied = texts.say("years_tied") if self.analysis.annual.tied else ""
+        if found.reading("end-point")["assumed"]:
+            return [tied, self._marked(texts)]
         return [f"{slope} {chance}", tied, self._red_list(texts), power, self._marked(texts)]
 
     def _red_list(self, texts: Texts) -> str:
