@@ -29,6 +29,7 @@ from .frozen import settle
 from .ledger import Ledger
 from .sheets import Sheet, read_sheet, sheet_from_records
 from .tables import SurveyTables
+from .together import Together, together
 
 COLUMNS = {
     "kind": "animal, alias, merge, split or exclude",
@@ -248,10 +249,8 @@ class IdentityRegistry:
         for _ in range(len(self.decisions) + 1):
             moved, target = np.zeros(n, bool), current.copy()
             for at, d in enumerate(self.decisions.to_dict("records")):
-                if d["kind"] == "animal":
-                    continue
                 here = (current == d["name"]) & ~excluded
-                if not here.any():
+                if d["kind"] == "animal" or not here.any():
                     continue
                 here &= self._selected(at, d, given, n)
                 if d["kind"] == "exclude":
@@ -271,8 +270,7 @@ class IdentityRegistry:
 
     def _check_one(self, both: np.ndarray, record, names: pd.Series) -> None:
         if both.any():
-            i = int(np.flatnonzero(both)[0])
-            value = list(record)[i] if record is not None else names.iloc[i]
+            value = list(names if record is None else record)[int(np.flatnonzero(both)[0])]
             raise refuse("two decisions say different things of one record", "Correct one", file=self.file, value=value)
 
     def _selected(self, at: int, d: Mapping[str, str], given: Mapping, n: int) -> np.ndarray:
@@ -288,8 +286,7 @@ class IdentityRegistry:
                 raise refuse(what, "Apply the registry to the tables of records", file=self.file, row=row)
             if name in ("from", "until"):
                 limit = pd.Timestamp(d[name]).normalize()
-                inside = values >= limit if name == "from" else values <= limit
-                chosen &= inside.to_numpy(bool)
+                chosen &= (values >= limit if name == "from" else values <= limit).to_numpy(bool)
             else:
                 wanted = {w.strip() for w in d[name].split("|")}
                 chosen &= pd.Series(list(values)).astype(str).isin(wanted).to_numpy(bool)
@@ -329,17 +326,23 @@ class IdentityRegistry:
         ------
         SurveyError : as `resolve`; names of one animal with different covariates; collared animals with other names
         """
+        concerned = set(self.decisions.loc[self.decisions["kind"] != "animal", "name"])
+        collars = set() if captures.telemetry is None else set(captures.telemetry.names)
+        if collared := sorted(concerned & collars, key=natural_order):
+            fix = "Correct their names in the fixes and in the captures first"
+            raise refuse("decisions are about collared animals", fix, file=self.file, value=", ".join(collared))
+        if isinstance(captures, Together):
+            methods = {name: self._renamed(one, f", {name}") for name, one in captures.methods.items()}
+            whole = together(methods, captures.session, telemetry=captures.telemetry)
+            return replace(whole, animals=self._covariates(captures.animals))
+        return self._renamed(captures)
+
+    def _renamed(self, captures: CaptureHistory, method: str = "") -> CaptureHistory:
         seen = captures.detections
         starts = captures.occasions["start"] if "start" in captures.occasions else None
         time = None if starts is None else starts.iloc[seen["occasion"] - 1].reset_index(drop=True)
         found = self.resolve(seen["animal"], time, seen["detector"])
         kept = (found["animal"] != "").to_numpy()
-        if captures.telemetry is not None:
-            concerned = set(self.decisions.loc[self.decisions["kind"] != "animal", "name"])
-            collared = sorted(concerned & set(captures.telemetry.fixes["animal"]), key=natural_order)
-            if collared:
-                fix = "Correct their names in the fixes and in the captures first"
-                raise refuse("decisions are about collared animals", fix, file=self.file, value=", ".join(collared))
         renamed = seen.assign(animal=found["animal"])
         once = captures.detectors.kind in ("proximity", "capped", *ONCE) and not captures.detectors.located
         same = ["animal", "occasion", "detector"]
@@ -349,7 +352,7 @@ class IdentityRegistry:
         ledger = Ledger(dict(captures.ledger.read), list(captures.ledger.entries))
         why = found["why"].mask(again, AGAIN)[~kept | again]
         if len(why):  # histories no longer know their rows in files: their own are counted
-            stage = f"histories of session {captures.session}, {self.file}"
+            stage = f"histories of session {captures.session}{method}, {self.file}"
             ledger.note_read(stage, len(found))
             ledger.put(stage, np.flatnonzero(kept & ~again) + 1, Ledger.USED)
             for reason, rows in why.groupby(why, sort=False):

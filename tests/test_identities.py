@@ -142,6 +142,22 @@ def test_capture_histories_get_todays_names(tmp_path):
     assert list(found.ledger.table()["records"]) == [3, 1] and "cubs are not counted" in str(found.ledger)
 
 
+def test_several_methods_get_todays_names_each(tmp_path):
+    detectors = survey.Detectors(("A", "C"), [0.0, 1e3], [0.0, 0.0], np.ones((2, 2)))
+    frames = [[("a", 1, "A"), ("b", 2, "A"), ("c", 1, "C")], [("b", 1, "A"), ("a", 1, "A"), ("cub", 2, "C")]]
+    columns = ["animal", "occasion", "detector"]
+    one, two = (CaptureHistory(pd.DataFrame(rows, columns=columns), detectors) for rows in frames)
+    both = survey.together({"camera": one, "hair": replace(two, detectors=replace(detectors, kind="count"))})
+    sexes = pd.DataFrame({"sex": ["male", "female"]}, index=["b", "c"])
+    rules = "kind,name,becomes,sex,reason\nmerge,b,a,,both flanks\nexclude,cub,,,cubs are not counted\n"
+    found = registry(tmp_path, rules).apply_to(both.with_animals(sexes))
+    assert {name: list(c.animals.index) for name, c in found.methods.items()} == {"camera": ["a", "c"], "hair": ["a"]}
+    assert list(found.animals.index) == ["a", "c"] and list(found.animals["sex"]) == ["male", "female"]
+    assert list(found.methods["hair"].detections["count"]) == [2] and found.n_detections == 5
+    found.ledger.check()
+    assert found.ledger.count("left out by the identity registry: cubs are not counted") == 1
+
+
 def test_names_of_one_animal_agree_on_what_it_is(tmp_path):
     detectors = survey.Detectors(("A", "C"), [0.0, 1e3], [0.0, 0.0], np.ones((2, 2)))
     frame = pd.DataFrame([("a", 1, "A"), ("b", 2, "A")], columns=["animal", "occasion", "detector"])
