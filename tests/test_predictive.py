@@ -84,7 +84,7 @@ def test_animals_detected_once_count_nowhere_where_a_model_leaves_them_out():
     """All animals that are left have two detections, in the data and in what is simulated."""
     captures, mask = small("proximity")
     model = models.SCR(captures, mask, detection="half-normal", at_least=2)
-    data = model.simulate({"D": 1100.0, "g0": 0.05, "sigma": 300.0}, 1)
+    data = model.simulate({"D": 1100.0, "g0": 0.2, "sigma": 300.0}, 1)
     told = _statistics_taken(model, data)
     assert 0 < told["animals"] < data.n_animals and told["detections"] >= 2.0 * told["animals"]
     nobody = survey.CaptureHistory(captures.detections.iloc[:1], captures.detectors)
