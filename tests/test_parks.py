@@ -9,6 +9,7 @@ import small_survey
 
 from uncia import models, survey
 from uncia.reports.analysis import analyse
+from uncia.reports.parks.study import without_park
 from uncia.reports.report import write_report
 from uncia.reports.study import read_study
 from uncia.reports.tables import tables_of
@@ -233,3 +234,18 @@ def test_what_a_form_of_parks_must_say(valleys):
     (valleys / "bad.toml").write_text(FORM.replace('identities = "{identities}"\n', ""), encoding="utf-8")
     with pytest.raises(SurveyError, match="lacks the key 'identities'"):
         read_study(valleys / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("joint", "alone"),
+    [
+        ("~ method", "~ 1"),
+        ("~ method + T", "~ T"),
+        ("~ 0 + method + rugged", "~ rugged"),
+        ("~ rugged + T:method", "~ rugged"),
+        ("~ method * T", "~ T"),
+        ("~ methodical - 1", "~ methodical - 1"),
+    ],
+)
+def test_a_park_alone_keeps_what_is_not_of_the_park(joint, alone):
+    assert without_park(joint) == alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,23 @@ from ..captures import regions
 from ..captures.study import CaptureStudy
 from ..study import files_of, read_study
 from .form import ParksForm
+
+DETECTION = ("lambda0", "g0", "sigma", "z", "w", "size", "pmix")
+
+
+def without_park(formula: str) -> str:
+    """A formula without the terms of the park, which is the `method` of the joint model.
+
+    >>> without_park("~ method + T")
+    '~ T'
+    """
+    if re.search(r"\bmethod\b", formula) is None:
+        return formula
+    others = []
+    for term in formula.removeprefix("~").split("+"):
+        factors = [part.strip() for part in term.split("*") if re.search(r"\bmethod\b", part) is None]
+        others += [" * ".join(factors)] if factors and factors != ["0"] else []
+    return f"~ {' + '.join(others) or '1'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +87,8 @@ class ParkStudy(CaptureStudy):
     def _part(self, fit: SpatialFit):
         """The model of one park alone: without the effect of the park."""
         part = next(p for p in self.config.models if self.build(p).formulas == fit.model.formulas)
-        plain = {n: "~ 1" for n in ("lambda0", "g0", "sigma") if "method" in str(getattr(part, n) or "")}
-        return part.model_copy(update=plain)
+        formulas = {n: v for n in DETECTION if isinstance(v := getattr(part, n), str)}
+        return part.model_copy(update={n: without_park(formula) for n, formula in formulas.items()})
 
     @cached_property
     def findings(self) -> Findings:
