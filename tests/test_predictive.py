@@ -89,3 +89,43 @@ def test_animals_detected_once_count_nowhere_where_a_model_leaves_them_out():
     assert 0 < told["animals"] < data.n_animals and told["detections"] >= 2.0 * told["animals"]
     nobody = survey.CaptureHistory(captures.detections.iloc[:1], captures.detectors)
     assert set(_statistics_taken(model, nobody).values()) == {0.0}
+
+
+def trapped(n=160, T=6) -> survey.EncounterHistory:
+    """Survival 0.9, detection 0.7; half of the animals met again are taken out."""
+    rng, states, removed = np.random.default_rng(1), np.eye(1, T, dtype=int).repeat(n, axis=0), np.zeros(n, bool)
+    for i in range(n):
+        for t in range(1, T):
+            if rng.random() > 0.9 or removed[i]:
+                break
+            states[i, t] = rng.random() < 0.7
+            removed[i] = states[i, t] and rng.random() < 0.5
+    return survey.EncounterHistory(states, None, removed)
+
+
+def test_losses_are_simulated():
+    """A true model is not told to be wrong because animals were taken out."""
+    fit = models.CJS(trapped()).fit()
+    draws = Draws(Posterior(fit.model), np.tile(fit.vector, (1, 25, 1)), {"diverging": np.zeros((1, 25), bool)}, seed=1)
+    p = draws.predictive(25, seed=1).set_index("statistic")["p"]
+    assert p[["encounters", "met once", "deviance", "chi-square"]].between(0.03, 0.97).all()
+    assert abs(fit.model.simulate({"phi": 0.9, "p": 0.7}, 1).removed.mean() - trapped().removed.mean()) < 0.1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.Multistate(histories(3, losses=True)),
+        lambda: models.Multievent(events(3, losses=True), ("a", "b", "c")),
+        lambda: live_dead.Barker(live_dead.drawn(2, losses=True)),
+        lambda: models.RobustDesign(robust.data(3, losses=True), gamma_out="~ 1"),
+    ],
+)
+def test_simulated_losses_are_data(make):
+    model = make()
+    vector, lost = model.start(), 0
+    for seed in range(6):
+        data = model.simulate(model.parameters.given(vector), seed)
+        lost += getattr(data, "live", data).removed.sum()
+        assert np.isfinite(model.on(data).loglik(vector))
+    assert lost > 0

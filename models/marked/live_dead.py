@@ -17,6 +17,7 @@ from ..kernels.survival_events import event_chains
 from ..parameters import ParameterSet
 from .base import MarkedModel, by_axis, used_covariates
 from .layout import blocks, build, lay_out, occasion_factors, profiles, summed
+from .losses import with_losses
 
 TINY = 1e-300
 NAMES = ("t", "T", "age", "cohort")
@@ -235,7 +236,10 @@ class Burnham(MarkedModel[Fit]):
         return table(self.parameter_rows(fit, {name: WORDS[name][0] for name in self.formulas}, interval))
 
     def simulate(self, values: Mapping[str, object], seed: int) -> LiveDeadHistory:
-        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""
+        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`).
+
+        On each occasion as large a share of those met is lost as in the data.
+        """
         rng = np.random.default_rng(seed)
         h, live, T = self.history, self.history.live, self.history.n_occasions
         move, see = self._chain(self.cells(self.parameters.values(self.coefficients_for(values))))
@@ -254,7 +258,10 @@ class Burnham(MarkedModel[Fit]):
             if t + 1 < T:
                 states[:, t + 1] = np.where(since & (states[:, t + 1] == 0), event % 2, states[:, t + 1])
         animals = h.animals.iloc[animal].set_axis([str(i + 1) for i in range(n)], axis=0)
-        drawn = EncounterHistory(states, None, None, animals, h.occasions, live.intervals, live.interval_unit)
+        states, removed = with_losses(states, live, rng)
+        drawn = EncounterHistory(states, None, removed, animals, h.occasions, live.intervals, live.interval_unit)
+        unknown = drawn.removed[:, None] & (np.arange(T) >= drawn.last[:, None]) & (between > 0)
+        between = np.where(unknown, 0, between)
         return LiveDeadHistory(drawn, between, h.last_interval)
 
 

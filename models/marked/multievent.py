@@ -14,6 +14,7 @@ from ..derived import Estimate, z_of
 from ..kernels.survival_events import event_chains
 from .base import jacobian, scopes
 from .layout import blocks, lay_out, summed
+from .losses import with_losses
 from .multistate import TINY, Multistate
 
 
@@ -233,4 +234,5 @@ class Multievent(Multistate):
             event = (rng.random((n, 1)) > np.cumsum(see[g, t, state], axis=1)[:, : E - 1]).sum(axis=1)
             states[:, t + 1] = np.where(since & (states[:, t + 1] == 0), event, states[:, t + 1])
         animals = h.animals.iloc[animal].set_axis([str(i + 1) for i in range(n)], axis=0)
-        return EncounterHistory(states, None, None, animals, h.occasions, h.intervals, h.interval_unit)
+        states, removed = with_losses(states, h, rng)
+        return EncounterHistory(states, None, removed, animals, h.occasions, h.intervals, h.interval_unit)

@@ -17,6 +17,7 @@ from ..kernels.survival_states import multistate_rows
 from ..parameters import ParameterSet
 from .base import MarkedModel, by_axis, jacobian, scopes, used_covariates
 from .layout import Layout, build, lay_out, occasion_factors, profiles
+from .losses import with_losses
 
 TINY = 1e-300
 NAMES = ("t", "T", "state", "move", "origin", "target")
@@ -301,7 +302,10 @@ class Multistate(MarkedModel[MultistateFit]):
         return []
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
-        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""
+        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`).
+
+        On each occasion as large a share of those met is lost as in the data.
+        """
         rng = np.random.default_rng(seed)
         phi, p, psi = self.cells(self.parameters.values(self.coefficients_for(values)))
         h, T = self.history, self.history.n_occasions
@@ -319,4 +323,5 @@ class Multistate(MarkedModel[MultistateFit]):
             met = since & alive & (rng.random(len(animal)) < p[g, t, state]) & (states[:, t + 1] == 0)
             states[met, t + 1] = state[met] + 1
         animals = h.animals.iloc[animal].set_axis([str(i + 1) for i in range(len(animal))], axis=0)
-        return EncounterHistory(states, None, None, animals, h.occasions, h.intervals, h.interval_unit)
+        states, removed = with_losses(states, h, rng)
+        return EncounterHistory(states, None, removed, animals, h.occasions, h.intervals, h.interval_unit)

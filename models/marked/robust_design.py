@@ -21,6 +21,7 @@ from ..verdict import Outcome, Remark
 from .base import MarkedModel, by_axis, used_covariates
 from .closed import ClosedCapture
 from .layout import build, lay_out, occasion_factors, profiles
+from .losses import with_losses
 
 TINY = 1e-300
 OPEN = ("phi", "gamma_out", "gamma_away")
@@ -270,7 +271,8 @@ class RobustDesign(MarkedModel[RobustFit]):
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
         """Histories drawn at natural-scale values (as for `at`), of the animals from the period they were first met in.
 
-        In this first period they are drawn until they are met; losses are not simulated.
+        In this first period they are drawn until they are met. On each occasion as large a share of those met is lost
+        as in the data.
         """
         rng = np.random.default_rng(seed)
         at = self.parameters.values(self.coefficients_for(values))
@@ -296,7 +298,8 @@ class RobustDesign(MarkedModel[RobustFit]):
                 todo = todo[(first[todo] == k) & ~drawn.any(axis=1)]
         states[:, h.states[0] == MISSING] = MISSING
         animals = h.animals.iloc[animal].set_axis([str(i + 1) for i in range(len(animal))], axis=0)
-        return EncounterHistory(states, None, None, animals, h.occasions, h.intervals, h.interval_unit)
+        states, removed = with_losses(states, h, rng)
+        return EncounterHistory(states, None, removed, animals, h.occasions, h.intervals, h.interval_unit)
 
     def _draw_inside(self, rng, p, proportion, group, inside) -> np.ndarray:
         """Closed histories [animals, occasions of one period]."""

@@ -17,6 +17,7 @@ from ..verdict import Outcome, Remark
 from .base import MarkedModel, by_axis, one_of, used_covariates
 from .individual import ROUGH, Shift, mixed, normal_nodes, shifted
 from .layout import Layout, build, lay_out, occasion_factors, profiles
+from .losses import with_losses
 
 TINY = 1e-300
 NAMES = ("t", "T", "age", "new", "cohort")
@@ -284,7 +285,10 @@ class CJS(MarkedModel[Fit]):
         return any(not isinstance(f, str) for f in self.formulas.values())
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:
-        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`)."""
+        """Histories after the first encounters of the data, drawn at natural-scale values (as for `at`).
+
+        On each occasion as large a share of those met is lost as in the data.
+        """
         rng = np.random.default_rng(seed)
         at = self.parameters.values(self.coefficients_for(values))
         history, T = self.history, self.history.n_occasions
@@ -303,8 +307,9 @@ class CJS(MarkedModel[Fit]):
             seen = since & alive & (rng.random(len(animal)) < p)
             states[:, t + 1] = np.where(seen & (states[:, t + 1] == 0), 1, states[:, t + 1])
         animals = history.animals.iloc[animal].set_axis([str(i + 1) for i in range(len(animal))], axis=0)
+        states, removed = with_losses(states, history, rng)
         return EncounterHistory(
-            states, None, None, animals, history.occasions, history.intervals, history.interval_unit
+            states, None, removed, animals, history.occasions, history.intervals, history.interval_unit
         )
 
 
