@@ -260,7 +260,9 @@ def test_several_methods_keep_what_the_whole_knows():
     assert "kind" in model.captures.animals
     assert len(model.left_out) and model.captures.n_animals == both.n_animals - len(model.left_out)
     assert model.captures.animals.equals(both.animals.loc[model.captures.animals.index])
-    assert model.captures.telemetry is both.telemetry
+    kept = model.captures.telemetry
+    assert kept.fixes.equals(both.telemetry.fixes)
+    assert set(kept.names) & set(model.left_out["animal"]) <= set(kept.animals.index)
     how = {"classes": "sex", "at_least": 2, **HAZARD}
     alone = models.SCR(captures.with_telemetry(both.telemetry), mask, **how)
     halves = {"a": captures.of_occasions([1, 2]), "b": captures.of_occasions([3, 4])}

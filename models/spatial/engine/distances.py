@@ -93,6 +93,7 @@ class Fixed:
         return np.empty(0)
 
     def around(self, cells: np.ndarray, limit: float) -> Iterator[Around]:
+        """See `Distances.around`."""
         assert self.between is not None
         start = self.between.start
         size = (start[1:] - start[:-1])[cells]
