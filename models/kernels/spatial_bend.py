@@ -7,8 +7,9 @@ Gaussians times polynomials, added up like Gaussians, and sums of q o_j o_k are 
 
 import numpy as np
 
-from .compiled import fused, inner, kept, lend, stage, summing, wide
+from .compiled import fused, inner, kept, lend, stage, wide
 from .spatial_cover import box_of
+from .spatial_curve import inner_product, multiply_tiles
 from .spatial_math import exp
 from .spatial_products import TILE, across_moments, all_moments, set_rows, square_moments
 from .spatial_tables import add_gaussians, load, load_density, room_of_four, rooms
@@ -58,27 +59,6 @@ def _add_polynomials(start, item, t, place, g, weight, polynomials, j, across, d
     set_rows(across, down, (n + 3) & -4, (0, TILE, 0, TILE), out)
 
 
-@summing
-def _inner(a, b):
-    """Σ a b over two tiles."""
-    wide()
-    total = 0.0
-    for r in range(TILE):
-        s = 0.0
-        for c in range(a.shape[1]):
-            s += a[r, c] * b[r, c]
-        total += s
-    return total
-
-
-@fused
-def _times(a, b, out):
-    """out = a b."""
-    for r in range(TILE):
-        for c in range(out.shape[1]):
-            out[r, c] = a[r, c] * b[r, c]
-
-
 @fused
 def _densities(mu, unseen, posterior, d_detected, escaping):
     """mu becomes exp(log mu), posterior is multiplied by unseen, escaping = posterior - d_detected unseen."""
@@ -95,19 +75,19 @@ def _shared(mu, unseen, escaping, scores, n_fields, cross, d_detected, product, 
     """What all animals share: fields X, then -∂Λ_j, of `scores` [U, 32, 32]; cross [D, 32, 32] = Σ share q o_j."""
     size = scores.shape[0]
     for a in range(size):
-        _times(escaping, scores[a], product)
+        multiply_tiles(escaping, scores[a], 0, TILE, product)
         for b in range(a, size):
-            second[a, b] += _inner(product, scores[b])
+            second[a, b] += inner_product(product, scores[b], 0, TILE)
         for j in range(cross.shape[0]):
-            second[min(a, n_fields + j), max(a, n_fields + j)] += _inner(scores[a], cross[j])
+            second[min(a, n_fields + j), max(a, n_fields + j)] += inner_product(scores[a], cross[j], 0, TILE)
             if a == n_fields + j:
-                second[a, a] += _inner(scores[a], cross[j])
-        detected[a] -= _inner(unseen, scores[a])
+                second[a, a] += inner_product(scores[a], cross[j], 0, TILE)
+        detected[a] -= inner_product(unseen, scores[a], 0, TILE)
         if a < n_fields:
-            detected[a] += _inner(mu, scores[a])
-            _times(mu, scores[a], product)
+            detected[a] += inner_product(mu, scores[a], 0, TILE)
+            multiply_tiles(mu, scores[a], 0, TILE, product)
             for b in range(a, n_fields):
-                second[a, b] += d_detected * _inner(product, scores[b])
+                second[a, b] += d_detected * inner_product(product, scores[b], 0, TILE)
 
 
 @inner
@@ -167,7 +147,7 @@ def bend(
                 for c in range(into.shape[1]):
                     into[r, c] = -into[r, c]
             _add_polynomials(a_start, a_item, t, place, a, share, of_animals, j, of_a[0], of_a[1], cross[j])
-            _times(here, cross[j], cross[j])
+            multiply_tiles(here, cross[j], 0, TILE, cross[j])
         posterior[:] = 0.0
         add_gaussians(a_start, a_item, a_box, t, tiles, a.span, a.table, share, four, fields[:0], posterior)
         load_density(density, tiles, t, mu)
@@ -186,7 +166,7 @@ def bend(
         for v in range(size):
             if v == n_fields - 1:
                 continue
-            _times(here, scores[v], product)
+            multiply_tiles(here, scores[v], 0, TILE, product)
             for e in range(a_start[t], a_start[t + 1]):
                 i = a_item[e]
                 x, y = a.span[i, 0] + place[0], a.span[i, 1] + place[1]

@@ -145,7 +145,7 @@ def _bent_square(q, bend, a0, b0, a1, b1, ox, oy, r0, r1):
 
 
 @summing
-def _inner(a, b, r0, r1):
+def inner_product(a, b, r0, r1):
     """Σ a b over rows [r0, r1) of two tiles."""
     wide()
     total = 0.0
@@ -158,7 +158,7 @@ def _inner(a, b, r0, r1):
 
 
 @fused
-def _product(a, b, r0, r1, out):
+def multiply_tiles(a, b, r0, r1, out):
     """out = a b on rows [r0, r1) of two tiles."""
     for r in range(r0, r1):
         for c in range(out.shape[1]):
@@ -231,18 +231,18 @@ def _cell_terms(mu, unseen, posterior, scores, along_mu, cross, moving, d_detect
     size = scores.shape[0]
     product = np.empty((TILE, TILE))
     for a in range(size):
-        detected[a] += _inner(mu, along_mu[a], 0, TILE) - _inner(unseen, scores[a], 0, TILE)
+        detected[a] += inner_product(mu, along_mu[a], 0, TILE) - inner_product(unseen, scores[a], 0, TILE)
         for r in range(TILE):
             for c in range(product.shape[1]):
                 product[r, c] = (posterior[r, c] - d_detected * unseen[r, c]) * scores[a, r, c]
         for b in range(size):
-            second[a, b] += _inner(product, scores[b], 0, TILE)
-        _product(mu, along_mu[a], 0, TILE, product)
+            second[a, b] += inner_product(product, scores[b], 0, TILE)
+        multiply_tiles(mu, along_mu[a], 0, TILE, product)
         for b in range(size):
-            second[a, b] += d_detected * _inner(product, along_mu[b], 0, TILE)
+            second[a, b] += d_detected * inner_product(product, along_mu[b], 0, TILE)
         for j in range(cross.shape[0]):
             b = moving[j]
-            value = _inner(scores[a], cross[j], 0, TILE)
+            value = inner_product(scores[a], cross[j], 0, TILE)
             second[a, b] += value
             second[b, a] += value
 
@@ -333,19 +333,19 @@ def curve(
             pull_fields(low, high, share[i], of_fields[1], of_fields[2], of_fields[3], slopes, q, r0, r1, over_fields)
             _curve_fields(i, share[i], local, bends, q, r0, r1, over_bend)
             for p in range(size):
-                mean[e, p] = _inner(q, scores[p], r0, r1)
+                mean[e, p] = inner_product(q, scores[p], r0, r1)
             for j in range(n_moving):
-                _product(q, score[j], r0, r1, slope)
+                multiply_tiles(q, score[j], r0, r1, slope)
                 add_scaled(share[i], slope, r0, r1, cross[j])
                 for k in range(j + 1):
-                    own[t, j, k] += share[i] * _inner(slope, score[k], r0, r1)
-                mean[e, moving[j]] += _inner(q, score[j], r0, r1)
+                    own[t, j, k] += share[i] * inner_product(slope, score[k], r0, r1)
+                mean[e, moving[j]] += inner_product(q, score[j], r0, r1)
         kept(places)
         for f in range(n_fields):
             for j in range(n_moving):
-                _product(over_bend[f], fields_by[f, j], 0, TILE, slope)
+                multiply_tiles(over_bend[f], fields_by[f, j], 0, TILE, slope)
                 for k in range(j + 1):
-                    own[t, j, k] += _inner(slope, fields_by[f, k], 0, TILE)
+                    own[t, j, k] += inner_product(slope, fields_by[f, k], 0, TILE)
         load_density(density, tiles, t, mu)
         for r in range(TILE):
             for c in range(mu.shape[1]):

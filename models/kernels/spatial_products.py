@@ -220,6 +220,28 @@ def _weighted(builder, down, y_row, offset, powers):
     return [(data, _INT(k)) for k in range(len(powers))]
 
 
+def _moments(sums, powers, moments):
+    """Code for an intrinsic of arguments across, x_row, down, y_row, field, offset_x, …, box: `sums` numbers.
+
+    moments(builder, products, along, dx) are these numbers column by column, from the products of the field with the
+    row of `down` times powers of dy, the offset before the box.
+    """
+
+    def codegen(context, builder, signature, args):
+        across, down, field = (_data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4))
+        plain = [(down, args[3])] if powers[0] == 0 else []
+        more = [power for power in powers if power]
+        downs = plain + (_weighted(builder, down, args[3], args[-2], more) if more else [])
+
+        def of_columns(products, along, dx):
+            return moments(builder, products, along, dx)
+
+        found = _collect(builder, sums, across, args[1], field, downs, args[5], args[-1], of_columns)
+        return context.make_tuple(builder, signature.return_type, found)
+
+    return codegen
+
+
 @intrinsic
 def across_moments(typingctx, across, x_row, down, y_row, field, offset, box):
     """Σ q, Σ q dx, Σ q dx² over a box of the tile, q = field · down[y_row]' across[x_row], dx = offset + column.
@@ -227,100 +249,72 @@ def across_moments(typingctx, across, x_row, down, y_row, field, offset, box):
     across, down: tables [·, 32]; box: (r0, r1, c0, c1), whole numbers, r0 and r1 even, c0 and c1 multiples of COLUMNS.
     """
 
-    def codegen(context, builder, signature, args):
-        data = {k: _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4)}
+    def moments(builder, products, along, distance):
+        q = builder.fmul(products[0], along)
+        return q, builder.fmul(q, distance), builder.fmul(q, builder.fmul(distance, distance))
 
-        def moments(products, along, distance):
-            q = builder.fmul(products[0], along)
-            return q, builder.fmul(q, distance), builder.fmul(q, builder.fmul(distance, distance))
-
-        downs = [(data[2], args[3])]
-        found = _collect(builder, 3, data[0], args[1], data[4], downs, args[5], args[6], moments)
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 3)(across, x_row, down, y_row, field, offset, box), codegen
+    code = _moments(3, (0,), moments)
+    return types.UniTuple(types.float64, 3)(across, x_row, down, y_row, field, offset, box), code
 
 
 @intrinsic
 def down_moments(typingctx, across, x_row, down, y_row, field, offset, box):
     """As `across_moments`: Σ q dy, Σ q dy²; dy = offset + row."""
 
-    def codegen(context, builder, signature, args):
-        data = {k: _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4)}
-        downs = _weighted(builder, data[2], args[3], args[5], (1, 2))
+    def moments(builder, products, along, distance):
+        return [builder.fmul(product, along) for product in products]
 
-        def moments(products, along, distance):
-            return [builder.fmul(product, along) for product in products]
-
-        found = _collect(builder, 2, data[0], args[1], data[4], downs, args[5], args[6], moments)
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 2)(across, x_row, down, y_row, field, offset, box), codegen
+    code = _moments(2, (1, 2), moments)
+    return types.UniTuple(types.float64, 2)(across, x_row, down, y_row, field, offset, box), code
 
 
 @intrinsic
 def round_moments(typingctx, across, x_row, down, y_row, field, offset_x, offset_y, box):
     """As `across_moments`: Σ q, Σ q (dx² + dy²)."""
 
-    def codegen(context, builder, signature, args):
-        data = {k: _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4)}
-        downs = [(data[2], args[3]), *_weighted(builder, data[2], args[3], args[6], (2,))]
+    def moments(builder, products, along, distance):
+        q = builder.fmul(products[0], along)
+        square = builder.fmul(q, builder.fmul(distance, distance))
+        return q, builder.fadd(square, builder.fmul(products[1], along, flags=_FUSED), flags=_FUSED)
 
-        def moments(products, along, distance):
-            q = builder.fmul(products[0], along)
-            square = builder.fmul(q, builder.fmul(distance, distance))
-            return q, builder.fadd(square, builder.fmul(products[1], along, flags=_FUSED), flags=_FUSED)
-
-        found = _collect(builder, 2, data[0], args[1], data[4], downs, args[5], args[7], moments)
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 2)(across, x_row, down, y_row, field, offset_x, offset_y, box), codegen
+    code = _moments(2, (0, 2), moments)
+    return types.UniTuple(types.float64, 2)(across, x_row, down, y_row, field, offset_x, offset_y, box), code
 
 
 @intrinsic
 def square_moments(typingctx, across, x_row, down, y_row, field, offset_x, offset_y, box):
     """As `across_moments`: Σ q, Σ q d², Σ q d⁴ with d² = dx² + dy²."""
 
-    def codegen(context, builder, signature, args):
-        data = {k: _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4)}
-        downs = [(data[2], args[3]), *_weighted(builder, data[2], args[3], args[6], (2, 4))]
-        two = ir.Constant(_VECTOR, [2.0] * COLUMNS)
+    two = ir.Constant(_VECTOR, [2.0] * COLUMNS)
 
-        def moments(products, along, distance):
-            q, q_two, q_four = (builder.fmul(product, along) for product in products)
-            square = builder.fmul(distance, distance)
-            second = builder.fadd(builder.fmul(q, square), q_two)
-            fourth = builder.fadd(builder.fmul(q, square), builder.fmul(two, q_two))
-            return q, second, builder.fadd(builder.fmul(fourth, square), q_four)
+    def moments(builder, products, along, distance):
+        q, q_two, q_four = (builder.fmul(product, along) for product in products)
+        square = builder.fmul(distance, distance)
+        second = builder.fadd(builder.fmul(q, square), q_two)
+        fourth = builder.fadd(builder.fmul(q, square), builder.fmul(two, q_two))
+        return q, second, builder.fadd(builder.fmul(fourth, square), q_four)
 
-        found = _collect(builder, 3, data[0], args[1], data[4], downs, args[5], args[7], moments)
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 3)(across, x_row, down, y_row, field, offset_x, offset_y, box), codegen
+    code = _moments(3, (0, 2, 4), moments)
+    return types.UniTuple(types.float64, 3)(across, x_row, down, y_row, field, offset_x, offset_y, box), code
 
 
 @intrinsic
 def all_moments(typingctx, across, x_row, down, y_row, field, offset_x, offset_y, box):
     """As `across_moments`: Σ q times 1, dx, dy, dx², dy², dx dy, dx d², dy d², d⁴ with d² = dx² + dy²."""
 
-    def codegen(context, builder, signature, args):
-        data = {k: _data(context, builder, signature.args[k], args[k]) for k in (0, 2, 4)}
-        downs = [(data[2], args[3]), *_weighted(builder, data[2], args[3], args[6], (1, 2, 3, 4))]
-        two = ir.Constant(_VECTOR, [2.0] * COLUMNS)
+    two = ir.Constant(_VECTOR, [2.0] * COLUMNS)
 
-        def moments(products, along, dx):
-            q0, q1, q2, q3, q4 = (builder.fmul(product, along) for product in products)
-            square = builder.fmul(dx, dx)
-            q0_square, q1_square = builder.fmul(q0, square), builder.fmul(q1, square)
-            by_x = builder.fmul(builder.fadd(q0_square, q2), dx)
-            fourth = builder.fmul(builder.fadd(q0_square, builder.fmul(two, q2)), square)
-            sums = q0, builder.fmul(q0, dx), q1, q0_square, q2, builder.fmul(q1, dx)
-            return *sums, by_x, builder.fadd(q1_square, q3), builder.fadd(fourth, q4)
+    def moments(builder, products, along, dx):
+        q0, q1, q2, q3, q4 = (builder.fmul(product, along) for product in products)
+        square = builder.fmul(dx, dx)
+        q0_square, q1_square = builder.fmul(q0, square), builder.fmul(q1, square)
+        by_x = builder.fmul(builder.fadd(q0_square, q2), dx)
+        fourth = builder.fmul(builder.fadd(q0_square, builder.fmul(two, q2)), square)
+        sums = q0, builder.fmul(q0, dx), q1, q0_square, q2, builder.fmul(q1, dx)
+        return *sums, by_x, builder.fadd(q1_square, q3), builder.fadd(fourth, q4)
 
-        found = _collect(builder, 9, data[0], args[1], data[4], downs, args[5], args[7], moments)
-        return context.make_tuple(builder, signature.return_type, found)
-
-    return types.UniTuple(types.float64, 9)(across, x_row, down, y_row, field, offset_x, offset_y, box), codegen
+    code = _moments(9, (0, 1, 2, 3, 4), moments)
+    return types.UniTuple(types.float64, 9)(across, x_row, down, y_row, field, offset_x, offset_y, box), code
 
 
 @intrinsic

@@ -119,9 +119,7 @@ class GivenDistanceLikelihood(SpatialLikelihood):
     def pullback_all(self, evaluation: Evaluation, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `pullback`, and the derivatives by the cost of every cell (empty where distances have none)."""
         whole = self._path.pullback_all(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
-        row, size = self.problem.pass_row, self.problem.n_rows
-        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in whole[1].T], axis=1)
-        return evaluation.density.back(whole[0]), d_rows / self._steepness(evaluation.rows), whole[2]
+        return evaluation.density.back(whole[0]), self._by_rows(whole[1], evaluation.rows), whole[2]
 
 
 class GivenTwice(DetectedTwice, GivenDistanceLikelihood):

@@ -119,9 +119,7 @@ class SpatialLikelihood:
         d_density, d_passes = self._path.pullback(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
         if not self._on_tiles:
             d_density = evaluation.density.back(d_density)
-        row, size = self.problem.pass_row, self.problem.n_rows
-        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in d_passes.T], axis=1)
-        return d_density, d_rows / self._steepness(evaluation.rows)
+        return d_density, self._by_rows(d_passes, evaluation.rows)
 
     def curvature(self, evaluation: Evaluation, d_log_a, d_detected, log_mu_directions, row_directions) -> Curvature:
         """Exact first and second derivatives along P directions, for Newton steps and standard errors.
@@ -195,6 +193,12 @@ class SpatialLikelihood:
         """[R, 3 or 4] what turns derivatives by (log scale, log σ, third in cells, size) into those by natural rows."""
         steep = [rows[:, 0], rows[:, 1], np.full(len(rows), self._lengths[2])]
         return np.stack(steep + [np.ones(len(rows))] * (rows.shape[1] - 3), axis=1)
+
+    def _by_rows(self, d_passes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Derivatives [R, 3 or 4] by natural rows from those [G, 3 or 4] by what passes have."""
+        row, size = self.problem.pass_row, self.problem.n_rows
+        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in d_passes.T], axis=1)
+        return d_rows / self._steepness(rows)
 
     def _density(self, log_mu) -> Density:
         if isinstance(log_mu, LogLinear):
