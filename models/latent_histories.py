@@ -229,8 +229,9 @@ def _open(model: Pradel, values, rng) -> tuple[np.ndarray, dict]:
     survival, p, _ = model.natural(values)
     beta = model.entries(values).beta
     made = _entering(beta, survival)
-    drawn = _open_chains(made, p, np.minimum(h.states, 1), model.profile).drawn(row, rng)
-    state = np.where(drawn == 0, BEFORE, np.where(drawn == 1, 1, 0))
+    gone = _after(h.states) & h.removed[:, None]
+    drawn = _open_chains(made, p, np.minimum(h.states, 1), model.profile, gone).drawn(row, rng)
+    state = np.where(gone[row], TAKEN, np.where(drawn == 0, BEFORE, np.where(drawn == 1, 1, 0)))
     if not {"N", "f0"} & set(values):
         return state, {}
     never = _never_met(model, values, first_encounter(beta, survival, p).met, rng)
@@ -250,10 +251,11 @@ def _entering(beta: np.ndarray, survival: np.ndarray) -> tuple[np.ndarray, np.nd
     return begin, move
 
 
-def _open_chains(made, p: np.ndarray, met: np.ndarray, profile: np.ndarray) -> Chains:
+def _open_chains(made, p: np.ndarray, met: np.ndarray, profile: np.ndarray, gone=False) -> Chains:
     begin, move = made
     alive, unseen = _seen(met, p[profile][:, :, None]), (met <= 0)[:, :, None].astype(float)
     look = np.concatenate([unseen, alive, unseen], axis=2)
+    look[np.broadcast_to(gone, met.shape)] = 1.0
     first = np.zeros(len(met), int)
     return Chains(begin[profile] * look[:, 0], lambda t: move[profile, t], look, first)
 

@@ -20,9 +20,9 @@ from uncia.survey.errors import SurveyError
 UNEQUAL = [1.0, 0.5, 2.0, 1.0]
 
 
-def data(seed, gaps=False, intervals=UNEQUAL):
-    h = histories(seed, gaps=gaps)
-    return EncounterHistory(h.states, h.frequency, None, h.animals, h.occasions, intervals)
+def data(seed, gaps=False, intervals=UNEQUAL, losses=False):
+    h = histories(seed, gaps=gaps, losses=losses)
+    return EncounterHistory(h.states, h.frequency, h.removed, h.animals, h.occasions, intervals)
 
 
 def point(model, seed=1):
@@ -39,7 +39,7 @@ WAYS = [{"f": "~ sex"}, {"growth": "~ t"}, {"gamma": "~ effort"}]
 @pytest.mark.parametrize("recruitment", WAYS, ids=str)
 @pytest.mark.parametrize("model", [Pradel, JollySeber])
 def test_gradient(model, recruitment, gaps):
-    made = model(data(3, gaps), "~ sex", "~ T", **recruitment)
+    made = model(data(3, gaps, losses=gaps), "~ sex", "~ T", **recruitment)
     assert_gradient(made, point(made))
 
 
@@ -51,7 +51,7 @@ def test_gradient_of_entries_and_number(distribution):
 
 @pytest.mark.parametrize("gaps", [False, True])
 def test_oracle(gaps):
-    h = data(5, gaps)
+    h = data(5, gaps, losses=True)
     model = JollySeber(h, "~ t", "~ effort", b="~ t")
     values = model.parameters.values(point(model))
     phi = values["phi"][model.layouts["phi"].index[0]] ** h.intervals
@@ -60,8 +60,9 @@ def test_oracle(gaps):
     beta, N, n = new / new.sum(), values["N"][0], h.n_animals
     unseen = oracle.open_history([0] * 5 if not gaps else [0, 0, -1, 0, 0], beta, phi, p)
     slow = n * math.log(N) - N * (1.0 - unseen) - math.lgamma(n + 1)
-    for states, k in zip(h.states.tolist(), h.frequency, strict=True):
-        slow += k * math.log(oracle.open_history(states, beta, phi, p))
+    assert h.removed.any()
+    for states, k, last in zip(h.states.tolist(), h.frequency, np.where(h.removed, h.last, 4), strict=True):
+        slow += k * math.log(oracle.open_history(states[: last + 1], beta, phi, p))
     assert model.evaluate(values, False)[0] == pytest.approx(slow, rel=1e-12)
 
 
@@ -81,6 +82,35 @@ def test_order_of_animals_and_repeated_rows(seed):
     order = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(h.states)), h.frequency))
     rows = EncounterHistory(h.states[order], None, None, h.animals.iloc[order], intervals=UNEQUAL)
     assert Pradel(rows, "~ sex", "~ t").loglik(point(one)) == pytest.approx(one.loglik(point(one)), rel=1e-10)
+
+
+@pytest.mark.parametrize("distribution", ["poisson", "binomial"])
+def test_closed_form_estimates_with_losses(distribution):
+    """Jolly (1965): M = m + R z / r, phi_t = M_{t+1} / (M_t - m_t + R_t), N = n M / m, all by occasion, without bias
+    corrections; new animals are N_{t+1} - phi_t (N_t - losses)."""
+    first = JollySeber(EncounterHistory(np.eye(6, dtype=int)), f="~ 1")
+    full = first.simulate({"phi": 0.8, "p": 0.5, "f": 0.25, "N": 900.0}, 3)
+    lost = np.random.default_rng(1).random(len(full.states)) < 0.15
+    h = EncounterHistory(full.states, full.frequency, lost)
+    met, last = h.states > 0, np.arange(6) == h.last[:, None]
+    n, released = h.frequency @ met, h.frequency @ (met & ~(last & lost[:, None]))
+    before, after = np.cumsum(met, axis=1) - met > 0, ~np.cumsum(met[:, ::-1], axis=1)[:, ::-1].astype(bool)
+    later = np.hstack([~after[:, 1:], np.zeros((len(lost), 1), bool)])
+    m, r, z = (h.frequency @ which for which in (met & before, met & later, ~met & before & later))
+    M = m[1:-1] + released[1:-1] * z[1:-1] / r[1:-1]
+    M = np.r_[0.0, M]  # occasions 1 to 5
+    fit = JollySeber(h, "~ t", "~ t", b="~ t", distribution=distribution).fit()
+    phi = fit.model.parameters.values(fit.vector)["phi"]
+    theirs = M[1:] / (M[:-1] - m[:4] + released[:4])
+    exact = distribution == "poisson"  # where N is the number itself, up to terms of 1 / N
+    np.testing.assert_allclose(phi[:4], theirs, rtol=1e-5 if exact else 2e-3)
+    table = fit.abundance().set_index(["quantity", "scope"])["estimate"]
+    N = n[1:5] * M[1:] / m[1:5]
+    found = [table["expected abundance", f"occasion {t}"] for t in (2, 3, 4, 5)]
+    np.testing.assert_allclose(found, N, rtol=1e-5 if exact else 5e-3)
+    B = N[1:] - theirs[1:] * (N[:-1] - (n - released)[1:4])
+    found = [table["recruits", f"occasion {t} to {t + 1}"] for t in (2, 3, 4)]
+    np.testing.assert_allclose(found, B, rtol=1e-4 if exact else 2e-2)
 
 
 def test_growth_below_survival_is_impossible():
@@ -243,8 +273,6 @@ def test_words():
         Pradel(h, f="~ 1", gamma="~ 1")
     with pytest.raises(SurveyError, match="N by a covariate that is a number"):
         JollySeber(h, "~ mass")
-    with pytest.raises(SurveyError, match="captured animals are removed"):
-        Pradel(histories(1, losses=True))
     with pytest.raises(SurveyError, match="no number of animals"):
         Pradel(h).fit().abundance()
 

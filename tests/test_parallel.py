@@ -51,6 +51,22 @@ def test_a_dying_process_loses_nothing(tmp_path):
         run_tasks(always_dies, [1, 2], workers=2)
 
 
+SCRIPT = """
+import sys
+sys.path.insert(0, {folder!r})
+print("once")
+from worker_tasks import square
+from uncia.models.inference.parallel import run_tasks
+print(run_tasks(square, range(4), workers=2))
+"""
+
+
+def test_a_plain_script_needs_no_main(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT.format(folder=str(Path(__file__).parent)))
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["once", "[0, 1, 4, 9]"], done.stderr
+
+
 def test_dask_cluster_with_a_worker_killed_half_way():
     pytest.importorskip("distributed")
     scenario = Path(__file__).with_name("dask_scenario.py")

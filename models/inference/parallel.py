@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def _work(function, tasks, todo: Sequence[int], executor, workers):
         yield from _over_processes(function, tasks, list(todo), min(workers, len(todo)))
 
 
-def _over(executor: Executor, function, tasks, todo):
-    waiting: dict[Future, int] = {executor.submit(function, tasks[i]): i for i in todo}
+def _over(executor: Executor, function, tasks, todo, starting: AbstractContextManager | None = None):
+    with starting or nullcontext():
+        waiting: dict[Future, int] = {executor.submit(function, tasks[i]): i for i in todo}
     try:
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -83,12 +85,30 @@ def _over(executor: Executor, function, tasks, todo):
             future.cancel()
 
 
+@contextmanager
+def _script_unread(function, task):
+    """Processes that start meanwhile do not run the caller's script again, as they would to find what it defines.
+
+    So a script needs no `if __name__ == "__main__":` unless the work is a function or class of its own.
+    """
+    main = sys.modules["__main__"]
+    known = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    if b"__main__" in pickle.dumps((function, task)):
+        known = {}
+    for name in known:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        vars(main).update(known)
+
+
 def _over_processes(function, tasks, todo: list[int], workers: int):
     """A pool of processes; if one of them dies, a new pool does what was left."""
     for _ in range(PATIENCE):
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             try:
-                for i, result in _over(pool, function, tasks, tuple(todo)):
+                for i, result in _over(pool, function, tasks, tuple(todo), _script_unread(function, tasks[todo[0]])):
                     todo.remove(i)
                     yield i, result
                 return
@@ -99,7 +119,8 @@ def _over_processes(function, tasks, todo: list[int], workers: int):
                 raise
     raise refuse(
         f"a worker process died {PATIENCE} times; {len(todo)} of {len(tasks)} tasks are not done",
-        "This is usually a lack of memory: use fewer workers. Results in the store are kept",
+        "This is usually a lack of memory: use fewer workers. A script that gives functions of its own does so under "
+        "`if __name__ == '__main__':`. Results in the store are kept",
     )
 
 

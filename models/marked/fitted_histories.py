@@ -124,7 +124,7 @@ def _log_linear_rows(model, values: Values):
 
 def _open_rows(model, values: Values):
     g, log_rows = model.row_profile, of_open(model, values)[0]
-    yield _kept(np.ones(len(g), bool), (g,), model.met, model.frequency, log_rows)
+    yield _kept(~model.lost, (g,), model.met, model.frequency, log_rows)
 
 
 def _robust_rows(model, values: Values):

@@ -87,9 +87,9 @@ def of_open(model, values: Values) -> tuple[np.ndarray, np.ndarray]:
     if not entry.possible:
         return np.full(len(model.met), -np.inf), np.full(len(model.groups), np.nan)
     at = first_encounter(entry.beta, survival, p)
-    log_rows, lost, g = np.empty(len(model.met)), np.zeros(len(model.met), bool), model.row_profile
+    log_rows, g = np.empty(len(model.met)), model.row_profile
     over, detection = np.maximum(survival.ravel(), TINY), np.ascontiguousarray(p[:, 1:].ravel())
-    rows = (model.met, model.first, model.last, lost, g, model._cells, model._cells)
+    rows = (model.met, model.first, model.last, model.lost, g, model._cells, model._cells)
     cormack_jolly_seber(*rows, over, detection, model.frequency, log_rows, np.zeros_like(over), np.zeros_like(over))
     begin = np.log(np.maximum((at.psi * at.p)[g, model.first], TINY)) - np.log(at.met[g])
     return begin + log_rows, at.met

@@ -12,16 +12,26 @@ from ...survey.errors import refuse
 from ..derived import log_normal, log_normal_above, table
 from .base import jacobian
 from .entry import first_encounter
+from .losses import with_losses
 
 WORDS = {"phi": "survival", "p": "detection", "f": "recruitment", "growth": "growth", "gamma": "seniority"}
 WORDS |= {"b": "entry", "N": "superpopulation", "f0": "never met"}
 
 
 def numbers(model, vector) -> np.ndarray:
-    """N by profile and occasion [G, T]."""
+    """N by profile and occasion [G, T], without those that would live had they been released."""
     values = model.parameters.values(vector)
     entry = model.entries(values)
-    return superpopulation(model, values, entry)[:, None] * entry.alive
+    N = superpopulation(model, values, entry)[:, None] * entry.alive
+    return N - taken(model, model.natural(values)[0]) if model.lost.any() else N
+
+
+def taken(model, survival: np.ndarray) -> np.ndarray:
+    """Animals [G, T] not released on earlier occasions that would still live."""
+    would = np.zeros_like(model.lost_at)
+    for t in range(survival.shape[1]):
+        would[:, t + 1] = (would[:, t] + model.lost_at[:, t]) * survival[:, t]
+    return would
 
 
 def superpopulation(model, values, entry) -> np.ndarray:
@@ -85,8 +95,8 @@ def present(model, vector) -> Present:
     """The animals that were there on each occasion, over all groups, given the encounters and the coefficients.
 
     Every animal met is alive between its first and last encounter, before and after with the probability given its
-    history. Of those never met, psi (1 - p) chi of the superpopulation is there: a Poisson number, or a binomial one
-    of f0.
+    history; those not released are not there after it. Of those never met, psi (1 - p) chi of the superpopulation is
+    there: a Poisson number, or a binomial one of f0.
     """
     values = model.parameters.values(vector)
     survival, p, _ = model.natural(values)
@@ -95,7 +105,7 @@ def present(model, vector) -> Present:
     before, after = alive_given_encounters(at.psi, survival, p, chi)
     T = p.shape[1]
     first, last = model.newly_met, np.zeros_like(model.newly_met)
-    np.add.at(last, (model.row_profile, model.last), model.frequency)
+    np.add.at(last, (model.row_profile, model.last), np.where(model.lost, 0, model.frequency))
     met = np.einsum("gf,gft->t", first, before) + np.einsum("gl,glt->t", last, after)
     scatter = np.einsum("gf,gft->t", first, before * (1.0 - before))
     scatter += np.einsum("gl,glt->t", last, after * (1.0 - after))
@@ -129,7 +139,7 @@ def abundance_table(fit) -> pd.DataFrame:
     def everything(vector: np.ndarray) -> np.ndarray:
         N = numbers(model, vector)
         survival = model.natural(model.parameters.values(vector))[0]
-        new = (N[:, 1:] - N[:, :-1] * survival).sum(axis=0)
+        new = (N[:, 1:] - (N[:, :-1] - model.lost_at[:, :-1]) * survival).sum(axis=0)
         N = N.sum(axis=0)
         return np.concatenate([present(model, vector).expected, N, new, N[1:] / N[:-1]])
 
@@ -179,9 +189,9 @@ def draw_population(model, vector, seed: int) -> tuple[np.ndarray, np.ndarray, n
 def simulate_open(model, vector, seed: int) -> EncounterHistory:
     """Encounter histories of a superpopulation; only animals that are met are in them."""
     profile, _, met = draw_population(model, vector, seed)
-    states = met.astype(np.int8)
+    states, h = met.astype(np.int8), model.history
     states[:, ~model.looked] = MISSING
     seen = met.any(axis=1)
     animals = model.groups.iloc[profile[seen]].set_axis([str(i + 1) for i in range(seen.sum())], axis=0)
-    h = model.history
-    return EncounterHistory(states[seen], None, None, animals, h.occasions, h.intervals, h.interval_unit)
+    states, removed = with_losses(states[seen], h, np.random.default_rng([seed, 1]))
+    return EncounterHistory(states, None, removed, animals, h.occasions, h.intervals, h.interval_unit)

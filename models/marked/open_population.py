@@ -64,9 +64,12 @@ class Pradel(MarkedModel[OpenFit]):
     number of encounters on each occasion as given. It has no constant. With intervals d, survival is phi^d and growth
     (phi + f)^d.
 
+    Animals that were not released after an encounter (losses on capture) say nothing of what comes after it. Phi, f,
+    growth and gamma are those of the population as it would be without these losses, as in openCR.
+
     Raises
     ------
-    SurveyError : two kinds of recruitment, losses on capture, animals that were not looked for when others were
+    SurveyError : two kinds of recruitment, animals that were not looked for when others were
     """
 
     fit_class = OpenFit
@@ -89,8 +92,6 @@ class Pradel(MarkedModel[OpenFit]):
             raise refuse("recruitment is one parameter", f"Give one of {', '.join(recruitment)}", value=list(given))
         if history.n_occasions < 2 or not (history.intervals > 0).all():
             raise refuse("an open population needs occasions that are apart in time", "Give intervals above 0")
-        if history.removed.any():
-            raise refuse("recruitment is not defined when captured animals are removed", "Use CJS for their survival")
         if history.n_animals == 0:
             raise refuse("no animal was met, so there is nothing to fit", "Check the species, dates and identities")
         self.history, self.options = history, {}
@@ -135,17 +136,20 @@ class Pradel(MarkedModel[OpenFit]):
     def _rows(self) -> None:
         history = self.history
         met = np.minimum(history.states, 1)
-        different, row = np.unique(np.column_stack([self.profile, met]), axis=0, return_inverse=True)
+        key = np.column_stack([self.profile, history.removed, met])
+        different, row = np.unique(key, axis=0, return_inverse=True)
         self.row_of_history = row.ravel()
         self.frequency = np.bincount(row.ravel(), history.frequency, len(different))
-        self.row_profile = different[:, 0].astype(np.int64)
-        self.met = np.ascontiguousarray(different[:, 1:].astype(np.int8))
+        self.row_profile, self.lost = different[:, 0].astype(np.int64), different[:, 1].astype(bool)
+        self.met = np.ascontiguousarray(different[:, 2:].astype(np.int8))
         self.first = (self.met > 0).argmax(axis=1).astype(np.int64)
         self.last = (self.met.shape[1] - 1 - (self.met[:, ::-1] > 0).argmax(axis=1)).astype(np.int64)
         G, T = len(self.groups), history.n_occasions
         self.newly_met = np.zeros((G, T))
         np.add.at(self.newly_met, (self.row_profile, self.first), self.frequency)
         self.n = self.newly_met.sum(axis=1)
+        self.lost_at = np.zeros((G, T))
+        np.add.at(self.lost_at, (self.row_profile[self.lost], self.last[self.lost]), self.frequency[self.lost])
         self._cells = np.arange(G * (T - 1), dtype=np.int32).reshape(G, T - 1)
 
     # ---- likelihood -------------------------------------------------------------------------------------------
@@ -193,9 +197,8 @@ class Pradel(MarkedModel[OpenFit]):
         """Log-likelihood after the first encounter, its derivatives by survival [G, T - 1] and p [G, T]."""
         d_survival, d_p = np.zeros(survival.size), np.zeros(survival.size)
         log_rows = np.empty(len(self.met))
-        lost = np.zeros(len(self.met), bool)
         over, detection = np.ascontiguousarray(survival.ravel()), np.ascontiguousarray(p[:, 1:].ravel())
-        at = (self.met, self.first, self.last, lost, self.row_profile, self._cells, self._cells)
+        at = (self.met, self.first, self.last, self.lost, self.row_profile, self._cells, self._cells)
         cormack_jolly_seber(*at, np.maximum(over, TINY), detection, self.frequency, log_rows, d_survival, d_p)
         d_p = np.hstack([np.zeros((len(p), 1)), d_p.reshape(survival.shape)])
         return float(self.frequency @ log_rows), d_survival.reshape(survival.shape), d_p
@@ -259,7 +262,7 @@ class JollySeber(Pradel):
     -----
     The log-likelihood is that of `Pradel` plus, for "poisson", n log(N Pr) - N Pr - log n!, with Pr the probability to
     be met at all; for "binomial", log N!/(N - n)! + n log Pr + (N - n) log(1 - Pr), without log n!, as in MARK.
-    N by occasion is derived.
+    N by occasion is derived; animals not released after an encounter are in the N of that occasion, not in later ones.
     """
 
     def __init__(
