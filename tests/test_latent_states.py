@@ -68,8 +68,8 @@ MADE = {
     "robust": lambda: models.RobustDesign(
         robust.data(3, losses=True, unseen=(4,)), "~ 1", "~ 1", gamma_out="~ 1", gamma_away="~ 1"
     ),
-    "Pradel": lambda: models.Pradel(histories(3, gaps=True), "~ t", "~ sex", f="~ 1"),
-    "Jolly-Seber": lambda: models.JollySeber(histories(3), "~ sex", "~ 1", b="~ t"),
+    "Pradel": lambda: models.Pradel(histories(3, losses=True, gaps=True), "~ t", "~ sex", f="~ 1"),
+    "Jolly-Seber": lambda: models.JollySeber(histories(3, losses=True), "~ sex", "~ 1", b="~ t"),
 }
 
 
@@ -117,7 +117,7 @@ def test_what_was_seen_is_never_drawn_otherwise():
 @pytest.mark.parametrize("distribution", ["poisson", "binomial"])
 def test_animals_on_an_occasion_have_their_moments(distribution):
     """Mean and variance of N by occasion beside those that derive() adds up without draws."""
-    model = models.JollySeber(histories(3, n=20), "~ 1", "~ sex", b="~ t", distribution=distribution)
+    model = models.JollySeber(histories(3, n=20, losses=True), "~ 1", "~ sex", b="~ t", distribution=distribution)
     vector, rng, n = some_vector(model, spread=0.1), np.random.default_rng(4), 800
     if distribution == "binomial":
         where = model.parameters.slice_of("f0")

@@ -115,6 +115,7 @@ def test_losses_are_simulated():
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: models.JollySeber(histories(3, losses=True), b="~ t"),
         lambda: models.Multistate(histories(3, losses=True)),
         lambda: models.Multievent(events(3, losses=True), ("a", "b", "c")),
         lambda: live_dead.Barker(live_dead.drawn(2, losses=True)),
