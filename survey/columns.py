@@ -12,7 +12,9 @@ from typing import SupportsIndex
 import numpy as np
 import pandas as pd
 
-from .errors import Problems, SurveyWarning
+from .errors import ROWS_SHOWN, Problems, SurveyWarning
+from .levels import misspelled
+from .sexes import SEX, is_sex
 from .sheets import Sheet
 from .times import parse_times
 
@@ -139,8 +141,8 @@ class Columns:
     def covariate(self, name: str) -> np.ndarray | pd.Series:
         """Numbers where all that is given are numbers, else text; missing where nothing is given.
 
-        A SurveyWarning tells of a column of numbers that holds a few words, which is text then, and of values that
-        differ in case or blanks only, which are different ones.
+        A SurveyWarning tells of a column of numbers that holds a few words, which is text then, and of rare values
+        that look like frequent ones, which are different ones. In a column of sexes an unknown word is a fault.
         """
         text = self.text(name)
         given = text != ""
@@ -154,12 +156,34 @@ class Columns:
             why = f"{n:,} of {given.sum():,} values {'is' if n == 1 else 'are'} no number: {first!r} in row {row}"
             what = f"{self.sheet.name}: {self.heading(name)!r} is taken for words, because {why}"
             warnings.warn(what, SurveyWarning, stacklevel=2)
-        spelled = pd.Series(sorted(set(text) - {""}), dtype=object)
-        for alike in spelled.groupby(spelled.map(lambda v: " ".join(str(v).casefold().split()))).agg(list):
-            if len(alike) > 1:
-                what = f"{self.sheet.name}: {self.heading(name)!r} has values that differ in case or blanks only: "
-                warnings.warn(what + ", ".join(map(repr, alike[:4])), SurveyWarning, stacklevel=2)
+        self._levels(name, text)
         return pd.Series([v or None for v in text], dtype=object)
+
+    def _levels(self, name: str, text: np.ndarray) -> None:
+        """Tell of words of a covariate that are perhaps one, and refuse words for a sex that are none."""
+        heading, where = self.heading(name), f"{self.sheet.name}: {self.heading(name)!r}"
+        distinct = sorted(set(text) - {""})
+        spelled = pd.Series(distinct, dtype=object)
+        key = spelled.map(lambda v: " ".join(str(v).casefold().split()))
+        if is_sex(heading):
+            meant = self.choice(name, SEX)
+            for sex in sorted(set(meant) - {""}):
+                words = sorted({str(v).casefold() for v in text[meant == sex]})
+                if len(words) > 1:
+                    what = f"{where} has several words for {sex}, which are different values: "
+                    warnings.warn(what + ", ".join(map(repr, words)), SurveyWarning, stacklevel=3)
+        folded = [alike for alike in spelled.groupby(key).agg(list) if len(alike) > 1]
+        for alike in folded:
+            what = f"{where} has values that differ in case or blanks only: "
+            warnings.warn(what + ", ".join(map(repr, alike[:4])), SurveyWarning, stacklevel=3)
+        for rare, often in misspelled(text).items():
+            rows = self.row[text == rare]
+            if not any({rare, often} <= set(alike) for alike in folded):
+                shown = ", ".join(map(str, rows[:ROWS_SHOWN])) + (" …" if len(rows) > ROWS_SHOWN else "")
+                what = (
+                    f"{where} is {rare!r} in row{'s' * (len(rows) > 1)} {shown} and {often!r} in {sum(text == often)}"
+                )
+                warnings.warn(f"{what}: write one word if both mean the same", SurveyWarning, stacklevel=3)
 
     def _points(self, name: str, text: np.ndarray) -> np.ndarray:
         """Decimal commas as points, where they cannot be marks of thousands."""

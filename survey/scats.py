@@ -27,9 +27,9 @@ from .ledger import Ledger
 from .patrols import Patrols
 from .readers.plain import covariates as further_columns
 from .readers.plain import open_table
-from .readers.reading import SEX, degrees
+from .readers.reading import degrees
 from .segments import in_passages
-from .sexes import sexes_of
+from .sexes import SEX, sexes_of
 from .steps import SLACK
 from .times import WHOLE_DAY_STARTS, zone_of
 from .walked import Walked, period_of, walked

@@ -16,8 +16,8 @@ from .detectors import Detectors
 from .errors import Problems, refuse
 from .ledger import Ledger
 from .readers.plain import open_table
-from .readers.reading import SEX, degrees
-from .sexes import sexes_of
+from .readers.reading import degrees
+from .sexes import SEX, sexes_of
 from .vector import read_layer
 
 

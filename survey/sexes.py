@@ -1,10 +1,32 @@
-"""The sex of animals, on which all their rows must agree."""
+"""The sex of animals: the words for it, and that all rows of an animal agree."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from .errors import Problems
+
+SEX = {
+    "female": "female",
+    "f": "female",
+    "male": "male",
+    "m": "male",
+    "♀": "female",
+    "♂": "male",
+    "雌": "female",
+    "雄": "male",
+}
+SEX |= {"fem": "female", "母": "female", "公": "male"}
+SEX |= dict.fromkeys(("unknown", "u", "unk", "undetermined", "indet", "?", "不明", "未知"), "")
+
+
+def is_sex(heading: object) -> bool:
+    """Whether a column of covariates is one of sexes, whose words must be known.
+
+    >>> is_sex("Sex"), is_sex("sex ratio")
+    (True, False)
+    """
+    return str(heading).strip().casefold() == "sex"
 
 
 def sexes_of(found: pd.DataFrame, *, of_files: bool = False) -> pd.DataFrame:

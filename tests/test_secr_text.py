@@ -421,8 +421,8 @@ def histories(draw, session="1"):
                 rows.append((animal, s + 1, names[k], count, removed))
                 gone |= {animal} if removed else set()
     frame = pd.DataFrame(rows, columns=["animal", "occasion", "detector", "count", "removed"])
-    sex = pd.DataFrame({"sex": [draw(LEVELS) for _ in animals]}, index=pd.Index(animals, dtype=object), dtype=object)
-    return survey.CaptureHistory(frame, detectors, sex, session=session)
+    age = pd.DataFrame({"age": [draw(LEVELS) for _ in animals]}, index=pd.Index(animals, dtype=object), dtype=object)
+    return survey.CaptureHistory(frame, detectors, age, session=session)
 
 
 def same(read, written) -> None:

@@ -13,10 +13,12 @@ import small_survey
 
 from uncia import models, survey
 from uncia.reports.analysis import analyse
+from uncia.reports.encounters.checks import check
 from uncia.reports.study import read_study
 from uncia.reports.texts import texts
 from uncia.reports.words import headline
 from uncia.survey.errors import Problems, SurveyError, SurveyWarning
+from uncia.survey.levels import misspelled
 
 DAY = pd.Timestamp("2025-04-03 10:00")
 CRS = "EPSG:32647"
@@ -356,3 +358,47 @@ def test_values_that_differ_in_case_only_are_told(tmp_path):
         SurveyWarning, match="h.csv: 'sex' has values that differ in case or blanks only: 'Female', 'female'"
     ):
         survey.read_histories(tmp_path / "h.csv")
+
+
+def test_a_rare_word_that_looks_like_a_frequent_one_is_told_with_its_row(tmp_path):
+    rows = [f"c{i},{'hunted' if i % 2 else 'core'},1,1,0" for i in range(12)]
+    (tmp_path / "h.csv").write_text("animal,class,1,2,3\n" + "\n".join([*rows, "x,huntde,1,1,0"]) + "\n", "utf-8")
+    said = "h.csv: 'class' is 'huntde' in row 14 and 'hunted' in 6: write one word if both mean the same"
+    with pytest.warns(SurveyWarning, match=said):
+        history = survey.read_histories(tmp_path / "h.csv")
+    found = list(check(history, ("1", "2", "3")))
+    assert [(f.rows, f.what) for f in found if f.id == "levels-alike"] == [
+        (("x",), "'class' is 'huntde' 1 time and 'hunted' 6 times")
+    ]
+
+
+def test_words_for_a_sex_that_are_none_are_refused_all_at_once(tmp_path):
+    rows = "a,femle,1,0,1\nb,female,1,1,0\nc,,0,1,1\nd,unknown,0,1,1\ne,mael,0,1,1\n"
+    (tmp_path / "h.csv").write_text("animal,Sex,1,2,3\n" + rows, "utf-8")
+    with pytest.raises(SurveyError) as error:
+        survey.read_histories(tmp_path / "h.csv")
+    assert [(p.row, p.value) for p in error.value.problems] == [(2, "femle"), (6, "mael")]
+    assert "h.csv, row 2: Sex must be one of female, male (found 'femle'). Correct the value" in str(error.value)
+    (tmp_path / "h.csv").write_text("animal,Sex,1,2,3\na,F,1,0,1\nb,female,1,1,0\nc,m,0,1,1\n", "utf-8")
+    with pytest.warns(SurveyWarning, match="several words for female, which are different values: 'f', 'female'"):
+        survey.read_histories(tmp_path / "h.csv")
+    (tmp_path / "captures.txt").write_text("# Session ID Occasion Detector sex\n1 a 1 A F\n1 b 1 A femle\n", "utf-8")
+    (tmp_path / "traps.txt").write_text("A 0 0\nB 1000 0\n", "utf-8")
+    with pytest.raises(SurveyError, match=r"captures.txt, row 3: sex must be one of female, male \(found 'femle'\)"):
+        survey.read_secr(tmp_path / "captures.txt", tmp_path / "traps.txt", detector="proximity")
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        ("adult female", "adult male"),
+        ("north-east", "north-west"),
+        ("hunted", "unhunted"),
+        ("grid A", "grid B"),
+        ("plot 10", "plot 11"),
+        ("牧场东区", "牧场西区"),
+        ("east", "west"),
+    ],
+)
+def test_words_that_differ_on_purpose_are_left_alone(meant):
+    assert misspelled([meant[0]] * 20 + [meant[1]]) == {} == misspelled([meant[1]] * 20 + [meant[0]])

@@ -181,6 +181,10 @@ def planted():
     yield "removed-animals", good(base.assign(removed=last & (base["animal"] == first))), None, "1 of "
     twin = base[base["animal"] == base["animal"].value_counts().index[0]].assign(animal="twin")
     yield "same-history", good(pd.concat([base, twin])), None, "2 animals have the same "
+    slip = ["femle", *["female"] * 8, *["male"] * (len(spots) - 9)]
+    yield "levels-alike", sexed(g, slip), None, "'sex' is 'femle' 1 time and 'female' 8 times"
+    north = good(detectors=cameras(covariates=pd.DataFrame({"habitat": ["forest"] * 47 + ["Forest", "forrest"]})))
+    yield "levels-alike", north, None, "'habitat' is 'Forest' 1 time and 'forest' 47 times"
     yield "sex-missing", sexed(g, [["F", "M", None][i % 3] for i in spots]), None, f"of {len(spots)} animals is not"
     yield "few-of-a-sex", sexed(g, np.where(spots < 2, "Male", "female")), None, "Only 2 animals of sex 'male'"
     # every second animal stays at the first camera it met, but for its last detection

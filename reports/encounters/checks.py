@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...survey.checks.finding import Finding, error, note, some, warning
+from ...survey.checks.identity import spelled_alike
 from ...survey.encounters import EncounterHistory
 
 FEW = 20  # animals, below which estimates rest on little
@@ -33,3 +34,4 @@ def check(history: EncounterHistory, labels: tuple[str, ...]) -> Iterator[Findin
         what = f"No animal was met on {some(len(looked), 'occasion')} on which somebody looked"
         fix = "Where nobody looked, leave the cells empty or write a dot"
         yield warning("occasions-without-animals", what, fix, [labels[t] for t in looked])
+    yield from spelled_alike(history.animals)

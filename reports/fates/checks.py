@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...survey.checks.finding import Finding, note, some, warning
+from ...survey.checks.identity import spelled_alike
 from ...survey.monitored import MonitoredAnimals
 
 FEW = 5  # deaths, below which survival rests on little
@@ -19,3 +20,4 @@ def check(animals: MonitoredAnimals) -> Iterator[Finding]:
     if never.any():
         what = f"Followed through no whole {animals.period} and counted nowhere: {some(int(never.sum()), 'animal')}"
         yield note("animals-never-at-risk", what, "Take shorter periods if this matters", animals.animals.index[never])
+    yield from spelled_alike(animals.animals)

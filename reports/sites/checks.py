@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...survey.checks.finding import Finding, error, note, some, warning
+from ...survey.checks.identity import spelled_alike
 from ...survey.detections import DetectionHistory
 from ...survey.ledger import Ledger
 from ...survey.patrol_visits import NO_EFFORT, OFF_TRACK
@@ -44,6 +45,7 @@ def check(history: DetectionHistory, exposure: bool, timed: bool = False) -> Ite
         span = f"{low:.3g} to {high:.3g} {history.effort_unit}"
         what = f"The effort of visits differs much ({span}), and a model ignores it"
         yield warning("effort-ignored", what, "Give the models exposure = true, or effort in the formula of p")
+    yield from spelled_alike(history.sites)
 
 
 def check_counts(history: DetectionHistory) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ IDS = {
     # identities
     "identified-left-out": "an animal that somebody knew is lost by a gap or a slip of the pen in its record",
     "names-alike": "an animal that cameras and collars or laboratories spell differently counts as two",
+    "levels-alike": "a misspelled word is a level of its own, with a parameter of its own",
     "same-history": "one animal under two names, or two that travel together",
     "sex-missing": "many animals of unknown sex",
     "few-of-a-sex": "too few animals of one sex to compare",

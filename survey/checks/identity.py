@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import pandas as pd
 
+from ..levels import misspelled
 from ..readers.reading import without_marks
 from ..together import methods_of
 from .finding import Finding, Look, note, some, warning
@@ -189,8 +190,30 @@ def one_flank(look: Look) -> Iterator[Finding]:
         )
 
 
+def levels_alike(look: Look) -> Iterator[Finding]:
+    """Covariates of animals and detectors in which a rare word looks like a frequent one."""
+    yield from spelled_alike(look.captures.animals)
+    covariates = look.detectors.covariates
+    if covariates.shape[1]:
+        yield from spelled_alike(covariates.set_axis(pd.Index(look.detectors.id), axis=0))
+
+
+def spelled_alike(table: pd.DataFrame) -> Iterator[Finding]:
+    """Columns of words of a table, whose index names its rows, in which a rare word looks like a frequent one."""
+    for name in table:
+        if pd.api.types.is_numeric_dtype(table[name]):
+            continue
+        words = table[name].astype(object)
+        for rare, often in misspelled(words).items():
+            own, others = words.astype(str) == rare, int((words.astype(str) == often).sum())
+            what = f"{str(name)!r} is {rare!r} {some(int(own.sum()), 'time')} and {often!r} {some(others, 'time')}"
+            fix = "If both words mean the same, write one of them: each is a level with parameters of its own"
+            yield warning("levels-alike", what, fix, table.index[own])
+
+
 CHECKS = [
     left_out,
+    levels_alike,
     names_alike,
     same_history,
     sex_missing,

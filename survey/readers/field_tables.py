@@ -16,13 +16,13 @@ from ..columns import Columns
 from ..crs import looks_like_degrees
 from ..errors import refuse
 from ..packages import Files
+from ..sexes import SEX
 from ..sheets import Sheet, sheet_names, sheet_of
 from ..tables import DEPLOYMENTS, FAILURES, SurveyTables, empty
 from ..times import NOON, WHOLE_DAY_ENDS, WHOLE_DAY_STARTS
 from .mapping import COLUMNS, FieldMapping, read_mapping
 from .reading import (
     NEVER,
-    SEX,
     Reading,
     attach_failures,
     check_dates,

@@ -14,21 +14,11 @@ import pandas as pd
 
 from ..columns import Columns
 from ..errors import MOST_SHOWN, Problems, SurveyWarning
+from ..sexes import SEX
 from ..sheets import Sheet, read_sheet
 from ..tables import FAILURES, IDENTITIES, RECORDS, SurveyTables, empty
 from ..times import NOON, WHOLE_DAY_ENDS, WHOLE_DAY_STARTS, zone_of
 
-SEX = {
-    "female": "female",
-    "f": "female",
-    "male": "male",
-    "m": "male",
-    "♀": "female",
-    "♂": "male",
-    "雌": "female",
-    "雄": "male",
-}
-SEX |= {"unknown": "", "u": "", "undetermined": "", "?": ""}
 FLANK = {
     "left": "left",
     "l": "left",

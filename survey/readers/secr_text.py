@@ -3,6 +3,7 @@
     captures    Session ID Occasion Detector [covariates]       fmt = "trapID"
                 Session ID Occasion x y [covariates]            fmt = "XY"
     traps       Detector x y [usage or effort] [/ covariates]
+                of a searched area or line: one line for each corner; usage and covariates from the first
 
 A capture counted n times is n lines. A minus sign before the occasion says that the animal did not come back (died or
 was removed). Usage is one string such as 0011111, effort one number per occasion. A line with the ID NONE holds no
@@ -27,7 +28,9 @@ from ..captures import CaptureHistory, natural_order
 from ..detectors import KINDS, Detectors
 from ..errors import Problems, SurveyError, SurveyWarning, refuse
 from ..ledger import Ledger
+from ..sexes import SEX, is_sex
 from ..sheets import decode
+from .secr_shapes import OF_SECR, SHAPED, searched, shapes_of
 
 FORMATS = ("trapID", "XY")
 USAGE = ("binary", "effort")
@@ -59,7 +62,8 @@ def read_secr(
     captures : file of captures
     traps : file of detectors; for several sessions one for all, a list of one per session in the order of the
         sessions, or a mapping session -> file (then a session without captures may be missing from the captures)
-    detector : "multi", "proximity", "count" or "single"
+    detector : "multi", "proximity", "count", "single" or "capped"; of searches, whose captures give x and y: "area",
+        "exclusive area", "transect" or "exclusive transect", in secr "polygon", "polygonX", "transect", "transectX"
     fmt : "trapID" or "XY"; by default whichever fits the detectors
     covariates : names of the columns after the detector of a capture; by default from the comment above the data;
         columns without a name are not read
@@ -81,6 +85,7 @@ def read_secr(
     ------
     SurveyError : all bad rows of a file at once, with file, row, value and what to do
     """
+    detector = OF_SECR.get(detector, detector)
     if detector not in KINDS:
         raise refuse("this kind of detector is not known", f"Use one of {', '.join(KINDS)}", value=detector)
     for name, value, choices in (("fmt", fmt, FORMATS), ("usage", usage, USAGE)):
@@ -91,10 +96,11 @@ def read_secr(
     sessions = {line.words[0] for line in captured.lines}
     files = _files(traps, sessions or {"1"}, captured.name)
     layouts = {
-        path: _layout(_Text.of(path, sep, encoding, number_at=1), usage, detector_covariates, bad)
+        path: _layout(_Text.of(path, sep, encoding, number_at=1), usage, detector_covariates, bad, detector)
         for path in files.values()
     }
-    rows, columns = _rows(captured, fmt or _looks_like(captured, layouts.values()), covariates, noncapture, bad)
+    fmt = fmt or ("XY" if detector in SHAPED else _looks_like(captured, layouts.values()))
+    rows, columns = _rows(captured, fmt, covariates, noncapture, bad)
     bad.raise_any()
     made = {}
     for session in sorted(files, key=natural_order):
@@ -202,6 +208,7 @@ class _Layout:
     place: list[tuple[float, float]] = field(default_factory=list)
     used: list[list[str]] = field(default_factory=list)
     covariates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shapes: tuple = ()  # of searches
 
     @property
     def n_occasions(self) -> int | None:
@@ -215,8 +222,8 @@ class _Layout:
         return np.array([[_number(word) for word in words] for words in self.used]).T
 
 
-def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Problems) -> _Layout:
-    layout, extra, seen = _Layout(text.name), [], {}
+def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Problems, kind: str) -> _Layout:
+    layout, extra, seen, corners = _Layout(text.name), [], {}, {}
     for line in text.lines:
         where = {"file": text.name, "row": line.row}
         words, after = _at_slash(line.words)
@@ -224,9 +231,13 @@ def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Pr
         if len(place) < 2 or not np.isfinite(place).all():
             bad.add("a detector needs a name, x and y in metres", "Correct the line", value=line.words[:3], **where)
             continue
+        corners.setdefault(words[0], []).append(place)
+        if words[0] in seen and kind in SHAPED:
+            continue
         if words[0] in seen:
             what = f"the detector is already on row {seen[words[0]]}"
-            bad.add(what, "Give every detector one line (searched areas are not read)", value=words[0], **where)
+            fix = "Give every detector one line; of searched areas and lines say detector='polygon' or 'transect'"
+            bad.add(what, fix, value=words[0], **where)
         seen.setdefault(words[0], line.row)
         layout.id.append(words[0])
         layout.place.append(place)
@@ -242,7 +253,8 @@ def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Pr
             bad.add(what, "Fill in NA where a value is missing", file=text.name, row=row)
     columns = _names(names, _at_slash(text.header)[1], width, text.name)
     values = [after + [""] * (width - len(after)) for _, after in extra]
-    return replace(layout, covariates=_typed(pd.DataFrame(values, columns=columns, dtype=object)))
+    shapes = shapes_of(corners, kind, text.name) if kind in SHAPED else ()
+    return replace(layout, covariates=_typed(pd.DataFrame(values, columns=columns, dtype=object)), shapes=shapes)
 
 
 def _at_slash(words: list[str]) -> tuple[list[str], list[str]]:
@@ -370,7 +382,7 @@ def _detectors(layout: _Layout, effort: np.ndarray, kind: str, crs, unit: str) -
     """The detectors of one session; what is wrong with them names their file."""
     x, y = np.array(layout.place).T
     try:
-        return Detectors(tuple(layout.id), x, y, effort, kind, crs, unit, layout.covariates)
+        return Detectors(tuple(layout.id), x, y, effort, kind, crs, unit, layout.covariates, shapes=layout.shapes)
     except SurveyError as error:
         raise SurveyError([replace(problem, file=problem.file or layout.name) for problem in error.problems]) from None
 
@@ -387,7 +399,10 @@ def _ledger(rows: pd.DataFrame, name: str) -> Ledger:
 def _animals_at(rows: pd.DataFrame, layout: _Layout, kind: str, tolerance: float) -> pd.DataFrame:
     """Which animal was caught at which detector, with file and row."""
     caught = rows[rows["animal"] != ""]
-    frame = caught[["animal", "occasion", "removed", "file", "row"]].assign(detector=_at(caught, layout, tolerance))
+    frame = caught[["animal", "occasion", "removed", "file", "row"]]
+    if kind in SHAPED:
+        return pd.concat([frame, searched(caught, layout.id, layout.shapes)], axis=1)
+    frame = frame.assign(detector=_at(caught, layout, tolerance))
     if kind == "single":
         _hold_one(frame)
     return frame
@@ -434,4 +449,17 @@ def _animals(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         if names:
             words = f"{column} differs between captures of one animal; the first is kept: {names}"
             warnings.warn(words, SurveyWarning, stacklevel=3)
-    return _typed(by.first())
+    typed = _typed(by.first())
+    _check_sexes(caught, values, [c for c in columns if is_sex(c) and not pd.api.types.is_numeric_dtype(typed[c])])
+    return typed
+
+
+def _check_sexes(caught: pd.DataFrame, values: pd.DataFrame, columns: list[str]) -> None:
+    """Words for a sex that are none, in columns of words."""
+    bad = Problems()
+    for column in columns:
+        known = values[column].isin(MISSING) | values[column].str.casefold().isin(set(SEX))
+        for at in values.index[~known]:
+            where = {"file": caught.at[at, "file"], "row": int(caught.at[at, "row"])}
+            bad.add(f"{column} must be one of female, male", "Correct the value", value=values.at[at, column], **where)
+    bad.raise_any()

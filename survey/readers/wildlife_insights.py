@@ -18,10 +18,10 @@ from ..captures import CaptureHistory
 from ..columns import Columns
 from ..errors import refuse
 from ..packages import Files
+from ..sexes import SEX
 from ..sheets import sheet_of
 from ..tables import DEPLOYMENTS, FAILURES, IDENTITIES, SurveyTables, empty
 from .reading import (
-    SEX,
     Reading,
     check_dates,
     degrees,
