@@ -402,6 +402,26 @@ def test_simulate_recovers_and_is_repeatable():
     assert np.abs(fit.values["c"][0] - 0.5) < 0.05
 
 
+def test_losses_are_simulated_and_are_no_lack_of_fit():
+    rng, met = np.random.default_rng(4), np.random.default_rng(5).random((250, 6)) < 0.35
+    stop = np.where(met, rng.random(met.shape) < 0.4, False)
+    removed = stop.any(axis=1)
+    met &= np.arange(6) <= np.where(removed, stop.argmax(axis=1), 6)[:, None]
+    seen = met.any(axis=1)
+    history = EncounterHistory(met[seen].astype(int), None, removed[seen])
+    for likelihood in ("full", "conditional"):
+        fit = ClosedCapture(history, likelihood=likelihood).fit()
+        assert abs(fit.total()[0] - 250) < 3 * fit.total()[1]
+        drawn = [fit.model.simulate(fit.model.parameters.given(fit.vector), seed) for seed in range(20)]
+        assert abs(np.mean([d.removed.mean() for d in drawn]) - history.removed.mean()) < 0.03
+        totals = [fit.model.on(d).fit(start=fit.vector).total()[0] for d in drawn]
+        assert abs(np.mean(totals) - fit.total()[0]) < fit.total()[1]
+        test = fit.goodness(20, 3, workers=1)
+        assert test.tests["p"].min() > 0.02 and 0.6 < test.c_hat < 1.6
+    nobody = EncounterHistory(met[seen].astype(int))
+    assert not ClosedCapture(nobody).simulate({"p": 0.3, "f0": 10.0}, 1).removed.any()
+
+
 def test_bootstrap_interval():
     table = ClosedCapture(suite("kanha_tigers")).fit().abundance(bootstrap=30, seed=2, workers=1)
     row = table.iloc[-1]

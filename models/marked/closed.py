@@ -331,7 +331,7 @@ class ClosedCapture(MarkedModel[ClosedFit]):
         """Encounter histories from the model at natural-scale values (as for `at`), with these occasions.
 
         The population has the n + f0 animals of each group (with the conditional likelihood, animals met divided by
-        their probability of being met). Losses are not simulated.
+        their probability of being met). Animals met are lost as often as in the data.
         """
         from .closed_simulate import simulate_closed
 

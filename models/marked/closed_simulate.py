@@ -6,6 +6,7 @@ import numpy as np
 
 from ...survey.encounters import MISSING, EncounterHistory
 from .individual import shifted
+from .losses import with_losses
 
 
 def population(model, values) -> np.ndarray:
@@ -37,4 +38,5 @@ def simulate_closed(model, vector: np.ndarray, seed: int) -> EncounterHistory:
     seen = marked == 1
     animals = model.groups.iloc[profile[seen]].set_axis([str(i + 1) for i in range(seen.sum())], axis=0)
     h = model.history
-    return EncounterHistory(states[seen], None, None, animals, h.occasions, h.intervals, h.interval_unit)
+    states, removed = with_losses(states[seen], h, rng)
+    return EncounterHistory(states, None, removed, animals, h.occasions, h.intervals, h.interval_unit)
