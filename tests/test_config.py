@@ -100,6 +100,11 @@ def test_every_example_has_a_valid_form():
             "survey.toml: two models have the name 'a'. Give each its own",
         ),
         (
+            FORM + "[occasions]\nkind = 'polygon'\n",
+            "survey.toml: [occasions]: kind = 'polygon' is of searches in the files of secr. Searched areas and lines "
+            "in other formats go into [[methods]]",
+        ),
+        (
             FORM + "[report]\nmodel = 'constnat'\n",
             "survey.toml: report.model names no model: 'constnat'. Did you mean 'constant'?",
         ),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import reference, scr_data
+from shapely import Polygon
 
 from uncia import survey
 from uncia.survey.errors import SurveyError, SurveyWarning
@@ -230,7 +231,7 @@ def test_all_bad_rows_at_once(read):
         "  1. trap.txt, row 2: a detector needs a name, x and y in metres (found ['A2', '100']). Correct the line\n"
         "  2. trap.txt, row 3: a detector needs a name, x and y in metres (found ['A3', 'x', 'y']). Correct the line\n"
         "  3. trap.txt, row 4: the detector is already on row 1 (found 'A1'). "
-        "Give every detector one line (searched areas are not read)\n"
+        "Give every detector one line; of searched areas and lines say detector='polygon' or 'transect'\n"
         "  4. capt.txt, row 2: the occasion is no whole number above zero (found 'first'). "
         "Give the number of the occasion from 1 on (a minus sign before it = did not come back)\n"
         "  5. capt.txt, row 3: the occasion is no whole number above zero (found '0'). "
@@ -342,8 +343,8 @@ BAD = {
     ),
     "other kind": (
         (CAPTURES, TRAPS),
-        {"detector": "polygon"},
-        "this kind of detector is not known (found 'polygon'). Use one of count, proximity, multi, single, "
+        {"detector": "signal"},
+        "this kind of detector is not known (found 'signal'). Use one of count, proximity, multi, single, "
         "capped, area, exclusive area, transect, exclusive transect",
     ),
     "names of covariates": (
@@ -478,3 +479,63 @@ def test_what_cannot_be_written(tmp_path):
             survey.write_secr(captures, tmp_path)
         with pytest.raises(SurveyError, match="sessions need different names"):
             survey.write_secr([captures, captures], tmp_path)
+
+
+AREAS = """# polyID  x  y
+N 0 0
+N 100 0
+N 100 100
+N 0 0
+S 300 0
+S 400 0
+S 400 80
+"""
+LINES = "# ID x y\n1 0 0 01 / wet\n1 100 0\n1 100 100\n2 300 0 11 / dry\n2 400 0\n"
+
+
+@pytest.mark.parametrize("kind, ours", [("polygon", "area"), ("polygonX", "exclusive area"), ("area", "area")])
+def test_searched_areas(tmp_path, kind, ours):
+    (tmp_path / "areas.txt").write_text(AREAS)
+    (tmp_path / "found.txt").write_text(
+        "# Session ID Occasion x y sex\n1 a 1 60 10 F\n1 a 2 390.5 20 F\n1 b 2 90 80 M\n"
+    )
+    read = survey.read_secr(tmp_path / "found.txt", tmp_path / "areas.txt", detector=kind)
+    shapes = {"N": Polygon([(0, 0), (100, 0), (100, 100)]), "S": Polygon([(300, 0), (400, 0), (400, 80)])}
+    assert all(a.equals(b) for a, b in zip(read.detectors.shapes, shapes.values(), strict=True))
+    assert read.detectors.id == ("N", "S")
+    assert read.detectors.kind == ours and read.detectors.effort.tolist() == [[1, 1], [1, 1]]
+    at = read.detections.sort_values(["animal", "occasion"])
+    assert at[["detector", "x", "y"]].to_numpy().tolist() == [["N", 60.0, 10.0], ["S", 390.5, 20.0], ["N", 90.0, 80.0]]
+    assert read.animals["sex"].tolist() == ["F", "M"]
+
+
+def test_searched_lines_take_usage_and_covariates_of_the_first_corner(tmp_path):
+    (tmp_path / "lines.txt").write_text(LINES)
+    (tmp_path / "found.txt").write_text("1 a 2 60 0\n1 b 1 390 0\n")
+    read = survey.read_secr(tmp_path / "found.txt", tmp_path / "lines.txt", detector="transect")
+    assert [shape.length for shape in read.detectors.shapes] == [200.0, 100.0]
+    assert read.detectors.effort.tolist() == [[0, 1], [1, 1]]
+    assert read.detectors.covariates["covariate1"].tolist() == ["wet", "dry"]
+
+
+@pytest.mark.parametrize(
+    "areas, found, words",
+    [
+        ("1 0 0\n1 9 0\n", "1 a 1 3 0", "area '1' has 2 corners and needs 3 or more"),
+        ("1 0 0\n1 9 9\n1 9 0\n1 0 9\n", "1 a 1 3 0", "the outline of area '1' crosses itself"),
+        (AREAS, "1 a 1 500 0", "animal 'a' was detected at 'S' on occasion 1, but lies 100 m outside it"),
+        (AREAS, "1 a 1 N", "a capture needs session, ID, occasion, x, y"),
+    ],
+)
+def test_searches_that_cannot_be(tmp_path, areas, found, words):
+    (tmp_path / "areas.txt").write_text(areas)
+    (tmp_path / "found.txt").write_text(found)
+    with pytest.raises(SurveyError, match=re.escape(words)):
+        survey.read_secr(tmp_path / "found.txt", tmp_path / "areas.txt", detector="polygon")
+
+
+def test_corners_without_a_search(tmp_path):
+    (tmp_path / "areas.txt").write_text(AREAS)
+    (tmp_path / "found.txt").write_text("1 a 1 N")
+    with pytest.raises(SurveyError, match="of searched areas and lines say detector='polygon' or 'transect'"):
+        survey.read_secr(tmp_path / "found.txt", tmp_path / "areas.txt", detector="proximity")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from ...models import LeastCost
+from ...survey.readers.secr_shapes import OF_SECR
 from ..parts import RECORDS, Form, Formula, Occasions, Part, Records, Report, Survey
 from .both_flanks import check_flanks
 from .methods import Method
@@ -46,6 +47,15 @@ class Mask(Part):
     barriers: str | None = Field(
         default=None, description="lines or polygons that animals do not cross; least cost only"
     )
+
+
+Kind = Literal["proximity", "count", "multi", "single", "capped", "polygon", "polygonX", "transect", "transectX"]
+
+
+class Caught(Occasions):
+    """[occasions], with the searches of areas and lines that secr's files can hold."""
+
+    kind: Kind = "proximity"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class Model(Part):
@@ -161,7 +171,7 @@ class CaptureForm(Form):
     methods: tuple[Method, ...] = ()
     telemetry: Collars | None = None
     marking: Marking | None = None
-    occasions: Occasions = Occasions()
+    occasions: Caught = Caught()
     mask: Mask = Mask()
     models: tuple[AnyModel, ...] = (Model(name="constant"),)
     regions: tuple[Region, ...] = ()
@@ -171,7 +181,11 @@ class CaptureForm(Form):
     seed: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
-    def _marking_fits(self):
+    def _parts_fit(self):
+        kind = self.occasions.kind
+        if kind in OF_SECR and self.data.format != "secr":
+            what = f"[occasions]: kind = {kind!r} is of searches in the files of secr"
+            raise ValueError(what, "Searched areas and lines in other formats go into [[methods]]")
         check_marking(self)
         check_flanks(self)
         return self
