@@ -24,6 +24,7 @@ from ..survey.errors import refuse
 from .draws import Draws
 from .posterior import Posterior
 
+LEAST = {"draws": 4, "tune": 1, "chains": 1}  # that can be asked for
 TUNE, TUNE_RANDOM = 150, 1000  # steps before the draws
 TARGET_ACCEPT = 0.7  # with a metric that is right, twice the effective draws per evaluation that 0.8 gives
 KNOWN = 2048  # evaluations that are remembered, two trees of the greatest depth
@@ -142,6 +143,20 @@ def _start(target, rng: np.random.Generator, size: int) -> np.ndarray:
     raise refuse("the posterior cannot be evaluated near its mode", "Look at fit().verdict, or narrow the priors")
 
 
+def _check_numbers(given: Mapping[str, Any], seed: Any) -> None:
+    """That draws, steps and chains are whole numbers of which there are enough, and that the seed is one."""
+    whole = lambda v: isinstance(v, (int, np.integer)) and not isinstance(v, bool)  # noqa: E731
+    fix = "Use draws=1000, tune=150, chains=4"
+    for name, number in given.items():
+        if not whole(number):
+            raise refuse(f"{name} must be a whole number", fix, value=number)
+        if number < LEAST[name]:
+            few = "steps to tune" if name == "tune" else name
+            raise refuse(f"there are too few {few}", fix, value=number)
+    if not whole(seed) or seed < 0:
+        raise refuse("seed must be a whole number from 0 on", "Use seed=1", value=seed)
+
+
 def sample(
     model,
     draws: int,
@@ -152,9 +167,7 @@ def sample(
     sampler: str = "nuts",
 ) -> Draws:
     """See `Model.sample`."""
-    for name, number in (("draws", draws), ("tune", tune or TUNE), ("chains", chains)):
-        if number < (4 if name == "draws" else 1):
-            raise refuse(f"there are too few {name}", "Use draws=1000, tune=150, chains=4", value=number)
+    _check_numbers({"draws": draws, "tune": TUNE if tune is None else tune, "chains": chains}, seed)
     if sampler not in ("nuts", "surface"):
         raise refuse("this sampler is not known", "Use 'nuts' or 'surface'", value=sampler)
     if sampler == "surface":
@@ -163,7 +176,8 @@ def sample(
         return sample_surface(Posterior(model, priors), draws, chains, seed)
     _libraries()
     posterior = Posterior(model, priors)
-    tune = tune or (TUNE if posterior.random is None else TUNE_RANDOM)
+    if tune is None:
+        tune = TUNE if posterior.random is None else TUNE_RANDOM
     target = TARGET_ACCEPT if posterior.random is None else TARGET_ACCEPT_RANDOM
     return Sampler(posterior.size, target).run(posterior, draws, tune, chains, seed)
 

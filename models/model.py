@@ -243,7 +243,7 @@ class Model(ABC, Generic[F]):
 
         Raises
         ------
-        SurveyError : PyMC is not installed, a prior does not fit
+        SurveyError : PyMC is not installed, a prior does not fit, too few draws (4), steps to tune (1) or chains (1)
         """
         from .bayes import sample
 

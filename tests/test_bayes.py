@@ -164,6 +164,23 @@ def test_defaults_state_themselves():
             lambda: CJS(histories(3)).sample(draws=2),
             "there are too few draws (found 2). Use draws=1000, tune=150, chains=4",
         ),
+        (
+            lambda: CJS(histories(3)).sample(tune=0),
+            "there are too few steps to tune (found 0). Use draws=1000, tune=150, chains=4",
+        ),
+        (
+            lambda: CJS(histories(3)).sample(chains=-1),
+            "there are too few chains (found -1). Use draws=1000, tune=150, chains=4",
+        ),
+        (
+            lambda: CJS(histories(3)).sample(draws=100.5, sampler="surface"),
+            "draws must be a whole number (found 100.5). Use draws=1000, tune=150, chains=4",
+        ),
+        (
+            lambda: CJS(histories(3)).sample(tune=True),
+            "tune must be a whole number (found True). Use draws=1000, tune=150, chains=4",
+        ),
+        (lambda: CJS(histories(3)).sample(seed=-1), "seed must be a whole number from 0 on (found -1). Use seed=1"),
     ],
 )
 def test_refusals(make, words):
