@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..survey.display import some
 from ..survey.errors import refuse
 from . import latent
 from .marked.base import MarkedModel
@@ -266,8 +267,8 @@ class Draws:
             remarks.append(Remark(Outcome.NOT_CONVERGED, f"the chains differ, R-hat above {R_HAT} of {words}"))
         diverged = int(self.statistics["diverging"].sum())
         if diverged:
-            words = f"{diverged} steps diverged: a part of the posterior may be missing; use more informative priors"
-            remarks.append(Remark(Outcome.IMPRECISE, words))
+            words = "a part of the posterior may be missing; use more informative priors"
+            remarks.append(Remark(Outcome.IMPRECISE, f"{some(diverged, 'step')} diverged: {words}"))
         few = checks[["ess_bulk", "ess_tail"]].min(axis=1)
         few = few[~(few >= ESS)]
         if len(few):

@@ -7,6 +7,8 @@ import html
 import numpy as np
 import pandas as pd
 
+from ..survey.display import some
+
 
 def number(value: float, digits: int = 4) -> str:
     """A number as people read it: significant digits, no exponents where they can be helped."""
@@ -69,7 +71,7 @@ def _numbers(fit) -> str:
         criteria = f"c-hat {fit.c_hat:.3f}, QAICc {fit.qaicc:.2f}"
     else:
         criteria = f"AIC {fit.aic:.2f}, AICc {fit.aicc:.2f}"
-    return f"log-likelihood {fit.loglik:.3f}, {fit.n_parameters} parameters, {criteria}, {fit.method}"
+    return f"log-likelihood {fit.loglik:.3f}, {some(fit.n_parameters, 'parameter')}, {criteria}, {fit.method}"
 
 
 def _align(frame: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ says what stands for it, with numbers and names in braces. Another language is o
 from __future__ import annotations
 
 import re
+import string
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Texts:
 
     def note(self, name: str, **values) -> str:
         """The explanation below a table or figure; empty where there is none."""
-        return self.catalogue["notes"].get(name, "").format(**values)
+        return filled(self.catalogue["notes"].get(name, ""), **values)
 
     def of_model(self, name: str) -> str:
         """What a model says of the world, in a sentence; empty for a model that nobody has described."""
@@ -65,12 +66,12 @@ class Texts:
         """The sentence that tells an estimate of this quantity; a plain one where there is none of its own."""
         said = self.catalogue["quantities"]
         if quantity in said:
-            return said[quantity].format(**values)
-        return said["other"].format(quantity=self.term(quantity), **values)
+            return filled(said[quantity], **values)
+        return filled(said["other"], quantity=self.term(quantity), **values)
 
     def say(self, name: str, **values) -> str:
         """One sentence."""
-        return self.catalogue["words"][name].format(**values)
+        return filled(self.catalogue["words"][name], **values)
 
     def some(self, name: str, n: int) -> str:
         """So many of something: `name`_0, `name`_1 or `name`_n of the words."""
@@ -185,6 +186,21 @@ class Texts:
             if first is not None and rest is not None:
                 return f"{first} {rest}"
         return None
+
+
+class _Filling(string.Formatter):
+    def format_field(self, value, format_spec):
+        one, bar, several = format_spec.partition("|")
+        return (one if str(value) == "1" else several) if bar else super().format_field(value, format_spec)
+
+
+def filled(text: str, **values) -> str:
+    """A sentence with its gaps filled; {n:one|several} is the word that goes with the number n.
+
+    >>> filled("{n} {n:animal was|animals were} met", n="1"), filled("{n} {n:animal was|animals were} met", n="2")
+    ('1 animal was met', '2 animals were met')
+    """
+    return _Filling().format(text, **values)
 
 
 def texts(language: str = ENGLISH) -> Texts:

@@ -12,7 +12,7 @@ import shapely
 import xarray as xr
 
 from .detectors import ONCE, Detectors
-from .display import facts_html
+from .display import facts_html, some
 from .errors import Problems, refuse
 from .frozen import fixed, settle
 from .ledger import Ledger
@@ -312,10 +312,9 @@ class CaptureHistory:
         )
 
     def __repr__(self) -> str:
-        return (
-            f"CaptureHistory {self.session!r}: {self.n_animals} animals, {self.n_detections} detections "
-            f"({self.n_spatial_recaptures} spatial recaptures), {self.detectors!r}"
-        )
+        animals, detections = some(self.n_animals, "animal"), some(self.n_detections, "detection")
+        again = some(self.n_spatial_recaptures, "spatial recapture")
+        return f"CaptureHistory {self.session!r}: {animals}, {detections} ({again}), {self.detectors!r}"
 
     def _repr_html_(self) -> str:
         frequencies = ", ".join(f"{n} on {times}" for times, n in self.capture_frequencies().items())

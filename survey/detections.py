@@ -11,7 +11,7 @@ import pandas as pd
 from pyproj import CRS
 
 from .crs import projected
-from .display import facts_html
+from .display import facts_html, some
 from .errors import Problems, refuse
 from .frozen import fixed, settle
 from .ledger import Ledger
@@ -310,7 +310,8 @@ class DetectionHistory:
     def __repr__(self) -> str:
         seasons = f", {self.n_seasons} seasons" if self.n_seasons > 1 else ""
         found = int(self.detected.any(axis=1).sum())
-        return f"{self.n_sites} sites{seasons}, {int(self.done.sum())} visits, found at {found} sites"
+        visits = some(int(self.done.sum()), "visit")
+        return f"{some(self.n_sites, 'site')}{seasons}, {visits}, found at {some(found, 'site')}"
 
     def _repr_html_(self) -> str:
         return facts_html(

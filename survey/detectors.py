@@ -14,7 +14,7 @@ from pyproj import CRS
 from scipy.spatial import cKDTree
 
 from .crs import looks_like_degrees, projected, suggest_utm
-from .display import facts_html
+from .display import facts_html, some
 from .errors import Problems, refuse
 from .frozen import fixed, same, settle
 
@@ -240,7 +240,8 @@ class Detectors:
 
     def __repr__(self) -> str:
         effort = np.nansum(self.effort)
-        return f"{len(self)} {self.kind} detectors, {self.n_occasions} occasions, {effort:,.4g} {self.effort_unit}"
+        size = f"{some(len(self), f'{self.kind} detector')}, {some(self.n_occasions, 'occasion')}"
+        return f"{size}, {effort:,.4g} {self.effort_unit}"
 
     def _repr_html_(self) -> str:
         return facts_html(

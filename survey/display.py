@@ -14,3 +14,12 @@ def facts_html(title: str, facts: Mapping[str, object]) -> str:
     """
     rows = "".join(f"<tr><th>{escape(str(name))}</th><td>{escape(str(fact))}</td></tr>" for name, fact in facts.items())
     return f"<table><caption>{escape(title)}</caption>{rows}</table>"
+
+
+def some(n: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> some(1, "animal"), some(2, "animal")
+    ('1 animal', '2 animals')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

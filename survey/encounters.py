@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .captures import CaptureHistory, natural_order
-from .display import facts_html
+from .display import facts_html, some
 from .errors import Problems, refuse
 from .frozen import fixed, settle
 
@@ -224,8 +224,8 @@ class EncounterHistory:
         return cls(np.array([[known[c] for c in h] for h in histories]), frequency, **more)
 
     def __repr__(self) -> str:
-        size = f"{self.n_animals} animals, {self.n_occasions} occasions, {self.n_encounters} encounters"
-        return f"EncounterHistory({size})"
+        size = {"animal": self.n_animals, "occasion": self.n_occasions, "encounter": self.n_encounters}
+        return f"EncounterHistory({', '.join(some(n, noun) for noun, n in size.items())})"
 
     def _repr_html_(self) -> str:
         facts = {"animals": self.n_animals, "occasions": self.n_occasions, "encounters": self.n_encounters}

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .display import some
+
 MANY = 10  # files, above which those of one kind are told together in print
 FEW = 3  # files of one kind that each are told all the same
 
@@ -87,7 +89,7 @@ class Ledger:
         table = self.table()
         table = table.groupby([table["file"].map(name), "reason"], sort=False)["records"].sum().reset_index()
         for shown, total in pd.Series(self.read).groupby(pd.Series(name), sort=False).sum().items():
-            lines.append(f"{shown}: {total:,} records read")
+            lines.append(f"{shown}: {some(total, 'record')} read")
             here = table[table["file"] == shown].sort_values("records", ascending=False, kind="stable")
             here = here.sort_values("reason", key=lambda reason: reason != self.USED, kind="stable")
             lines += [f"  {n:>8,}  {why}" for why, n in here[["reason", "records"]].to_numpy()]

@@ -19,6 +19,7 @@ from uncia.reports.texts import ENGLISH, FILE, catalogue, languages, pattern_of,
 
 OTHERS = [language for language in languages() if language != ENGLISH]
 PARTS = ("sections", "headings", "notes", "words", "models", "quantities", "dates")
+DATA = {"effort": "9", "effort_unit": "days"}
 GAP = re.compile(r"{(\w+)}")
 MAY_VANISH = {"animals", "per", "unit", "number", "fix", "month"}  # what a language may have no place for
 
@@ -61,6 +62,21 @@ def test_a_language_is_not_english_by_another_name(language):
     for part in ("sections", "headings", "notes", "words", "models", "quantities"):
         for name, said in catalogue(language)[part].items():
             assert not said.isascii() or not re.search("[a-z]{3}", GAP.sub("", said)), (part, name)
+
+
+def test_one_of_something_is_not_several():
+    said = texts(ENGLISH).say("ghosts_few", once="1", expected="1.2", p="0.5")
+    assert said.startswith("1 animal was detected once, about as many")
+    said = texts(ENGLISH).say("data_undated", animals_seen="1", detections="2", stations="1", **dict(DATA, spatial="1"))
+    assert (
+        said == "1 individual was identified in 2 detections at 1 station, in 9 days; 1 time an animal was met at a "
+        "further station."
+    )
+    assert texts(ENGLISH).say("rows", n="12") == "12 rows" and texts("zh").say("rows", n="1")
+    for one in ("1 step diverged", "3 steps diverged"):
+        told = texts("zh")
+        assert "发散" in told.term(f"{one}: a part of the posterior may be missing; use more informative priors.")
+        assert not told.missing
 
 
 def test_a_text_without_translation_is_whole_and_noted():

@@ -19,7 +19,7 @@ LONG = pd.DataFrame(
 
 def test_long_is_sorted_and_counted():
     h = DetectionHistory(LONG)
-    assert repr(h) == "3 sites, 4 visits, found at 1 sites"
+    assert repr(h) == "3 sites, 4 visits, found at 1 site"
     assert list(h.sites.index) == ["b", "a", "c"]
     assert list(h.visits["wind"]) == [1.0, 4.0, 3.0, 2.0, 5.0]
     assert h.done.tolist() == [True, False, True, True, True]

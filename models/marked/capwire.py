@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma, gammaln, logsumexp
 
+from ...survey.display import some
 from ...survey.errors import refuse
 from ...survey.samples import SampleCounts
 from ..derived import table
@@ -157,7 +158,11 @@ class Capwire(MarkedModel[ClosedFit]):
         if again == 0 or fit.total()[0] > BEYOND * self.history.n_animals:
             return (Remark(Outcome.FLAT, "N, which grows without bound"),)
         if again < 5:
-            return (Remark(Outcome.IMPRECISE, f"Animals were found again only {again} times: N rests on very little"),)
+            return (
+                Remark(
+                    Outcome.IMPRECISE, f"Animals were found again only {some(again, 'time')}: N rests on very little"
+                ),
+            )
         return ()
 
     def name_rows(self, name, rows):

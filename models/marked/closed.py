@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ...survey.display import some
 from ...survey.encounters import MISSING, EncounterHistory
 from ...survey.errors import refuse
 from ..design import formula_variables
@@ -324,7 +325,9 @@ class ClosedCapture(MarkedModel[ClosedFit]):
         if again == 0:
             return (Remark(Outcome.IMPRECISE, "No animal was met twice, so these data say nothing of N"),)
         if again < 5:
-            return (Remark(Outcome.IMPRECISE, f"Animals were met again only {again} times: N rests on very little"),)
+            return (
+                Remark(Outcome.IMPRECISE, f"Animals were met again only {some(again, 'time')}: N rests on very little"),
+            )
         return ()
 
     def simulate(self, values: Mapping[str, object], seed: int) -> EncounterHistory:

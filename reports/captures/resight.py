@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ...models import MarkResight
 from ...survey.captures import CaptureHistory
 from ...survey.columns import Columns
+from ...survey.display import some
 from ...survey.errors import Problems
 from ...survey.ledger import Ledger
 from ...survey.sheets import read_sheet
@@ -132,8 +133,8 @@ def facts(marking: CaptureHistory | None, sightings: Sightings) -> dict[str, str
     if marking is None:
         found["Marking"] = "not recorded"
     else:
-        times = f"{marking.n_detections} times on {marking.n_occasions} occasions"
-        found["Marking"] = f"{marking.n_animals} animals, caught {times} ({marking.detectors.kind})"
+        times = f"{some(marking.n_detections, 'time')} on {some(marking.n_occasions, 'occasion')}"
+        found["Marking"] = f"{some(marking.n_animals, 'animal')}, caught {times} ({marking.detectors.kind})"
     found["Sighting occasions"] = f"{sightings.n_occasions}"
     totals = sightings.totals
     for name, words in WORDS.items():

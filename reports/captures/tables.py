@@ -8,6 +8,7 @@ import shapely
 
 from ...models.summary import number, percent
 from ...survey.detectors import LINES
+from ...survey.display import some
 from ...survey.telemetry import TOO_CLOSE
 from ...survey.together import Together, methods_of
 from ..analysis import Analysis
@@ -42,7 +43,7 @@ def survey_summary(analysis: Analysis) -> pd.DataFrame:
         else:
             facts[f"Searched{of}"] = f"{shapely.area(c.detectors.shapes).sum() / 1e6:,.4g} km²"
         if m:
-            facts[f"Animals{of}"] = f"{c.n_animals}, detected {c.n_detections} times"
+            facts[f"Animals{of}"] = f"{c.n_animals}, detected {some(c.n_detections, 'time')}"
     if len(methods) > 1:
         facts["Animals by method"] = ", ".join(f"{n} by {by}" for by, n in captures.shared().items())
     if captures.telemetry is not None:

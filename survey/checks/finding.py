@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from ..captures import CaptureHistory
 from ..detectors import Detectors
+from ..display import some as some
 from ..habitat import HabitatMask
 
 SEVERITIES = ("error", "warning", "note")
@@ -52,15 +53,6 @@ def warning(id: str, what: str, fix: str, rows: Iterable = ()) -> Finding:
 def note(id: str, what: str, fix: str, rows: Iterable = ()) -> Finding:
     """A finding worth knowing."""
     return Finding(id, "note", what, fix, tuple(map(str, rows)))
-
-
-def some(n: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> some(1, "animal"), some(2, "animal")
-    ('1 animal', '2 animals')
-    """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def about(metres: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
+from ....survey.display import some
 from ....survey.errors import SurveyError, refuse
 from ...inference.parallel import run_tasks
 from ...verdict import Outcome, Remark
@@ -46,7 +47,7 @@ class GhostTest:
     def __str__(self) -> str:
         how = f"from {self.simulations} simulated data sets" if self.simulations else "normal approximation"
         return (
-            f"{self.observed} animals were detected once, {self.expected:.1f} are expected "
+            f"{_once(self.observed)}, {self.expected:.1f} are expected "
             f"(excess {self.excess:+.1f}, SE {self.se:.1f}; z = {self.z:.2f}, "
             f"one-sided p = {self.p_value:.3g}, {how}). "
             "An excess has several causes: known animals that were not recognised, animals passing through, detection "
@@ -193,7 +194,11 @@ def ghost_remarks(fit):
     if test.p_value < LEVEL:
         yield Remark(
             Outcome.GHOSTS,
-            f"{test.observed} animals were detected once, and the model expects {test.expected:.1f} "
+            f"{_once(test.observed)}, and the model expects {test.expected:.1f} "
             f"(p = {test.p_value:.2g}): some may be known animals that were not recognised, which makes density too "
             "high; compare fit.sensitivity_to_ghosts()",
         )
+
+
+def _once(n: int) -> str:
+    return f"{some(n, 'animal')} {'was' if n == 1 else 'were'} detected once"
