@@ -1,5 +1,7 @@
 """Detection histories from plain tables: columns by what they mean, and every fault with its file and row."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +118,52 @@ class TestWide:
         assert "found.csv, row 2: v2 must be a number (found 'x')" in message
         assert "found.csv, row 3: v1 must be a whole number (found 2.5)" in message
         assert "found.csv, row 3: site is the same as in row 2 (found 'a')" in message
+
+
+WIDE = """y.1,y.2,elev,kind,x,y,date.1,date.2,rain.1,rain.2,effort.1,effort.2
+0,1,200,bog,10,20,3,5,dry,wet,1,2
+NA,0,300,fen,30,40,NA,6,,dry,NA,1
+"""
+
+
+def test_a_table_of_unmarked(tmp_path):
+    """Visits y.1, y.2 with their covariates, and covariates of sites, in one table without names of sites."""
+    history = read_matrix(write(tmp_path / "wide.csv", WIDE))
+    values = [[1, 1, 0, 3, "dry", 1], [1, 2, 1, 5, "wet", 2], [2, 2, 0, 6, "dry", 1]]
+    found = history.visits[history.visits["value"].notna()]
+    assert (
+        found[["site", "visit", "value", "date", "rain", "effort"]].astype({"site": int}).to_numpy().tolist() == values
+    )
+    assert history.sites.to_dict("list") == {"elev": [200, 300], "kind": ["bog", "fen"], "x": [10, 30], "y": [20, 40]}
+    long = "site,visit,value,date\n1,1,0,3\n1,2,1,5\n2,2,0,6\n"
+    assert np.array_equal(read_visits(write(tmp_path / "long.csv", long)).visits["value"], found["value"])
+
+
+def test_visits_with_other_names_and_seasons(tmp_path):
+    table = "site,det991,det992,det001,det002,date991,date992,date001,date002,bio1,bio2\na,0,1,,1,7,8,9,10,5,6\n"
+    history = read_matrix(write(tmp_path / "w.csv", table), visits="det", n_seasons=2)
+    assert history.visits[["season", "value", "date"]].fillna(-1).to_numpy().tolist() == [
+        [1, 0, 7], [1, 1, 8], [2, -1, 9], [2, 1, 10]
+    ]  # fmt: skip
+    assert history.sites.columns.tolist() == ["bio1", "bio2"]
+    one = read_matrix(
+        tmp_path / "w.csv", visits=["det001", "det002"], sites=write(tmp_path / "s.csv", "site,wet\na,1\n")
+    )
+    assert one.visits["value"].fillna(-1).tolist() == [-1, 1] and one.visits["date"].tolist() == [9, 10]
+    assert one.sites.loc["a", ["wet", "det991", "bio2"]].tolist() == [1, 0, 6]
+
+
+@pytest.mark.parametrize(
+    "table, how, words",
+    [
+        (WIDE, {"visits": "v"}, "no column is a visit (found 'v'). Give what their headings begin with, as 'y' of"),
+        (WIDE, {"visits": ["y.1", "y.3"]}, "the table has no such visits (found ['y.3']). There are y.1, y.2, elev"),
+        (WIDE, {"n_seasons": 3}, "2 visits are not 3 seasons of equally many"),
+        ("y.1,y_2,y.3\n0,1,1\n", {"visits": "y"}, "the visits are numbered in two ways (found 'y')"),
+        (WIDE.replace("0,1,200", "0,x,200"), {}, "row 2: y.2 must be a number (found 'x')"),
+        (WIDE.replace("wet,1,2", "wet,1,-2"), {}, "row 2: effort.2 must be 0 or more (found -2)"),
+    ],
+)
+def test_wide_tables_that_cannot_be(tmp_path, table, how, words):
+    with pytest.raises(SurveyError, match=re.escape(words)):
+        read_matrix(write(tmp_path / "wide.csv", table), **how)

@@ -19,7 +19,7 @@ class Data(Records):
 
     formats: ClassVar = {
         "visits": (("path",), ("sites", "seasons", "columns", "dates")),
-        "matrix": (("path",), ("sites", "effort", "visit_covariates")),
+        "matrix": (("path",), ("visits", "n_seasons", "sites", "effort", "visit_covariates")),
         "patrols": (("path", "cells"), ("observations", "mapping", "cell_names", "side_km")),
         **RECORDS,
     }
@@ -29,6 +29,10 @@ class Data(Records):
     sites: str | None = Field(default=None, description="table of sites: coordinates and covariates")
     seasons: str | None = Field(default=None, description="table of covariates of seasons")
     columns: dict[str, str] = Field(default={}, description="our heading = that of the table of visits")
+    visits: str | tuple[str, ...] | None = Field(
+        default=None, description="what the headings of visits begin with, as 'y' of y.1, y.2, or the headings"
+    )
+    n_seasons: int = Field(default=1, ge=1, description="whose visits the columns are, one season after the other")
     effort: str | None = Field(default=None, description="table of effort, in the shape of the findings")
     visit_covariates: dict[str, str] = Field(default={}, description="name in formulas = table in the same shape")
     observations: str | None = Field(default=None, description="SMART export of the observations of patrols")

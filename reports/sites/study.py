@@ -99,7 +99,8 @@ def read(config: SiteForm, folder: Path) -> DetectionHistory:
     if data.format == "matrix":
         beside = {name: folder / file for name, file in data.visit_covariates.items()}
         path, effort = folder / str(data.path), place(data.effort)
-        return survey.read_matrix(path, sites=place(data.sites), effort=effort, visit_covariates=beside, **more)
+        more |= {"visits": data.visits, "n_seasons": data.n_seasons, "sites": place(data.sites)}
+        return survey.read_matrix(path, effort=effort, visit_covariates=beside, **more)
     return _from_patrols(config, folder) if data.format == "patrols" else _from_records(config, folder)
 
 

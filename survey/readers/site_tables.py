@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ..detections import DetectionHistory
 from ..errors import Problems, refuse
 from ..times import WHOLE_DAY_STARTS
 from .plain import covariates, in_file, labels, only_once, open_table
+from .wide_tables import parts_of
 
 FINDINGS = ("value", "detected", "count")  # what the findings may be called
 KEYS = ("site", "season", "trail", "visit", "method")
@@ -96,6 +97,8 @@ def _by_date(table: Columns, keys: Mapping[str, object]) -> dict[str, np.ndarray
 def read_matrix(
     path: str | Path,
     *,
+    visits: str | Sequence[str] | None = None,
+    n_seasons: int = 1,
     sites: str | Path | None = None,
     effort: str | Path | None = None,
     visit_covariates: Mapping[str, str | Path] | None = None,
@@ -103,11 +106,16 @@ def read_matrix(
     encoding: str | None = None,
     **more,
 ) -> DetectionHistory:
-    """A detection history of one season from a table with one row per site: `site`, and a column for each visit.
+    """A detection history from a table with one row per site: `site`, and a column for each visit.
 
     Parameters
     ----------
-    path : CSV or Excel file; an empty cell is a visit that did not take place
+    path : CSV or Excel file; an empty cell or NA is a visit that did not take place
+    visits : what the headings of the visits begin with, such as "y" of y.1, y.2, …, or the headings. The other columns
+        are then covariates: of the visits, those that are numbered like them (date.1, date.2, …; `effort.1`, … is the
+        effort), and of the sites the rest, which may hold `x` and `y` or `longitude` and `latitude`. Without `visits`
+        this is so where there are y.1, y.2, …, as in tables for the R package unmarked; else every column is a visit
+    n_seasons : number of seasons, where the columns are the visits of one season after the other, equally many of each
     sites : as for `read_visits`
     effort : table of the same rows and columns
     visit_covariates : name -> table of the same rows and columns
@@ -119,38 +127,78 @@ def read_matrix(
         bad rows at once
     """
     bad = Problems()
-    found = _matrix(path, bad, encoding, low=0, whole=True)
-    beside = {name: _matrix(file, bad, encoding) for name, file in (visit_covariates or {}).items()}
-    worked = None if effort is None else _matrix(effort, bad, encoding, low=0)
-    more_files = {effort: worked} | {file: beside[name] for name, file in (visit_covariates or {}).items()}
-    for file, table in more_files.items():
-        if table is not None and (set(table.index), list(table)) != (set(found.index), list(found)):
+    table = open_table(path, bad, None, encoding)
+    parts = parts_of([h for h in table.sheet.headings if h != table.heading("site")], visits, path)
+    found = _matrix(table, bad, None if parts is None else parts.visits, low=0, whole=True)
+    beside = {} if parts is None else {n: _family(table, h, n) for n, h in parts.covariates.items()}
+    worked = beside.pop("effort", None)
+    names = {**({} if effort is None else {"effort": effort}), **(visit_covariates or {})}
+    tables = {n: _matrix(open_table(file, bad, None, encoding), bad) for n, file in names.items()}
+    for name, other in tables.items():
+        if (set(other.index), list(other)) != (set(found.index), list(found)):
             fix = f"Give it the sites and headings of {Path(path).name}"
-            bad.add("the sites or visits are not those of the findings", fix, file=file)
+            bad.add("the sites or visits are not those of the findings", fix, file=names[name])
     where = read_sites(sites, bad, crs, encoding)
+    own = pd.DataFrame() if parts is None else _own_sites(table, parts.sites, found.index, bad, crs)
     bad.raise_any()
+    beside |= {name: other.loc[found.index].to_numpy() for name, other in tables.items()}
+    worked = beside.pop("effort", worked)
+    if found.shape[1] % n_seasons:
+        fix = "Give every season the same number of columns, empty where there was no visit"
+        raise refuse(f"{found.shape[1]} visits are not {n_seasons} seasons of equally many", fix, file=path)
+    shape = (len(found), n_seasons, -1) if n_seasons > 1 else found.shape
     with in_file(path):
         return DetectionHistory.from_wide(
-            found,
-            sites=where if len(where) else None,
+            found.to_numpy().reshape(shape),
+            sites=_joined(where, own, sites),
             site_names=list(found.index),
-            effort=None if worked is None else worked.loc[found.index].to_numpy(),
-            visit_covariates={name: table.loc[found.index].to_numpy() for name, table in beside.items()},
+            effort=None if worked is None else worked.reshape(shape),
+            visit_covariates={name: values.reshape(shape) for name, values in beside.items()},
             crs=crs,
             **more,
         )
 
 
-def _matrix(path: str | Path, bad: Problems, encoding: str | None, **limits) -> pd.DataFrame:
-    table = open_table(path, bad, None, encoding)
-    if not table.require("site"):
+def _matrix(table: Columns, bad: Problems, visits: list[str] | None = None, **limits) -> pd.DataFrame:
+    if visits is not None and not table.has("site"):
+        names = np.array([str(i + 1) for i in range(len(table))], object)
+    elif not table.require("site"):
         return pd.DataFrame()
-    names = table.text("site", required=True)
-    table.unique("site", names)
-    visits = [h for h in table.sheet.headings if h != table.heading("site")]
+    else:
+        names = table.text("site", required=True)
+        table.unique("site", names)
+    visits = [h for h in table.sheet.headings if h != table.heading("site")] if visits is None else visits
     if not visits:
-        raise refuse("there are no columns of visits", "Give one beside `site` for each visit", file=path)
+        raise refuse("there are no columns of visits", "Give one beside `site` for each visit", file=table.sheet.name)
     return pd.DataFrame({h: table.number(h, **limits) for h in visits}, index=names)
+
+
+def _family(table: Columns, headings: list[str], name: str) -> np.ndarray:
+    """A covariate of visits [site, visit]: numbers where all that is given are numbers, else text."""
+    if name == "effort":
+        return np.column_stack([table.number(h, low=0) for h in headings])
+    columns = [np.asarray(table.covariate(h)) for h in headings]
+    if all(c.dtype.kind == "f" for c in columns):
+        return np.column_stack(columns)
+    return np.array([[word or None for word in table.text(h)] for h in headings], object).T
+
+
+def _own_sites(table: Columns, headings: list[str], index: pd.Index, bad: Problems, crs: str | None) -> pd.DataFrame:
+    """The columns of a table of findings that say something of the sites."""
+    if not headings:
+        return pd.DataFrame()
+    frame = pd.DataFrame({h: table.covariate(h) for h in headings}).set_axis(index.rename("site"), axis=0)
+    return _placed(table, frame, bad, crs)
+
+
+def _joined(where: pd.DataFrame, own: pd.DataFrame, sites) -> pd.DataFrame | None:
+    """Covariates of a table of sites and of the table of findings, together."""
+    if not len(where) or not len(own):
+        return where if len(where) else own if len(own) else None
+    twice = sorted(set(where) & set(own))
+    if twice:
+        raise refuse("columns are in both tables", "Keep them in one", file=sites, value=twice)
+    return where.join(own)
 
 
 def read_sites(
@@ -165,6 +213,11 @@ def read_sites(
     names = table.text("site", required=True)
     table.unique("site", names)
     frame = covariates(table, "site").set_axis(pd.Index(names, name="site"), axis=0)
+    return _placed(table, frame, bad, crs)
+
+
+def _placed(table: Columns, frame: pd.DataFrame, bad: Problems, crs: str | None) -> pd.DataFrame:
+    """The table with `x` and `y` in metres, where it has coordinates."""
     if table.has("x", "y"):
         frame = frame.assign(x=table.number("x"), y=table.number("y"))
         if crs is not None and looks_like_degrees(frame["x"], frame["y"]):
@@ -175,7 +228,9 @@ def read_sites(
         longitude, latitude = table.number("longitude", low=-180, high=180), table.number("latitude", low=-90, high=90)
         if crs is None:
             bad.add(
-                "sites in degrees need a projected coordinate system", "Give crs, the UTM zone of the survey", file=path
+                "sites in degrees need a projected coordinate system",
+                "Give crs, the UTM zone of the survey",
+                file=table.sheet.name,
             )
         else:
             x, y = to_metres(longitude, latitude, projected(crs))
