@@ -190,6 +190,22 @@ def test_a_larger_array_is_refused_or_cut_or_marked(tmp_path):
     assert "NOT THE SAME IN ALL YEARS: footprint" in text and 'id="T57"' in text
 
 
+@pytest.mark.parametrize("joint", [JOINT, ""])
+def test_what_does_not_differ_between_the_years_is_told_before_anything_is_fitted(tmp_path, monkeypatch, joint):
+    def never(*_, **__):
+        raise AssertionError("a model was fitted")
+
+    monkeypatch.setattr("uncia.models.model.Model.fit", never)
+    path = small_years.write(tmp_path, HEAD + YEARS + joint + '\n[trend]\ndespite = ["species"]\n')
+    for run in (analyse, lambda study: study.prepare()):
+        with pytest.raises(SurveyError) as error:
+            run(read_study(path))
+        assert str(error.value).startswith("this does not differ between the years (found 'species'). What differs: ")
+    small_years.write(tmp_path, HEAD + YEARS + joint, columns=9)
+    with pytest.raises(SurveyError, match="the years cannot be compared: footprint"):
+        read_study(path).prepare()
+
+
 def test_the_report_is_chinese_throughout(joint):
     path = joint.study.folder / "survey.toml"
     form = path.read_text("utf-8")

@@ -17,6 +17,7 @@ from ...survey.errors import Problems, refuse
 
 if TYPE_CHECKING:
     from .annual import AnnualEstimates
+    from .from_fits import Known
 
 # What is refused unless it is accepted by name; what else differs is marked.
 REFUSED = ("footprint", "observation", "species", "scope")
@@ -48,21 +49,21 @@ class Difference:
         return f"NOT THE SAME IN ALL YEARS: {self.what} ({told})"
 
 
-def differences(annual: AnnualEstimates) -> tuple[Difference, ...]:
+def differences(annual: AnnualEstimates | Known) -> tuple[Difference, ...]:
     """Everything that is known to differ between the years."""
     names = dict.fromkeys(name for known in annual.definitions for name in known)
     found = []
     for name in names:
         values = [known.get(name, "") for known in annual.definitions]
         same = len({v for v in values if v}) <= 1
-        if name == "footprint" and not same and all(f is not None for f in annual.footprints):
+        if name == "footprint" and not same and annual.footprints and all(f is not None for f in annual.footprints):
             same = least_overlap(annual.footprints) >= ALIKE
         if not same:
             found.append(Difference(name, tuple(zip(annual.labels, values, strict=True))))
     return tuple(found)
 
 
-def check_comparable(annual: AnnualEstimates, despite: Sequence[str] = ()) -> tuple[Difference, ...]:
+def check_comparable(annual: AnnualEstimates | Known, despite: Sequence[str] = ()) -> tuple[Difference, ...]:
     """The differences to be marked.
 
     Raises

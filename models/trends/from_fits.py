@@ -81,6 +81,30 @@ def one_year(fit: Any, quantity: str | None = None, region: Any = None) -> OneYe
     raise refuse("the fit has no such estimate", f"It has {have}", value=quantity or "density, abundance or occupancy")
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of the years before anything is fitted; `check_comparable` reads it as it reads estimates."""
+
+    labels: tuple[str, ...]
+    definitions: tuple[dict[str, str], ...]
+    footprints: tuple[Any, ...]
+
+
+def known_of(model: Any, region: Any = None) -> Known | None:
+    """What `series_of` will say of the years of a joint spatial model; None for other models."""
+    if hasattr(model, "records"):  # an open population
+        mask = model.mask if region is None else model.mask.clip(region)
+        T = len(model.names)
+        return Known(tuple(model.names), (_open_definition(model, mask),) * T, (mask,) * T)
+    if not hasattr(model, "sessions"):
+        return None
+    from ..spatial import abundance as spatial
+
+    masks = [s.mask if region is None else spatial._region_mask(model, s, region) for s in model.sessions]
+    words = [_definition(model, s, mask) for s, mask in zip(model.sessions, masks, strict=True)]
+    return Known(tuple(s.name for s in model.sessions), tuple(words), tuple(masks))
+
+
 # ---- spatial capture-recapture -------------------------------------------------------------------------------------
 
 
@@ -115,7 +139,7 @@ def _of_sessions(fit: Any, quantity: str | None, region: Any) -> Series:
         covariance=V,
         quantity="expected abundance" if of_area else "density",
         unit="animals" if of_area else "animals per 100 km²",
-        definitions=tuple(_definition(fit, s, m) for s, m in zip(full.model.sessions, masks, strict=True)),
+        definitions=tuple(_definition(fit.model, s, m) for s, m in zip(full.model.sessions, masks, strict=True)),
         footprints=tuple(masks),
     )
 
@@ -129,25 +153,29 @@ def _of_open_space(fit: Any, quantity: str | None, region: Any) -> Series:
     model = fit.model
     value, V, mask = log_series(fit, region)
     of_area = quantity in ("expected abundance", "abundance")
-    detectors = {c.detectors.kind + ", " + c.detectors.effort_unit for c in model.captures}
-    varying = [name for name in model.detection.parameters if _by_session(model.formulas.get(name))]
-    sharing = f"shared but for {', '.join(varying)}" if varying else "shared by all years of the fit"
-    words = {"footprint": footprint_words(mask), "observation": " and ".join(sorted(detectors)),
-             "detection": f"{model.detection.name}, {sharing}", "estimator": _estimator(model)}  # fmt: skip
+    words = _open_definition(model, mask)
     return Series(tuple(model.names), value if of_area else value - np.log(mask.area / 100.0), V,
                   "expected abundance" if of_area else "density", "animals" if of_area else "animals per 100 km²",
                   (words,) * len(value), (mask,) * len(value))  # fmt: skip
 
 
+def _open_definition(model: Any, mask: Any) -> dict[str, str]:
+    detectors = {c.detectors.kind + ", " + c.detectors.effort_unit for c in model.captures}
+    varying = [name for name in model.detection.parameters if _by_session(model.formulas.get(name))]
+    sharing = f"shared but for {', '.join(varying)}" if varying else "shared by all years of the fit"
+    return {"footprint": footprint_words(mask), "observation": " and ".join(sorted(detectors)),
+            "detection": f"{model.detection.name}, {sharing}", "estimator": _estimator(model)}  # fmt: skip
+
+
 def definition_of(fit: Any) -> dict[str, str]:
     """What was done, of a spatial fit with one session."""
     session = fit.model.sessions[0]
-    return _definition(fit, session, session.mask)
+    return _definition(fit.model, session, session.mask)
 
 
-def _definition(fit: Any, session: Any, mask: Any) -> dict[str, str]:
+def _definition(model: Any, session: Any, mask: Any) -> dict[str, str]:
     """What was done in a year, in words that another year's must be the same as."""
-    model, captures = fit.model, session.captures
+    captures = session.captures
     detectors, tables = captures.detectors, captures.tables
     per_session = [name for name in model.detection.parameters if _by_session(model.formulas.get(name))]
     if len(model.sessions) == 1:

@@ -218,6 +218,7 @@ def analyse_years(study: YearStudy, progress: Callable[[str, int, float], None] 
     ------
     SurveyError : a year that cannot be fitted; years that cannot be compared
     """
+    study.compare_years()
     if study.whole is not None:
         whole = analyse(study.whole, progress)
         made = YearAnalysis(study, whole.fits, {WHOLE: whole})

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from ...models import SCR, OpenSCR, TrimFit, trim
 from ...models.trends.annual import reported_row
+from ...models.trends.comparable import check_comparable
 from ...models.trends.footprint import CommonFootprint, common_footprint
+from ...models.trends.from_fits import Known, known_of
 from ...survey.errors import Problems, SurveyError, refuse
 from ...survey.parks import union_of_masks
 from ...survey.sheets import read_sheet
@@ -24,6 +27,7 @@ from ..study import Study, files_of, read_study
 from .form import Trends, Year, YearsForm, no_base
 from .models import OpenModel
 
+BY_MODEL = frozenset({"detection", "estimator", "distance"})  # definitions that a year's models may differ in
 OF_AREAS = ("density", "expected abundance", "realised abundance")  # quantities whose scope is an area
 
 
@@ -38,6 +42,21 @@ class YearPart:
     @property
     def label(self) -> str:
         return self.year.label
+
+    @property
+    def models(self) -> tuple:
+        """The models of its own form."""
+        return tuple(getattr(getattr(self.study, "config", None), "models", ()))
+
+    @cached_property
+    def definitions(self) -> dict[str, str]:
+        """What was done in this year, by its first model."""
+        known: dict[str, str] = {}
+        if self.results is not None:
+            known = {k: str(v) for k, v in self.results.get("definitions", {}).items()}
+        elif self.study is not None and self.models:
+            known = self.study.definitions(SimpleNamespace(model=self.study.build(self.models[0])))
+        return known | self.year.definitions
 
     def check_scope(self, asked: Trends) -> None:
         """That the year has an estimate of the scope that [trend] asks for, as far as is known before it is fitted."""
@@ -139,7 +158,30 @@ class YearStudy(Study):
             return built(part, captures, masks[0] if all(m.equals(masks[0]) for m in masks) else whole)  # type: ignore[return-value]
         return SCR(captures, masks, **part.options())
 
+    def compare_years(self) -> None:
+        """That the years can be compared, and differ in what [trend] accepts, as far as it is known before a fit.
+
+        Raises
+        ------
+        SurveyError : differences that nobody has accepted; names in despite of what does not differ
+        """
+        despite = self.config.trend.despite
+        if self.whole is not None or self.counts is not None:
+            known = Known(("all",), ({},), (None,)) if despite else None  # one model says the same of all its years
+        elif self.joint:
+            regions = [self.folder / region.file for region in self.config.regions]
+            known = known_of(self.build(self.config.models[0]), regions[0] if regions else None)
+        else:
+            known = Known(tuple(p.label for p in self.parts), tuple(p.definitions for p in self.parts), ())
+            told_later = {"scope", "interval"}
+            if any(len(p.models) > 1 for p in self.parts):
+                told_later |= BY_MODEL
+            despite = tuple(name for name in despite if name not in told_later)
+        if known is not None:
+            check_comparable(known, despite)
+
     def prepare(self) -> None:
+        self.compare_years()
         if self.whole is not None:
             self.whole.prepare()
         elif self.joint:
