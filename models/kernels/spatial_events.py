@@ -48,15 +48,47 @@ def first_radius(x, y, precision, unseen, block_at, log_ceiling, efolds, least, 
 
 
 @stage
-def to_passes(animal, seen, count, x, y, sigma, centre_x, centre_y, d_log_a, around, out):
+def certify(precision, beyond, peak, radius, log_ceiling, corner, faint, tolerance, mass, log_a, wider):
+    """How many masses [n] are not above `faint`, which become 0, and the worst of the other's error bounds.
+
+    Beyond rim + 2 corner from the centre, corner = √2/2 cells, Σ mu Gaussian is at most
+
+        e^(beyond + ceiling) 2π/τ (1 + corner/rim) e^(-τ rim²/2)
+
+    as each cell's Gaussian is at most its integral over the cell with distances shortened by half a diagonal h, and
+    ∫_s^∞ (r + h) exp(-τr²/2) dr ≤ exp(-τs²/2) (1 + h/s)/τ; relative to the mass it is the bound. Fills log_a [n] =
+    peak + log mass (0 mass: peak alone) and, where the bound is above the tolerance, wider [n]: the radius where it is
+    half of that, the mass being at least what it is now.
+    """
+    worst, n_faint = 0.0, 0
+    for i in range(mass.size):
+        log_a[i] = peak[i]
+        if not mass[i] > faint:
+            mass[i] = 0.0
+            n_faint += 1
+            continue
+        log_mass, tau = math.log(mass[i]), precision[i]
+        log_a[i] += log_mass
+        rim = max(radius[i] - 2.0 * corner, 1e-3)
+        scale = beyond[i] + log_ceiling + math.log(2.0 * math.pi / tau) - log_mass
+        bound = math.exp(min(scale + math.log1p(corner / rim) - 0.5 * tau * rim * rim, 700.0))
+        worst = max(worst, bound)
+        if bound > tolerance:
+            folds = scale + math.log1p(corner) - math.log(0.5 * tolerance)
+            wider[i] = max(math.sqrt(2.0 * max(folds, 0.0) / tau), 1.0) + 2.0 * corner
+    return worst, n_faint
+
+
+@stage
+def to_passes(animal, seen, count, x, y, sigma, centre_x, centre_y, d_log_a, share, around, out):
     """Adds to out [G, 3] the derivatives of Σ count (log λ - d²/2σ²) under the animals' posteriors q.
 
-    around [n, 3]: Σ q dx, Σ q dy and Σ q d² from the centre of each animal; d_log_a [n] = Σ q.
+    share [n] · around [n, 3]: Σ q dx, Σ q dy and Σ q d² from the centre of each animal; d_log_a [n] = Σ q.
     """
     for e in range(animal.size):
         i, k = animal[e], seen[e]
         off_x, off_y = centre_x[i] - x[k], centre_y[i] - y[k]
-        square = around[i, 2] + 2.0 * (off_x * around[i, 0] + off_y * around[i, 1])
+        square = share[i] * (around[i, 2] + 2.0 * (off_x * around[i, 0] + off_y * around[i, 1]))
         square += d_log_a[i] * (off_x * off_x + off_y * off_y)
         out[k, 0] += count[e] * d_log_a[i]
         out[k, 1] += count[e] * square / sigma[k] ** 2

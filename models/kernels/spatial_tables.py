@@ -278,6 +278,6 @@ def tile_moments(q, r0, r1, ox, oy):
 @stage
 def gather(item, parts, out, first):
     """out [n, ·] += parts [entries, columns] of each item, in the order of the entries, from column `first` on."""
-    for e in range(item.size):
-        for c in range(parts.shape[1]):
+    for c in range(parts.shape[1]):
+        for e in range(item.size):
             out[item[e], first + c] += parts[e, c]

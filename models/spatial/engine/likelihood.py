@@ -86,6 +86,11 @@ class SpatialLikelihood:
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
         self._lengths = np.array([1.0, raster.spacing, raster.spacing if shape.third_is_length else 1.0])
+        width = 3 + (problem.pass_effort is not None)
+        self._place = (np.asarray(problem.pass_row)[:, None] * width + np.arange(width)).ravel()
+        names = self._function.parameters
+        self._above = np.array([-5e-324 if name == "w" else 0.0 for name in names])
+        self._up_to = np.array([1.0 if name == "g0" else np.finfo(float).max for name in names])
 
     def __getstate__(self) -> tuple:
         """Only the problem travels to another process: threads and workspaces stay behind."""
@@ -176,29 +181,26 @@ class SpatialLikelihood:
             inner[:, 2] = 1.0
         row = self.problem.pass_row
         size = rows[row, 3] if clumped else None
-        return Passes(self._x, self._y, np.log(inner[row, 0]), inner[row, 1], inner[row, 2], size)
+        return Passes(self._x, self._y, np.log(inner[:, 0])[row], *inner.T[1:, row], size)
 
     def _check_range(self, rows: np.ndarray) -> None:
-        for column, name in enumerate(self._function.parameters):
-            value = rows[:, column]
-            good = np.isfinite(value) & ((value >= 0) if name == "w" else (value > 0))
-            if name == "g0":
-                good &= value <= 1
-            if not good.all():
-                raise ValueError(f"{name} = {value[~good][0]} is outside its range")
+        used = rows[:, : self._above.size]
+        good = (used > self._above) & (used <= self._up_to)
+        if not good.all():
+            row, column = np.argwhere(~good)[0]
+            raise ValueError(f"{self._function.parameters[column]} = {used[row, column]} is outside its range")
         if not (rows[:, 3:] > 0).all():
             raise ValueError("the size of clumped counts must be above zero")
 
     def _steepness(self, rows: np.ndarray) -> np.ndarray:
         """[R, 3 or 4] what turns derivatives by (log scale, log σ, third in cells, size) into those by natural rows."""
-        steep = [rows[:, 0], rows[:, 1], np.full(len(rows), self._lengths[2])]
-        return np.stack(steep + [np.ones(len(rows))] * (rows.shape[1] - 3), axis=1)
+        steep = np.ones_like(rows)
+        steep[:, :2], steep[:, 2] = rows[:, :2], self._lengths[2]
+        return steep
 
     def _by_rows(self, d_passes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Derivatives [R, 3 or 4] by natural rows from those [G, 3 or 4] by what passes have."""
-        row, size = self.problem.pass_row, self.problem.n_rows
-        d_rows = np.stack([np.bincount(row, column, minlength=size) for column in d_passes.T], axis=1)
-        return d_rows / self._steepness(rows)
+        return np.bincount(self._place, d_passes.ravel(), rows.size).reshape(rows.shape) / self._steepness(rows)
 
     def _density(self, log_mu) -> Density:
         if isinstance(log_mu, LogLinear):

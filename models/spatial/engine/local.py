@@ -32,6 +32,7 @@ class LocalTerms:
     caught: np.ndarray
     extra: np.ndarray
     ratio: np.ndarray  # float [F or 0, G]
+    most: int  # trials of one animal
 
     @property
     def none(self) -> bool:
@@ -52,7 +53,7 @@ class LocalTerms:
             self.field,
             self.caught,
             self.extra,
-            int(np.diff(self.trials.start).max(initial=0)),
+            self.most,
             self.ratio,
         )
 
@@ -84,6 +85,7 @@ def local_terms(model: BlockModel) -> LocalTerms:
         caught=caught[animal, field],
         extra=extra[animal, field],
         ratio=np.divide(needed, exposure, out=np.zeros(needed.shape), where=exposure > 0),
+        most=int(np.diff(trials.start).max(initial=0)),
     )
 
 

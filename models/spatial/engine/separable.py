@@ -22,7 +22,7 @@ import numpy as np
 from ...kernels.spatial_bend import bend
 from ...kernels.spatial_cover import boxes
 from ...kernels.spatial_curve import curve
-from ...kernels.spatial_events import collapse, first_radius, lay_out, to_passes
+from ...kernels.spatial_events import certify, collapse, first_radius, lay_out, to_passes
 from ...kernels.spatial_local import Local, sweep
 from ...kernels.spatial_products import TILE
 from ...kernels.spatial_spread import catch, integrate, pull, spread
@@ -48,9 +48,10 @@ SMALL = 3e6
 # passes whose hazard is taken cell by cell. Measured; it decides how the work is cut, which changes no digit.
 PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 2.5, 0.1, 1.2, 0.06, 1.0
 # less than this is not worth a second thread
-LITTLE = 300.0
-# Gaussians from which their tables are
-MANY = 400
+LITTLE = 150.0
+# Gaussians from which their tables are; from which more pieces than threads even out what was guessed; what it takes
+# to list Gaussians by tile, in units of what their tables take
+MANY, EVEN_MORE, COVER = 100, 4000, 0.65
 # what the other direction of a sweep does not need
 NONE, NONE_2 = np.empty(0), np.empty((0, 2))
 # √2/2 cells: from a cell's centre to its corner
@@ -84,7 +85,7 @@ class Animals:
     y: np.ndarray  # float [n]
     precision: np.ndarray  # float [n]
     peak: np.ndarray  # float [n], log of the product at the centre
-    beyond: np.ndarray | float  # float [n], log of what the likelihood can be times the Gaussian
+    beyond: np.ndarray  # float [n], log of what the likelihood can be times the Gaussian
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class SeparablePath:
         self._pool = WorkspacePool()
         self._local = local_terms(self.model)
         self._exposure = self.model.exposure @ self.model.void_weight
+        self._weight = self._exposure if self.model.probability else np.ones_like(self._exposure)
+        self._one_each = np.ones(self.model.encounters.n)
         self._plain = self._local.none and not self.model.probability
         self._small = self.blocks.cell.size * self.model.encounters.n <= SMALL
         # not False but None: kernels are not compiled for what is None
@@ -142,48 +145,41 @@ class SeparablePath:
     def evaluate(self, passes: Passes, density: Density) -> tuple[np.ndarray, float, float, float, SeparableState]:
         """(log_a [n], detected, total, bound, state)."""
         workspace = self._pool.take()
-        near = self._near(workspace, passes)
+        near, outline = self._near(workspace, passes)
         unseen = workspace.array("unseen", len(self.blocks), TILE, TILE)
         sums = np.empty((len(self.blocks), 3))
         pieces = self._pieces(near)
-        self._over(pieces, spread, density.terms, near, self._chances, unseen, sums)
-        detected, total = sums[:, :2].sum(axis=0)
+        self._over(pieces, spread, density.terms, near, self._chances, unseen, sums, first=outline)
+        detected, total, _ = sums.sum(axis=0).tolist()
         checked(total)
         ceiling = float(sums[:, 2].max())
         centre = self._collapse(passes)
         radius = self._first_radius(centre, unseen, ceiling)
         windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
-        bound = _bound(centre, radius, mass, ceiling)
-        short = (bound > self.tolerance) & (mass > FAINT)
-        if short.any():
-            radius = np.where(short, _sufficient(centre, mass, ceiling, self.tolerance), radius)
+        log_a, sufficient, worst, n_faint = self._certify(centre, radius, mass, ceiling)
+        if worst > self.tolerance:
+            radius = np.maximum(radius, sufficient)
             windows, local, mass, along_x = self._integrate(workspace, centre, radius, unseen, near)
-            bound = _bound(centre, radius, mass, ceiling)
-        worst = float(bound.max(initial=0.0, where=mass > FAINT))
-        faint = ~(mass > FAINT)
-        mass[faint] = 0.0
-        with np.errstate(divide="ignore"):
-            log_a = centre.peak + np.log(mass)
+            log_a, _, worst, n_faint = self._certify(centre, radius, mass, ceiling)
         afar = None
-        if faint.any():
+        if n_faint:
+            faint = mass == 0.0
             others, *_, afar_bound, afar = self.radial.evaluate(passes, density.log_mu, only=faint)
             log_a, worst = np.where(faint, others, log_a), max(worst, afar_bound)
             local = self._local.at(np.where(faint, -1.0, radius))  # no rows of any tile: nothing to overflow
         state = SeparableState(passes, density, near, unseen, centre, windows, local, mass, along_x, afar)
         self._pool.give_back_with(state, workspace)
-        return log_a, float(detected), float(total), worst, state
+        return log_a, detected, total, worst, state
 
-    def _near(self, workspace, passes: Passes) -> PassLists:
-        """The passes as Gaussians: of hazards with their exposure, or of probabilities with the exposure beside."""
+    def _near(self, workspace, passes: Passes) -> tuple[PassLists, Callable]:
+        """The passes as Gaussians: of hazards with their exposure, or of probabilities with the exposure beside; and
+        what is to be done first on tiles, see `_lists`."""
         scale, reach = np.exp(passes.log_scale), self.radial.reach.passes(passes)
-        weight = np.ones_like(scale)
-        if self.model.probability:
-            weight = self._exposure
-        else:
+        weight = self._weight
+        if not self.model.probability:
             scale *= self._exposure
-        return PassLists(
-            *self._lists(workspace, "passes", passes.x, passes.y, passes.sigma**-2.0, scale, reach), weight
-        )
+        lists, outline = self._lists(workspace, "passes", passes.x, passes.y, passes.sigma**-2.0, scale, reach)
+        return PassLists(*lists, weight), outline
 
     def _collapse(self, passes: Passes) -> Animals:
         """The Gaussian of each animal's detections."""
@@ -194,7 +190,7 @@ class SeparablePath:
         collapse(animal, seen, count, *at, encounters.constant, found)
         x, y, precision, peak = found
         if not self.model.probability:
-            return Animals(x, y, precision, peak, 0.0)
+            return Animals(x, y, precision, peak, np.zeros(n))
         # a detection is at most as likely as its hazard, which is at most h(g0)/g0 times the Gaussian
         beyond = np.log(-np.log1p(-np.minimum(np.exp(passes.log_scale), 1.0 - 2.0**-53))) - passes.log_scale
         return Animals(x, y, precision, peak, np.bincount(animal, count * beyond[seen], minlength=n))
@@ -205,40 +201,54 @@ class SeparablePath:
         first_radius(centre.x, centre.y, centre.precision, unseen, block_at, log_ceiling, EFOLDS, LEAST, MOST, radius)
         return radius + 2 * CORNER
 
+    def _certify(self, centre: Animals, radius, mass, log_ceiling: float) -> tuple[np.ndarray, np.ndarray, float, int]:
+        """log_a [n], the radius [n] that suffices, the worst bound and how many masses are faint, which become 0."""
+        log_a, wider = np.empty_like(mass), radius.copy()
+        at = (centre.precision, centre.beyond, centre.peak, radius, log_ceiling, CORNER, FAINT, self.tolerance)
+        return log_a, wider, *certify(*at, mass, log_a, wider)
+
     def _integrate(self, workspace, centre, radius, unseen, near) -> tuple[Lists, Local, np.ndarray, np.ndarray]:
         """The animals' windows, their local terms, their masses [n] and, if these are plain, moments along x [n, 2]."""
-        ones = np.ones_like(radius)
-        windows = self._lists(workspace, "animals", centre.x, centre.y, centre.precision, ones, radius)
+        shape = (centre.x, centre.y, centre.precision, self._one_each)
+        windows, outline = self._lists(workspace, "animals", *shape, radius)
         parts = workspace.array("parts", windows.item.size, 3 if self._plain else 1)
         local = self._local.at(radius)
         pieces = self._pieces(None if self._plain else near, windows)
         if self._plain:
-            self._over(pieces, integrate, unseen, windows, parts)
+            self._over(pieces, integrate, unseen, windows, parts, first=outline)
         else:
             before = (unseen, windows, NONE, near, 0.0, self._chances, self._competing, local, NOBODY)
             after = (parts[:, 0], NONE, NONE_2, NONE_2, NONE_2, NONE_2)
-            self._over(pieces, sweep, False, (0.0, NONE, NONE_2), *before, *after)
+            self._over(pieces, sweep, False, (0.0, NONE, NONE_2), *before, *after, first=outline)
         sums = np.zeros((centre.x.size, parts.shape[1]))
         gather(windows.item, parts, sums, 0)
         return windows, local, sums[:, 0].copy(), sums[:, 1:]
 
-    def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> Lists:
-        """Tables over the tiles within `radius` of each centre, and the Gaussians by tile."""
+    def _lists(self, workspace, name: str, x, y, precision, weight, radius) -> tuple[Lists, Callable]:
+        """Tables over the tiles within `radius` of each centre, and the Gaussians by tile; and what fills the boxes of
+        tiles t0 … t1 - 1, to be called by the thread that uses them first."""
         ny, nx = self.blocks.block_at.shape
         centre, span = np.empty((x.size, 3)), np.empty((x.size, 6), np.int64)
         rows = lay_out(x, y, precision, radius, nx, ny, centre, span)
         g = Gaussians(centre, span, workspace.array(name, rows, TILE))
-        pieces = 2 * self.workers.threads if x.size > MANY else 1
-        edges = [x.size * k // pieces for k in range(pieces + 1)]
-        tasks: list[Callable[[], Any]] = [lambda: self.blocks.cover(x, y, radius)]
-        tasks += [lambda k=k: fill_tables(g, weight, edges[k], edges[k + 1]) for k in range(pieces)]
-        found = self.workers.map(lambda task: task(), tasks) if x.size > MANY else [task() for task in tasks]
-        start, item = found[0]
-        box = np.empty(item.size, np.int32)
-        runs = [(0, len(self.blocks))] if x.size <= MANY else _even(start, pieces)
-        place, habitat = self.tiles.place, self.blocks.box
-        self.workers.map(lambda run: boxes(run[0], run[1], start, item, x, y, radius, place, habitat, box), runs)
-        return Lists(start, item, box, g)
+        edges = self._shares(x.size)
+
+        def lay(k: int) -> Any:
+            found = self.blocks.cover(x, y, radius) if k == 0 else None
+            fill_tables(g, weight, edges[k], edges[k + 1])
+            return found
+
+        start, item = self.workers.map(lay, range(len(edges) - 1))[0]
+        box, place, habitat = np.empty(item.size, np.int32), self.tiles.place, self.blocks.box
+        outline = lambda t0, t1: boxes(t0, t1, start, item, x, y, radius, place, habitat, box)  # noqa: E731
+        return Lists(start, item, box, g), outline
+
+    def _shares(self, n: int) -> list[int]:
+        """n Gaussians cut into runs; the first is shorter, whose thread also makes the lists."""
+        threads = self.workers.threads
+        pieces = 1 if n <= MANY else threads if n <= EVEN_MORE else 4 * threads
+        first = max((1 + COVER) / pieces - COVER, 0.0)
+        return [0, *(n * np.linspace(first, 1.0, pieces)).astype(int).tolist()] if pieces > 1 else [0, n]
 
     # ── derivatives ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,7 +271,7 @@ class SeparablePath:
         of_passes = scratch.array("of passes", near.item.size, 2)
         of_animals = scratch.array("of animals", windows.item.size, 2 if self._plain else 3)
         before = (state.density.terms, state.unseen, windows, share, near, d_detected)
-        moments = np.zeros((passes.x.size, 2))
+        d_passes = np.zeros((passes.x.size, 3))
         pieces = self._pieces(near, windows)
         if self._plain:
             self._over(pieces, pull, *before, d_log_mu, by_fields, of_animals, of_passes)
@@ -271,29 +281,26 @@ class SeparablePath:
             after = (NONE, d_log_mu, by_fields, of_animals, of_passes, of_trials)
             kinds = (self._chances, self._competing)
             self._over(pieces, sweep, True, *before, *kinds, state.local, first, *after)
-            gather(trial_pass, of_trials, moments, 0)
-        gather(near.item, of_passes, moments, 0)
-        d_passes = np.zeros((passes.x.size, 3))
-        d_passes[:, 0] = moments[:, 0]
-        d_passes[:, 1] = moments[:, 1] / passes.sigma**2
+            gather(trial_pass, of_trials, d_passes, 0)
+        gather(near.item, of_passes, d_passes, 0)
+        d_passes[:, 1] /= passes.sigma**2
         around = np.zeros((state.mass.size, 3))
         if self._plain:  # Σ q dy, Σ q dy²; those along x are known
             around[:, ::2] = state.along_x
             gather(windows.item, of_animals, around, 1)
         else:
             gather(windows.item, of_animals, around, 0)
-        around *= share[:, None]
-        self._add_detections(state, d_present, around, d_passes)
+        self._add_detections(state, d_present, share, around, d_passes)
         self._pool.give_back(scratch)
         return state.density.gradient(d_log_mu, by_fields), d_passes
 
-    def _add_detections(self, state: SeparableState, d_log_a, around, d_passes) -> None:
-        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors; around [n, 3]: their Σ q dx,
-        Σ q dy and Σ q d² from their centres."""
+    def _add_detections(self, state: SeparableState, d_log_a, share, around, d_passes) -> None:
+        """The derivatives of Σ count (log λ − d²/2σ²) under the animals' posteriors; share · around [n, 3]: their
+        Σ q dx, Σ q dy and Σ q d² from their centres."""
         encounters, centre, passes = self.model.encounters, state.centre, state.passes
         seen = (encounters.animal, encounters.linear.column, encounters.linear.entry)
         at = (passes.x, passes.y, passes.sigma, centre.x, centre.y)
-        to_passes(*seen, *at, d_log_a, around, d_passes)
+        to_passes(*seen, *at, d_log_a, share, around, d_passes)
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P], an array or `Covariates`, and along [G, 3, P]."""
@@ -387,8 +394,8 @@ class SeparablePath:
     def detection_probability(self, passes: Passes) -> np.ndarray:
         """p.(x) [M]."""
         workspace, caught = self._pool.take(), np.empty(self.blocks.cell.size)
-        near = self._near(workspace, passes)
-        self._over(self._pieces(near), catch, near, self._chances, caught)
+        near, outline = self._near(workspace, passes)
+        self._over(self._pieces(near), catch, near, self._chances, caught, first=outline)
         self._pool.give_back(workspace)
         return caught
 
@@ -411,10 +418,16 @@ class SeparablePath:
         # more pieces than threads even out what was guessed
         return _even(done, threads if done[-1] < 10 * LITTLE else 4 * threads)
 
-    def _over(self, pieces, stage, *arguments) -> None:
-        """stage(tiles, t0, t1, ...) over all tiles."""
-        plain = [tuple(a) if isinstance(a, Lists | PassLists) else a for a in arguments]
-        self.workers.map(lambda piece: stage(self.tiles, *piece, *plain), pieces)
+    def _over(self, pieces, stage, *arguments, first: Callable | None = None) -> None:
+        """stage(tiles, t0, t1, ...) over all tiles, and before it first(t0, t1)."""
+        plain = [tuple(a) if type(a) in (Lists, PassLists) else a for a in arguments]
+
+        def work(piece: tuple[int, int]) -> None:
+            if first is not None:
+                first(*piece)
+            stage(self.tiles, *piece, *plain)
+
+        self.workers.map(work, pieces)
 
 
 def _of_hazards(moments, slopes, log_scale, log_sigma, sigma) -> np.ndarray:
@@ -454,29 +467,5 @@ def tiles_of(blocks: Blocks, raster: Raster) -> Tiles:
 
 def _even(start: np.ndarray, pieces: int) -> list[tuple[int, int]]:
     """Tiles cut into runs of about as much, what is before each tile being start [T + 1]."""
-    edges = np.searchsorted(start, [start[-1] * k / pieces for k in range(1, pieces)]).tolist()
-    edges = sorted({0, *edges, start.size - 1})
-    return list(itertools.pairwise(edges))
-
-
-def _log_tail(centre: Animals, log_ceiling: float, rim: np.ndarray) -> np.ndarray:
-    """log of a bound of Σ mu Gaussian over the cells farther than rim + √2 from the centre.
-
-    Each cell's Gaussian is at most its integral over the cell with distances shortened by half a diagonal h, and
-    ∫_s^∞ (r + h) exp(−τr²/2) dr ≤ exp(−τs²/2) (1 + h/s)/τ.
-    """
-    tau = centre.precision
-    return centre.beyond + log_ceiling + np.log(2 * np.pi / tau * (1 + CORNER / rim)) - 0.5 * tau * rim**2
-
-
-def _bound(centre: Animals, radius: np.ndarray, mass: np.ndarray, log_ceiling: float) -> np.ndarray:
-    """Relative error bound [n] of each mass."""
-    rim = np.maximum(radius - 2 * CORNER, 1e-3)
-    return np.exp(np.minimum(_log_tail(centre, log_ceiling, rim) - np.log(np.maximum(mass, FAINT)), 700.0))
-
-
-def _sufficient(centre: Animals, mass: np.ndarray, log_ceiling: float, tolerance: float) -> np.ndarray:
-    """The radius [n] at which the bound falls to half the tolerance, the mass being at least what it is now."""
-    at_one = _log_tail(centre, log_ceiling, np.ones_like(mass)) + 0.5 * centre.precision
-    folds = at_one - np.log(np.maximum(mass, FAINT)) - np.log(0.5 * tolerance)
-    return np.maximum(np.sqrt(2 * np.maximum(folds, 0.0) / centre.precision), 1.0) + 2 * CORNER
+    edges = start.searchsorted(start[-1] * np.arange(1, pieces) / pieces).tolist()
+    return list(itertools.pairwise(sorted({0, *edges, start.size - 1})))
