@@ -156,6 +156,12 @@ def simulated_goodness(fit: Any, n: int, seed: int) -> pd.DataFrame:
     )
 
 
+def plain_text(data: Any) -> None:
+    """MARK's files have no encoding to choose."""
+    if data.encoding is not None:
+        raise refuse("an .inp file is plain text", "Leave encoding out", value=data.encoding)
+
+
 def merge_alike(rows: pd.DataFrame) -> pd.DataFrame:
     """Estimates that are the same number for several settings of covariates as one row: "age = 0 to 7".
 

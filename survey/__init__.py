@@ -30,6 +30,7 @@ from .patrols import Patrols, read_patrols
 from .readers.animal_tables import read_encounters, read_fates, read_histories
 from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
+from .readers.inp_tables import read_fates_inp, read_visits_inp
 from .readers.live_dead_tables import read_live_dead
 from .readers.sample_tables import read_samples
 from .readers.secr_text import read_secr
@@ -79,6 +80,7 @@ __all__ = [
     "read_camtrap_dp",
     "read_encounters",
     "read_fates",
+    "read_fates_inp",
     "read_field_tables",
     "read_histories",
     "read_inp",
@@ -92,6 +94,7 @@ __all__ = [
     "read_secr",
     "read_telemetry",
     "read_visits",
+    "read_visits_inp",
     "read_wildlife_insights",
     "registry_changes",
     "scat_search",

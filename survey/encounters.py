@@ -262,10 +262,10 @@ def read_rows(
         if not line.strip():
             continue
         words = line.split(";")[0].split()
-        if len(words) and not set(words[0]) - set(characters):
+        if ";" in line and words and re.fullmatch(r"[\dA-Za-z.]+", words[0]):
             length = length or len(words[0])
         if ";" not in line or len(words) != 1 + n_groups + len(covariates) or len(words[0]) != length:
-            needs = f"{length} occasions, {n_groups} frequencies and {len(covariates)} covariates"
+            needs = f"{length or 'some'} occasions, {n_groups} frequencies and {len(covariates)} covariates"
             what = f"a line needs a history of {needs}"
             bad.add(what, "Correct the line, and end it with a semicolon", file=path, row=number, value=line.strip())
             continue

@@ -19,7 +19,7 @@ class Data(Records):
     formats: ClassVar = {
         "encounters": (("path",), ("animals", "occasions")),
         "histories": (("path",), ("occasions",)),
-        "inp": (("path",), ("groups", "covariates")),
+        "inp": (("path",), ("groups", "covariates", "codes")),
         **RECORDS,
     }
     anywhere: ClassVar = frozenset({"encoding", "intervals", "interval_unit"})
@@ -33,6 +33,9 @@ class Data(Records):
         default=None, description="names of the frequency columns of an .inp file"
     )
     covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of an .inp file")
+    codes: dict[str, int] | None = Field(
+        default=None, description="numbers of states that an .inp file writes as letters: { A = 1, B = 2 }"
+    )
     intervals: tuple[float, ...] | None = Field(default=None, description="time between occasions, 1 by default")
     interval_unit: str | None = Field(default=None, description="such as 'year'")
     encoding: str | None = None

@@ -19,7 +19,7 @@ from ...survey.tables import SurveyTables
 from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_captures, records_named
-from ..study import TEST, Study, merge_alike, simulated_goodness
+from ..study import TEST, Study, merge_alike, plain_text, simulated_goodness
 from .checks import check
 from .form import EncounterForm
 
@@ -29,12 +29,6 @@ CONTINGENCY = ("CJS", "JollySeber", "Pradel")  # models that TEST 2 and TEST 3 a
 def timing(data: Any) -> dict[str, Any]:
     """What a form says of the time between occasions."""
     return {k: v for k in ("intervals", "interval_unit") if (v := getattr(data, k)) is not None}
-
-
-def plain_text(data: Any) -> None:
-    """MARK's files have no encoding to choose."""
-    if data.encoding is not None:
-        raise refuse("an .inp file is plain text", "Leave encoding out", value=data.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +46,8 @@ class EncounterStudy(Study):
         more, path = timing(data), folder / str(data.path)
         if data.format == "inp":
             plain_text(data)
-            return cls(config, folder, survey.read_inp(path, data.groups or (), data.covariates or (), **more))
+            names = (data.groups or (), data.covariates or (), data.codes)
+            return cls(config, folder, survey.read_inp(path, *names, **more))
         if data.format == "histories":
             given = data.occasions
             headings = [given] if isinstance(given, str) else given

@@ -17,9 +17,12 @@ DEFAULT = "KnownFate"
 class Data(DataPart):
     """[data]: where the table of fates lies, relative to survey.toml."""
 
-    formats: ClassVar = {"fates": (("path", "length"), ("begin", "clock", "period", "dates"))}
+    formats: ClassVar = {
+        "fates": (("path", "length"), ("begin", "clock", "period", "dates")),
+        "fates-inp": (("path",), ("groups", "covariates", "period")),
+    }
 
-    format: Literal["fates"]
+    format: Literal["fates", "fates-inp"]
     path: str | None = None
     length: str | float | None = Field(default=None, description="of a period: '7 days', or a number")
     period: str = Field(default="period", description="what a period is, such as 'week'")
@@ -30,6 +33,10 @@ class Data(DataPart):
     dates: Literal["dmy", "mdy"] | None = Field(
         default=None, description="order of day and month where it is not clear"
     )
+    groups: tuple[str, ...] | dict[str, tuple[str, ...]] | None = Field(
+        default=None, description="names of the frequency columns of MARK's .inp file"
+    )
+    covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of MARK's .inp file")
     encoding: str | None = None
 
 

@@ -15,7 +15,7 @@ from ...survey.errors import SurveyError
 from ...survey.monitored import MonitoredAnimals
 from ...survey.verify import Findings
 from ..model_parts import built
-from ..study import Study, merge_alike
+from ..study import Study, merge_alike, plain_text
 from .checks import check
 from .form import FateForm
 
@@ -33,6 +33,10 @@ class FateStudy(Study):
     @classmethod
     def read(cls, config: FateForm, folder: Path) -> FateStudy:
         data = config.data
+        if data.format == "fates-inp":
+            plain_text(data)
+            names = (data.groups or (), data.covariates or ())
+            return cls(config, folder, survey.read_fates_inp(folder / str(data.path), *names, period=data.period))
         how = {name: getattr(data, name) for name in ("begin", "encoding", "period", "clock", "dates")}
         return cls(config, folder, survey.read_fates(folder / str(data.path), data.length, **how))
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from ... import survey
 from ...survey.live_dead import LiveDeadHistory
 from ...survey.verify import Findings
-from ..encounters.study import EncounterStudy, plain_text, timing
+from ..encounters.study import EncounterStudy, timing
 from ..model_parts import built
-from ..study import simulated_goodness
+from ..study import plain_text, simulated_goodness
 from .form import LiveDeadForm
 
 

@@ -20,12 +20,13 @@ class Data(Records):
     formats: ClassVar = {
         "visits": (("path",), ("sites", "seasons", "columns", "dates")),
         "matrix": (("path",), ("visits", "n_seasons", "sites", "effort", "visit_covariates")),
+        "visits-inp": (("path",), ("groups", "covariates", "n_seasons")),
         "patrols": (("path", "cells"), ("observations", "mapping", "cell_names", "side_km")),
         **RECORDS,
     }
     anywhere: ClassVar = frozenset({"encoding", "effort_unit", "area"})
 
-    format: Literal["visits", "matrix", "patrols", "camtrap-dp", "field-tables", "wildlife-insights"]
+    format: Literal["visits", "matrix", "visits-inp", "patrols", "camtrap-dp", "field-tables", "wildlife-insights"]
     sites: str | None = Field(default=None, description="table of sites: coordinates and covariates")
     seasons: str | None = Field(default=None, description="table of covariates of seasons")
     columns: dict[str, str] = Field(default={}, description="our heading = that of the table of visits")
@@ -39,6 +40,10 @@ class Data(Records):
     cells: str | None = Field(default=None, description="area to be cut into cells, or the cells themselves")
     side_km: float = Field(default=5.0, gt=0, description="side of a cell")
     cell_names: str | None = Field(default=None, description="column of names, when `cells` are the cells themselves")
+    groups: tuple[str, ...] | dict[str, tuple[str, ...]] | None = Field(
+        default=None, description="names of the frequency columns of MARK's .inp file"
+    )
+    covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of MARK's .inp file")
     effort_unit: str | None = None
     area: float | None = Field(default=None, gt=0, description="km² of a site, for the area occupied")
     encoding: str | None = None

@@ -16,7 +16,7 @@ from ...survey.habitat import HabitatMask
 from ...survey.verify import Findings
 from ..model_parts import built
 from ..records import read_tables, records_named
-from ..study import Study, simulated_goodness
+from ..study import Study, plain_text, simulated_goodness
 from .checks import OF_COUNTS, check, check_counts, check_ledger
 from .form import SiteForm
 
@@ -101,6 +101,11 @@ def read(config: SiteForm, folder: Path) -> DetectionHistory:
         path, effort = folder / str(data.path), place(data.effort)
         more |= {"visits": data.visits, "n_seasons": data.n_seasons, "sites": place(data.sites)}
         return survey.read_matrix(path, effort=effort, visit_covariates=beside, **more)
+    if data.format == "visits-inp":
+        plain_text(data)
+        del more["encoding"]
+        how = {"n_seasons": data.n_seasons, **more}
+        return survey.read_visits_inp(folder / str(data.path), data.groups or (), data.covariates or (), **how)
     return _from_patrols(config, folder) if data.format == "patrols" else _from_records(config, folder)
 
 
