@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Fit)
 
 
+READ_WITH = {
+    "CaptureHistory": "survey.read_camtrap_dp, read_field_tables or read_secr",
+    "DetectionHistory": "survey.read_visits, read_matrix or detection_history",
+    "EncounterHistory": "survey.read_histories, read_encounters or read_inp",
+    "MonitoredAnimals": "survey.read_fates or read_fates_inp",
+}
+
+
+def check_data(model: type, kind: type, given: tuple, named: Mapping[str, Any]) -> None:
+    """The data of a model, its first argument, are of the kind that the model is of."""
+    data = given[0] if given else next((named[name] for name in ("history", "animals", "first") if name in named), None)
+    if data is None or isinstance(data, kind):  # None: unpickled, or Python itself says what is missing
+        return
+    fix = f"Read it with {READ_WITH[kind.__name__]}"
+    if kind.__name__ == "EncounterHistory" and type(data).__name__ == "CaptureHistory":
+        fix = "Drop the places: EncounterHistory.from_captures(captures)"
+    raise refuse(f"{model.__name__} takes its data as {kind.__name__}", fix, value=type(data).__name__)
+
+
 class Model(ABC, Generic[F]):
     """A model of one data set. Data, model and fit never change after birth.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ import pandas as pd
 from ...survey.encounters import EncounterHistory
 from ...survey.errors import refuse
 from ..derived import Estimate, log_normal, z_of
-from ..design import formula_variables
+from ..design import formula_variables, formulas_in_words
 from ..inference.profile import profile_intervals
-from ..model import F, Model
+from ..model import F, Model, check_data
 from .layout import Layout
 
 
@@ -25,6 +25,13 @@ class MarkedModel(Model[F]):
     layouts: dict[str, Layout]
     formulas: dict[str, str | float]
     options: dict[str, Any]
+    data_class: ClassVar[type | None] = EncounterHistory  # None: the model itself says what it needs
+
+    def __new__(cls, *given, **named):
+        """Refuses data of another kind."""
+        if cls.data_class is not None:
+            check_data(cls, cls.data_class, given, named)
+        return super().__new__(cls)
 
     def on(self, history: EncounterHistory) -> MarkedModel:
         """The same model of other data."""
@@ -104,7 +111,7 @@ class MarkedModel(Model[F]):
         return self.parameters.vector_from(values) if isinstance(values, Mapping) else np.asarray(values, float)
 
     def __repr__(self) -> str:
-        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        formulas = formulas_in_words(self.formulas)
         return f"{type(self).__name__}({formulas})"
 
 

@@ -53,6 +53,7 @@ class Capwire(MarkedModel[ClosedFit]):
     """
 
     fit_class = ClosedFit
+    data_class = None
     likelihood = "full"
 
     def __init__(self, counts: SampleCounts | Sequence[int], rates: str = "equal", *, threshold: int | None = None):

@@ -64,6 +64,7 @@ class KnownFate(MarkedModel[KnownFateFit]):
     """
 
     fit_class = KnownFateFit
+    data_class = MonitoredAnimals
 
     def __init__(
         self,

@@ -62,6 +62,8 @@ class Burnham(MarkedModel[Fit]):
     SurveyError : nobody released, sightings alive between occasions, a formula or name is wrong
     """
 
+    data_class = None
+
     def __init__(
         self,
         history: LiveDeadHistory,

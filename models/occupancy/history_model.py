@@ -13,10 +13,10 @@ import pandas as pd
 
 from ...survey.detections import DetectionHistory
 from ...survey.errors import refuse
-from ..design import Design, formula_variables
+from ..design import Design, formula_variables, formulas_in_words
 from ..fit import Fit
 from ..links import LINKS
-from ..model import Model
+from ..model import Model, check_data
 from ..parameters import Parameter, ParameterSet
 
 ROWS = ("one", "site", "season", "transition", "visit")
@@ -65,6 +65,7 @@ class HistoryModel(Model):
 
     def __new__(cls, *given, **named):
         """Remembers what the model was made of, for `on`."""
+        check_data(cls, DetectionHistory, given, named)
         model = super().__new__(cls)
         model._made_of = (given, named)
         return model
@@ -195,7 +196,7 @@ class HistoryModel(Model):
         return predict(fit, name, newdata)
 
     def __repr__(self) -> str:
-        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        formulas = formulas_in_words(self.formulas)
         return f"{type(self).__name__}({formulas})"
 
 
