@@ -55,6 +55,11 @@ class Analysis:
         except SurveyError as error:
             return str(error)
 
+    @property
+    def criterion(self) -> str:
+        """What the models are compared by, as people write it."""
+        return "QAICc" if isinstance(self.comparison, pd.DataFrame) and "qaicc" in self.comparison else "AICc"
+
     @cached_property
     def estimates(self) -> pd.DataFrame:
         """What people are told of every model."""

@@ -63,7 +63,11 @@ def _note(name: str, analysis: Analysis, texts: Texts) -> str:
         return texts.note(name)
     if name == "T8" and analysis.reported in analysis.fits:
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
-        said = texts.note("T8_not_compared", why=texts.term(refused)) if refused else texts.note("T8")
+        said = (
+            texts.note("T8_not_compared", why=texts.term(refused))
+            if refused
+            else texts.note("T8", by=analysis.criterion)
+        )
         return " ".join(filter(None, (said, analysis.story.models_note(texts))))
     return analysis.story.note(name, texts)
 
@@ -83,7 +87,7 @@ def models(analysis: Analysis) -> pd.DataFrame:
         if comparison is None:
             row |= {"AICc": f"{fit.aicc:.2f}"}
         else:
-            at, by = comparison.set_index("model").loc[name], "QAICc" if "qaicc" in comparison else "AICc"
+            at, by = comparison.set_index("model").loc[name], analysis.criterion
             row |= {by: f"{at[by.lower()]:.2f}", f"Δ{by}": f"{at['delta']:.2f}", "weight": f"{at['weight']:.2f}"}
         rows.append(row | analysis.story.model_columns(name) | {"verdict": analysis.study.worded(str(fit.verdict))})
     return pd.DataFrame(rows)

@@ -58,7 +58,7 @@ def which_model(analysis: Analysis, say) -> str:
     number_of = len(analysis.fits)
     wanted = analysis.study.config.report.model
     kind = "model_only" if number_of == 1 else "model_best" if wanted == BEST else "model_chosen"
-    return say(kind, model=analysis.reported, number=number_of)
+    return say(kind, model=analysis.reported, number=number_of, by=analysis.criterion)
 
 
 def findings(found, texts: Texts) -> str:

@@ -296,6 +296,7 @@ def test_both_flanks_are_two_sessions_with_one_density(tmp_path, language):
     said = {"en": "Left and right flanks are two sessions of one model", "zh": "左侧与右侧作为同一模型的两期"}
     assert said[language] in page
     assert found.comparison["c_hat"].tolist() == [2.0] and "ΔQAICc" in page  # not as if the animals were twice as many
+    assert {"en": "Smaller QAICc is better", "zh": "QAICc 越小越好"}[language] in page
     half = information_criterion("qaicc", found.fit.loglik, found.fit.n_parameters, model.sample_size, 2.0)
     assert f"{half:.2f}" in page
 

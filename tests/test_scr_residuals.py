@@ -180,7 +180,9 @@ def test_inflating_the_number_of_animals_is_c_times_its_part_of_the_variance(fit
     assert wide.se[1:] == pytest.approx(fitted.se[1:], rel=1e-6)  # detection knows nothing of how many there are
     assert "times c-hat = 3.000" in str(wide.verdict)
     assert fitted.inflated(0.8, of="number") is fitted
+    assert (wide.c_hat, wide.aicc) == (1.0, fitted.aicc)  # that of the number is no overdispersion of detections
     everything = fitted.inflated(3.0)
+    assert everything.c_hat == 3.0
     assert everything.se == pytest.approx(np.sqrt(3.0) * fitted.se)
     with pytest.raises(SurveyError, match="this was done before"):
         wide.inflated(2.0, of="number")

@@ -289,7 +289,9 @@ class SpatialFit(Fit):
         c_hat : overdispersion
         of : "everything": all variances times c-hat, as for other models: animals are detected together, as groups;
             "number": only what comes from the number of animals: animals live in groups but are detected one by one
-            (c-hat of `overdispersion`). CV(D)² = c CV(n)² + CV(a)²
+            (c-hat of `overdispersion`). CV(D)² = c CV(n)² + CV(a)². Such a fit has c_hat 1 and its AICc: the c of the
+            number of animals is no overdispersion of detections, and models are compared without it, as with secr's
+            adjustVarD
 
         Raises
         ------
