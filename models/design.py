@@ -9,6 +9,7 @@ import ast
 import difflib
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -148,6 +149,16 @@ def _parsed(text: str) -> SimpleFormula:
     if not isinstance(parsed, SimpleFormula):
         raise refuse("a formula has one part here", "Write + instead of |, or '~ x + (1 | year)'", value=text)
     return parsed
+
+
+def formulas_in_words(formulas: Mapping[str, str | float]) -> str:
+    """The formulas of a model, and its fixed values, as they were written.
+
+    >>> formulas_in_words({"D": "~1", "sigma": "1 + sex", "g0": 0.2})
+    'D ~ 1, sigma ~ 1 + sex, g0 = 0.2'
+    """
+    right = lambda f: f.split("~", 1)[-1].strip()  # noqa: E731
+    return ", ".join(f"{n} ~ {right(f)}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in formulas.items())
 
 
 def formula_variables(formula: str) -> set[str]:

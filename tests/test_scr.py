@@ -296,3 +296,10 @@ def test_a_population_without_an_upper_limit_is_not_simulated():
     mask = survey.HabitatMask.around(detectors, 1000.0, 500.0)
     with pytest.raises(survey.SurveyError, match=r"so many animals are not simulated.*no upper limit"):
         models.simulate_population(mask, 1e12, seed=1)
+
+
+@pytest.mark.parametrize("written", ["~1", "1", "~  1"])
+def test_formulas_are_shown_as_formulas(written):
+    fit = surveyed("count", D=written, likelihood="conditional").fit()
+    assert repr(fit.model).startswith("SCR(D ~ 1, lambda0 ~ 1, sigma ~ 1; ")
+    assert repr(fit.as_full().model).startswith("SCR(D ~ 1, lambda0 ~ 1, sigma ~ 1; ")

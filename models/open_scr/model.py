@@ -18,7 +18,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.units import density_to_animals_per_cell
-from ..design import Design, formula_variables
+from ..design import Design, formula_variables, formulas_in_words
 from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..marked.base import by_axis
@@ -448,7 +448,7 @@ class OpenSCR(Model[OpenSpatialFit]):
         return _rebuild, (self.captures, self.mask, self.formulas, self._options())
 
     def __repr__(self) -> str:
-        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        formulas = formulas_in_words(self.formulas)
         return f"OpenSCR({formulas}; {self.detection.name}, movement {self.movement.kernel}, {self.likelihood})"
 
 

@@ -163,7 +163,7 @@ class SpatialFit(Fit):
             return self
         from .abundance import expected_and_missed
 
-        sessions, own = self.model.sessions, self.model.formulas["D"].split("~", 1)[-1]
+        sessions, own = self.model.sessions, self.model.formulas["D"].split("~", 1)[-1].strip()
         if any(len(s.strata.columns) for s in sessions):
             raise refuse(
                 "with covariates of animals density is a sum over the animals detected, and has no surface",
@@ -173,7 +173,7 @@ class SpatialFit(Fit):
             raise refuse(
                 "a session without animals has no density under the conditional likelihood", "Use likelihood='full'"
             )
-        model = self.model.with_full_likelihood(own if len(sessions) == 1 else f"~ session + {own} - 1")
+        model = self.model.with_full_likelihood(f"~ {own}" if len(sessions) == 1 else f"~ session + {own} - 1")
         first, q = len(sessions), len(self.vector)
         unit = replace(
             self,

@@ -29,7 +29,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.sightings import Sightings
-from ..design import formula_variables
+from ..design import formula_variables, formulas_in_words
 from ..verdict import Outcome, Remark
 from .arguments import one_of
 from .classes import Classes
@@ -325,7 +325,7 @@ class MarkResight(SCR):
         return _rebuilt, (self.marking, self.sightings, self._masks, self.formulas | self._options())
 
     def __repr__(self) -> str:
-        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        formulas = formulas_in_words(self.formulas)
         return f"MarkResight({formulas}; {self.detection.name})"
 
 

@@ -21,7 +21,7 @@ from ...survey.captures import CaptureHistory
 from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ...survey.telemetry import Telemetry
-from ..design import Design, formula_variables
+from ..design import Design, formula_variables, formulas_in_words
 from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
 from ..model import Model
@@ -474,7 +474,7 @@ class SCR(Model[SpatialFit]):
         return _rebuild, (self.given, [s.mask for s in self.sessions], self.formulas, self._options())
 
     def __repr__(self) -> str:
-        formulas = ", ".join(f"{n} {f}" if isinstance(f, str) else f"{n} = {f:g}" for n, f in self.formulas.items())
+        formulas = formulas_in_words(self.formulas)
         twice = ", at least 2 detections" if self.at_least > 1 else ""
         twice += f", {self.counts} counts" if self.counts != "poisson" else ""
         twice += "" if self.distance is None else f", {in_words(self.distance)}"
