@@ -331,6 +331,9 @@ def test_single_catch_traps_are_fitted_as_multi_catch_and_the_fit_says_so():
     assert one.loglik(one.start()) == other.loglik(one.start())
     text = str(one.at(D=60.0, lambda0=0.5, sigma=2000.0).verdict)
     assert "Single-catch traps are treated as multi-catch traps, an approximation" in text
+    twice = models.SCR([captures, replace(captures, session="b")], [plan.mask] * 2, **HAZARD)
+    text = str(twice.at(D=60.0, lambda0=0.5, sigma=2000.0).verdict)
+    assert text.count("Single-catch traps are treated as multi-catch traps") == 1
 
 
 def test_losses_on_capture():

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...survey.habitat import HabitatMask
 from ..verdict import Outcome, Remark
-from .abundance import _scope
+from .abundance import scope_of
 from .arrange import movement, raster_of
 from .fit_checks.ghosts import ghost_remarks
 from .nodes import error_of
@@ -24,8 +24,7 @@ def remarks(fit, ghosts: bool = True) -> tuple[Remark, ...]:
     fixes = sum(len(s.captures.telemetry) for s in sessions if s.captures.telemetry is not None)
     recaptures = sum(s.captures.n_spatial_recaptures for s in sessions)
     found = [*_recaptures(recaptures, fixes), *_animals(fit.model.sample_size)]
-    methods = [method for session in sessions for method in session.methods]
-    found += [remark for method in methods for remark in _single_catch(method.captures)]
+    found += _single_catch([method.captures for session in sessions for method in session.methods])
     if fit.method != "given values":
         for session in sessions:
             found += [*_buffer(fit, session), *_spacing(fit, session), *_search(fit, session)]
@@ -49,23 +48,30 @@ def _animals(n: int):
 
 
 def _single_catch(captures):
-    """Single-catch traps have the likelihood of multi-catch traps (Efford, Borchers & Byrom 2009), capped ones none."""
-    detectors = captures.detectors
-    if detectors.kind == "single" and detectors.used.any():
-        full = len(captures.detections) / np.count_nonzero(detectors.used)
+    """Single-catch traps have the likelihood of multi-catch traps (Efford, Borchers & Byrom 2009), capped ones none.
+
+    Of all sessions and methods together.
+    """
+    full = {kind: _share_full([c for c in captures if c.detectors.kind == kind]) for kind in ("single", "capped")}
+    if full["single"] is not None:
         yield Remark(
             Outcome.APPROXIMATE,
             "Single-catch traps are treated as multi-catch traps, an approximation: density is little affected while "
-            f"few traps are full (here {100 * full:.0f} %), but the intercept of detection comes out too low",
+            f"few traps are full (here {100 * full['single']:.0f} %), but the intercept of detection comes out too low",
         )
-    if detectors.kind == "capped" and detectors.used.any():
-        full = len(captures.detections) / np.count_nonzero(detectors.used)
+    if full["capped"] is not None:
         yield Remark(
             Outcome.APPROXIMATE,
             "Detectors that record one animal per occasion are treated as proximity detectors, an approximation: an "
             "animal that comes to one that has recorded another is lost, and density is too low where many are full "
-            f"(here {100 * full:.0f} %)",
+            f"(here {100 * full['capped']:.0f} %)",
         )
+
+
+def _share_full(captures) -> float | None:
+    """Detections per detector and occasion in use; None without any."""
+    used = sum(np.count_nonzero(c.detectors.used) for c in captures)
+    return sum(len(c.detections) for c in captures) / used if used else None
 
 
 def search_error(fit, session, cells: int = 150) -> float:
@@ -169,7 +175,7 @@ def _clumping(fit):
 
 def _precision(fit):
     table = fit.derive("wald")
-    whole = {_scope(fit.model, session) for session in fit.model.sessions}  # not of a sex alone
+    whole = {scope_of(fit.model, session) for session in fit.model.sessions}  # not of a sex alone
     worst = table.loc[(table["quantity"] == "density") & table["scope"].isin(whole), "rse"].max()
     if np.isfinite(worst) and worst > IMPRECISE:
         yield Remark(
