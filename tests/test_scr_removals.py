@@ -98,3 +98,7 @@ def test_what_is_not_simulated_is_said():
     seen = occasions_of(model.simulate(AT, 1, removed=0.3))
     gone = seen["gone"].notna()
     assert gone.any() and (seen.loc[gone, "gone"] == seen.loc[gone, "max"]).all()
+    whole = model.simulate({**AT, "lambda0": 1.0}, 1, removed=1.0)
+    met = whole.detections.groupby("animal")["detector"].agg(lambda names: {name.split(":")[0] for name in names})
+    assert (met.str.len() == 2).any()  # by both methods on the occasion of the removal, which is marked once
+    assert whole.detections.groupby("animal")["removed"].sum().eq(1).all()

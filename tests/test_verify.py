@@ -178,6 +178,9 @@ def planted():
     yield "moved-far", good(pd.concat([base, other]).drop_duplicates()), None, f"Animal {first!r} was detected 16,971 m"
     yield "counts-clumped", good(clumped(), cameras(kind="count")), None, "times as much between occasions as"
     last = base.groupby("animal")["occasion"].transform("max") == base["occasion"]
+    taken = good(base.assign(removed=last & (base["animal"] == first)))
+    told = survey.together({"a": taken, "b": good(taken.detections)})  # marked in the tables of both methods
+    yield "removed-animals", told, None, "1 of "
     yield "removed-animals", good(base.assign(removed=last & (base["animal"] == first))), None, "1 of "
     twin = base[base["animal"] == base["animal"].value_counts().index[0]].assign(animal="twin")
     yield "same-history", good(pd.concat([base, twin])), None, "2 animals have the same "

@@ -143,17 +143,21 @@ def _share_removed(captures: CaptureHistory) -> float:
 def _until_lost(frames: list[pd.DataFrame], until: np.ndarray) -> list[pd.DataFrame]:
     """The detections by each method until the animal is removed, on the `until`-th occasion [N] that it is detected on.
 
-    What an animal would have done after its removal says nothing of what it did before, so that it can be left out.
+    The last of its detections there, in the order of the methods, is marked as the removal. What an animal would have
+    done after its removal says nothing of what it did before, so that it can be left out.
     """
     whole = pd.concat([frame[["animal", "occasion"]] for frame in frames]).drop_duplicates().sort_values(["occasion"])
     whole = whole.assign(time=whole.groupby("animal").cumcount() + 1)
     end = whole[whole["time"] == until[whole["animal"].to_numpy(int)]].set_index("animal")["occasion"]
-    found = []
-    for frame in frames:
-        last = frame["animal"].map(end)
-        kept = frame.assign(removed=frame["occasion"] == last)[~(frame["occasion"] > last)]
-        found.append(kept.assign(removed=kept["removed"] & ~kept.duplicated(["animal", "occasion"], keep="last")))
-    return found
+    each = pd.concat(frames, keys=range(len(frames)))
+    last = each["animal"].map(end)
+    kept = each.assign(removed=each["occasion"] == last)[~(each["occasion"] > last)]
+    kept["removed"] &= ~kept.duplicated(["animal", "occasion"], keep="last")
+    own = [kept[kept.index.get_level_values(0) == i].droplevel(0) for i in range(len(frames))]
+    return [
+        part[[*frame.columns, "removed"]].astype(frame.dtypes.to_dict())
+        for part, frame in zip(own, frames, strict=True)
+    ]
 
 
 def _detections(

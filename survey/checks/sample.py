@@ -117,7 +117,7 @@ def counts_clumped(look: Look) -> Iterator[Finding]:
 
 def losses(look: Look) -> Iterator[Finding]:
     """Animals that died or were taken away."""
-    removed = look.captures.detections.loc[look.captures.detections["removed"], "animal"]
+    removed = look.captures.detections.loc[look.captures.detections["removed"], "animal"].unique()  # by any method
     if len(removed):
         yield note(
             "removed-animals",
