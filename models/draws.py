@@ -20,6 +20,7 @@ from .marked.base import MarkedModel
 from .occupancy.history_model import HistoryModel
 from .posterior import Posterior
 from .priors import from_record
+from .spatial.abundance import scope_of
 from .spatial.scr import SCR
 from .verdict import Outcome, Remark, Verdict
 
@@ -207,7 +208,7 @@ class Draws:
         if latent.has_realised(self.model):
             found = latent.realised(self.model, latent.states(self.model, vector, rng))
         elif isinstance(self.model, SCR) and fit.model.distribution == "poisson":
-            met = {_scope(fit.model, s): s.captures.n_animals for s in fit.model.sessions}
+            met = {scope_of(fit.model, s): s.captures.n_animals for s in fit.model.sessions}
             for quantity, scope, value in zip(table["quantity"], table["scope"], values, strict=True):
                 if quantity == "realised abundance" and scope in met:
                     found[quantity, scope] = met[scope] + float(rng.poisson(max(value - met[scope], 0.0)))
@@ -368,10 +369,6 @@ class Draws:
         from .posterior_fit import as_fit
 
         return as_fit(self)
-
-
-def _scope(model: SCR, session) -> str:
-    return "habitat mask" if len(model.sessions) == 1 else f"session {session.name}"
 
 
 def _words(label: tuple[str, str]) -> str:

@@ -142,11 +142,11 @@ def _density(model, vector, session, mask: HabitatMask):
 def derived_table(fit, interval: str = "wald") -> pd.DataFrame:
     """Density, expected and realised abundance in the mask, effective sampling area; by session and class."""
     if _by_animals(fit):
-        return table([e for s in fit.model.sessions for e in _from_animals(fit, s, s.mask, _scope(fit.model, s))])
+        return table([e for s in fit.model.sessions for e in _from_animals(fit, s, s.mask, scope_of(fit.model, s))])
     full = fit.as_full()
     estimates = []
     for session in full.model.sessions:
-        scope, classes = _scope(full.model, session), session.classes
+        scope, classes = scope_of(full.model, session), session.classes
         estimates += _region(full, session, session.mask, scope, _everybody(full, session))
         area = sampling_area(full, session)
         estimates.append(log_normal("effective sampling area", "km²", scope, area.value, area.se(full.covariance)))
@@ -157,7 +157,8 @@ def derived_table(fit, interval: str = "wald") -> pd.DataFrame:
     return table(_with_profile(fit, estimates) if interval == "profile" else estimates)
 
 
-def _scope(model, session) -> str:
+def scope_of(model, session) -> str:
+    """What estimates of the whole habitat of a session are called."""
     return "habitat mask" if len(model.sessions) == 1 else f"session {session.name}"
 
 
@@ -384,7 +385,7 @@ def _with_profile(fit, estimates: list[Estimate]) -> list[Estimate]:
     if fit.model.likelihood != "full" or D.design is None or not D.design.constant:
         return estimates
     limits, classes = profile_intervals(fit, ("D",)).iloc[0], fit.model.classes
-    scopes = [_scope(fit.model, s) for s in fit.model.sessions]
+    scopes = [scope_of(fit.model, s) for s in fit.model.sessions]
     of_class = set() if classes is None else {name for scope in scopes for name in classes.scopes(scope)}
 
     def profiled(e: Estimate) -> Estimate:

@@ -315,10 +315,6 @@ class TrimFit:
         total, V = self._imputed
         return pd.DataFrame({"year": [f"{y:g}" for y in self.years], "total": total, "se": np.sqrt(np.diag(V))})
 
-    def totals_covariance(self) -> np.ndarray:
-        """float [J, J] of the totals."""
-        return self._imputed[1]
-
     def index(self, base: float | None = None) -> pd.DataFrame:
         """Totals relative to those of a year (the first by default), with the covariance between the years."""
         total, V = self._imputed
