@@ -14,7 +14,7 @@ from uncia.models.marked.goodness import goodness_of_fit, m_array
 from uncia.models.marked.overdispersion import median_c_hat, simulate_together
 from uncia.models.marked.survival import CJS
 from uncia.survey.encounters import EncounterHistory
-from uncia.survey.errors import SurveyError
+from uncia.survey.errors import SurveyError, SurveyWarning
 
 TESTS = {"test3sr": "3.SR", "test3sm": "3.SM", "test2ct": "2.CT", "test2cl": "2.CL"}
 
@@ -148,6 +148,14 @@ def test_animals_together_have_the_variance_asked_for(c):
     alone = [(model.simulate(vector, s).states.sum(axis=1) > 1).sum() for s in range(200)]
     assert np.var(again) / np.var(alone) == pytest.approx(c, rel=0.4)
     assert np.mean(again) == pytest.approx(np.mean(alone), rel=0.02)
+
+
+def test_states_are_taken_together_and_that_is_said():
+    h = histories(3, n=40)
+    two = EncounterHistory(np.where(h.states > 0, 1 + (np.arange(40) % 2)[:, None], 0), h.frequency)
+    with pytest.warns(SurveyWarning, match="all states count as met.*not of a multistate model"):
+        found = goodness_of_fit(two)
+    assert found.overall == goodness_of_fit(EncounterHistory(h.states, h.frequency)).overall
 
 
 def test_median_c_hat_refusals():

@@ -6,6 +6,7 @@ must have the same future, whether they are met on it or not (TEST 2) (Pradel 19
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from scipy.special import chdtrc, chdtri
 
 from ...survey.encounters import EncounterHistory
-from ...survey.errors import refuse
+from ...survey.errors import SurveyWarning, refuse
 
 SMALL = 2.0  # expected counts below which the exact test takes over (as in U-CARE)
 MEANING = {
@@ -74,7 +75,8 @@ def goodness_of_fit(history: EncounterHistory, by: str | None = None) -> Goodnes
 
     Parameters
     ----------
-    history : EncounterHistory; occasions on which an animal was not looked for count as not met
+    history : EncounterHistory; occasions on which an animal was not looked for count as not met, and all states as met
+        (a warning says so): the tests are of the model without states
     by : animal covariate; the tests are made in every group and added up. None: all animals are one group.
 
     Returns
@@ -92,6 +94,9 @@ def goodness_of_fit(history: EncounterHistory, by: str | None = None) -> Goodnes
         raise refuse(
             "there is no such covariate of animals", f"There are: {', '.join(map(str, history.animals))}", value=by
         )
+    if (history.states > 1).any():
+        words = "all states count as met: these tests are of survival without states, not of a multistate model"
+        warnings.warn(words, SurveyWarning, stacklevel=2)
     groups = {"all": slice(None)} if by is None else {str(k): history.animals[by] == k for k in _levels(history, by)}
     rows = []
     for name, which in groups.items():
