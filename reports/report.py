@@ -89,6 +89,9 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
     tables |= tables_of_changes(changed, told) if changed is not None else {}
     tables["T14"] = table("T14", told.heading("T14"), provenance(results), told, folded=True)
     outline = [("short", words.in_short(analysis, told), ()), *analysis.story.outline(told)]
+    if "T13" in tables:
+        beside = "T11" if any("T11" in ids for _, _, ids in outline) else "T12"
+        outline = [(name, said, _with(ids, "T13", beside)) for name, said, ids in outline]
     if "T60" in tables:
         outline.insert(-1, ("posterior", [], ("T60", "F60", "T62", "T61")))
     if changed is not None:
@@ -102,6 +105,12 @@ def sections(analysis: Analysis, told: Texts, results: dict, figures: dict[str, 
         for name, said, ids in outline
     ]
     return [section for section in made if section.paragraphs or section.parts]
+
+
+def _with(ids: tuple[str, ...], more: str, after: str) -> tuple[str, ...]:
+    """The ids with one more behind another, where that is."""
+    at = ids.index(after) + 1 if after in ids else None
+    return ids if at is None else (*ids[:at], more, *ids[at:])
 
 
 def _parts(ids: tuple[str, ...], tables: dict[str, Table], figures: dict[str, Figure]) -> Iterator[Table | Row]:

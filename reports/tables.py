@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..models.summary import coefficient_table, estimate_table, number
+from ..models.summary import coefficient_table, estimate_table, number, variation_table
 from . import posterior
 from .analysis import Analysis
 from .texts import Texts
 
 FEW = 12  # rows that a table of findings names
+KINDS = {"sd": "standard deviation", "correlation": "correlation", "length": "length of a smooth"}
 FOLDED = frozenset({"T10", "T11"})
 
 
@@ -36,6 +37,7 @@ def tables_of(analysis: Analysis, texts: Texts) -> dict[str, Table]:
         "T10": lambda: other_estimates(analysis),
         "T11": lambda: coefficients(analysis),
         "T12": lambda: goodness(analysis),
+        "T13": lambda: variation(analysis),
         "T15": lambda: findings(analysis),
         "T60": lambda: posterior.checks(analysis),
         "T61": lambda: posterior.priors(analysis),
@@ -59,7 +61,7 @@ def table(id: str, title: str, frame: pd.DataFrame, texts: Texts, note: str = ""
 
 
 def _note(name: str, analysis: Analysis, texts: Texts) -> str:
-    if name in ("T60", "T61", "T62"):
+    if name in ("T13", "T60", "T61", "T62"):
         return texts.note(name)
     if name == "T8" and analysis.reported in analysis.fits:
         refused = analysis.comparison if isinstance(analysis.comparison, str) else ""
@@ -119,6 +121,16 @@ def _estimates(rows: pd.DataFrame) -> pd.DataFrame:
 def coefficients(analysis: Analysis) -> pd.DataFrame:
     """T11: the coefficients of the reported model on the link scale."""
     return coefficient_table(analysis.fit)
+
+
+def variation(analysis: Analysis) -> pd.DataFrame | None:
+    """T13: how much groups differ, and lengths of smooths; None of a model without random effects."""
+    if getattr(analysis.fit, "random", None) is None:
+        return None
+    told = variation_table(analysis.fit)
+    interval = ["–" if a == "–" else f"{a} – {b}" for a, b in told[["lower", "upper"]].to_numpy()]
+    told = told.drop(columns=["lower", "upper"]).assign(kind=told["kind"].map(KINDS))
+    return told.assign(**{"95 % interval": interval})
 
 
 def goodness(analysis: Analysis) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import small_sites
 import small_survey
 
 from uncia import models, survey
+from uncia.models.summary import number
 from uncia.reports import report, words
 from uncia.reports.analysis import analyse
 from uncia.reports.encounters.form import MODELS
@@ -49,6 +50,26 @@ ASKED = {
     "Multistate": (PAIRS, STAGES),
     "Multievent": ('states = ["female", "male"]\nphi = "~ 1"\nmoves = [[true, false], [false, true]]', SEXES),
 }
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_how_much_groups_differ_is_a_table_beside_the_coefficients(tmp_path, language):
+    table = small_sites.histories(n=120)
+    table["den"] = [f"den {i % 8}" for i in range(len(table))]
+    rng, often = np.random.default_rng(1), table["den"].isin([f"den {k}" for k in range(4)])
+    years = list(range(2020, 2026))
+    table[years] = np.where(often.to_numpy()[:, None] | (rng.random((len(table), 6)) < 0.4), table[years], 0)
+    form = small_sites.models('name = "dens"\nmodel = "CJS"\np = "~ 1 + (1 | den)"') + QUICK.format("dens")
+    small_sites.marked(tmp_path, form + f'language = "{language}"\n', table[table[years].any(axis=1)])
+    found, told = analysis_of(tmp_path), texts(language)
+    text = report.page(found, results_of(found), {}, told)
+    assert told.missing <= {"den"}
+    row = found.fit.variation().iloc[0]
+    shown = tables_of(found, told)["T13"].frame
+    kind = {"en": "standard deviation", "zh": "标准差"}[language]
+    limits = f"{number(row['lower'])} – {number(row['upper'])}"
+    assert shown.iloc[0].tolist() == ["p", "1 | den", kind, "8", number(row["estimate"]), number(row["se"]), limits]
+    assert row["lower"] > 0 and text.index('id="T11"') < text.index('id="T13"') < text.index('id="T14"')
 
 
 def test_every_model_that_is_asked_for_is_one_of_marked_animals():
