@@ -190,7 +190,7 @@ def _model_for(study: CaptureStudy, values: Mapping[str, object], progress) -> t
 def _copy_maps(study: CaptureStudy, folder: Path) -> dict[str, str]:
     """Copy the rasters and polygons of the form beside the simulated survey; path in the form -> name of the copy."""
     mask = study.config.mask
-    named = [mask.polygon, mask.barriers, *mask.holes, *mask.covariates.values()]
+    named = [mask.table, mask.polygon, mask.barriers, *mask.holes, *mask.covariates.values()]
     named += [region.file for region in study.config.regions]
     copied = {}
     for name in dict.fromkeys(filter(None, named)):
@@ -207,7 +207,7 @@ def _form(config: CaptureForm, copied: Mapping[str, str], values: Mapping[str, o
     form["data"] = {"format": "camtrap-dp", "path": "camtrap-dp"}  # its animals are known by both flanks
     form["simulate"] = dict(values)
     mask = form.get("mask", {})
-    mask |= {name: copied[mask[name]] for name in ("polygon", "barriers") if name in mask}
+    mask |= {name: copied[mask[name]] for name in ("table", "polygon", "barriers") if mask.get(name)}
     mask["holes"] = [copied[hole] for hole in mask.get("holes", [])]
     mask["covariates"] = {name: copied[raster] for name, raster in mask.get("covariates", {}).items()}
     for region in form.get("regions", []):

@@ -32,6 +32,7 @@ from .readers.camtrap_dp import read_camtrap_dp, tables_from_camtrap_dp
 from .readers.field_tables import read_field_tables, tables_from_field
 from .readers.inp_tables import read_fates_inp, read_visits_inp
 from .readers.live_dead_tables import read_live_dead
+from .readers.mask_tables import read_mask
 from .readers.sample_tables import read_samples
 from .readers.secr_text import read_secr
 from .readers.site_tables import read_matrix, read_visits
@@ -86,6 +87,7 @@ __all__ = [
     "read_inp",
     "read_live_dead",
     "read_live_dead_inp",
+    "read_mask",
     "read_matrix",
     "read_patrols",
     "read_samples",

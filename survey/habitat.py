@@ -101,8 +101,10 @@ class HabitatMask:
         return cls(x0, y0, spacing, habitat, detectors.crs, buffer=buffer)
 
     @classmethod
-    def from_points(cls, x, y, spacing: float, crs=None) -> HabitatMask:
+    def from_points(cls, x, y, spacing: float, crs=None, covariates=None) -> HabitatMask:
         """The raster through given cell centres (metres), which must lie on one regular grid.
+
+        `covariates` is a table, or name -> values, in the order of the points.
 
         Raises
         ------
@@ -125,7 +127,15 @@ class HabitatMask:
                 "Give the spacing that the points have, and each point once",
                 value=f"{off:.3g} m off the grid, {twice} in the cell of another",
             )
-        return cls(x0, y0, spacing, habitat, crs)
+        made = cls(x0, y0, spacing, habitat, crs)
+        for name, values in {} if covariates is None else dict(covariates).items():
+            if np.shape(values) != x.shape or np.asarray(values).dtype.kind not in "biuf":
+                what = f"the covariate {name!r} is not one number for each of {x.size} points"
+                raise refuse(what, "Give each kind a number, and write C(name) in formulas")
+            layer = np.full(shape, np.nan)
+            layer[row, column] = np.asarray(values, float)
+            made = made.with_covariate(str(name), layer)
+        return made
 
     @classmethod
     def from_polygon(cls, polygon, spacing: float, crs=None) -> HabitatMask:

@@ -105,6 +105,10 @@ def test_every_example_has_a_valid_form():
             "in other formats go into [[methods]]",
         ),
         (
+            FORM + "[mask]\ntable = 'mask.csv'\nbuffer = 500\n",
+            "survey.toml, row 7: [mask]: a table of cells has no buffer. Leave out buffer or table",
+        ),
+        (
             FORM + "[report]\nmodel = 'constnat'\n",
             "survey.toml: report.model names no model: 'constnat'. Did you mean 'constant'?",
         ),

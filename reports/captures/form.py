@@ -41,12 +41,19 @@ class Mask(Part):
         default="auto", description="metres around the detectors"
     )
     spacing: float | None = Field(default=None, gt=0, description="metres")
+    table: str | None = Field(default=None, description="table of cells, x and y with covariates, in place of a buffer")
     polygon: str | None = Field(default=None, description="outline outside which there is no habitat")
     holes: tuple[str, ...] = Field(default=(), description="outlines inside which there is no habitat: lakes, glaciers")
     covariates: dict[str, str] = Field(default={}, description="name in formulas = raster file")
     barriers: str | None = Field(
         default=None, description="lines or polygons that animals do not cross; least cost only"
     )
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        if self.table is not None and self.buffer != "auto":
+            raise ValueError("[mask]: a table of cells has no buffer", "Leave out buffer or table")
+        return self
 
 
 Kind = Literal["proximity", "count", "multi", "single", "capped", "polygon", "polygonX", "transect", "transectX"]

@@ -63,6 +63,7 @@ class CaptureStudy(Study):
         *records, mapping = records_named(data)
         named = [*records, data.captures, data.traps, mapping]
         named += [
+            mask.table,
             mask.polygon,
             mask.barriers,
             *mask.holes,
@@ -231,7 +232,11 @@ def read_data(config: CaptureForm, folder: Path) -> CaptureHistory:
 
 def make_mask(config: CaptureForm, folder: Path, captures: CaptureHistory) -> HabitatMask:
     """The habitat mask of the form: around the detectors, cut to the outline, without the holes, with covariates."""
-    mask = HabitatMask.around(captures, config.mask.buffer, config.mask.spacing)
+    if config.mask.table is not None:
+        crs = config.survey.crs or None
+        mask = survey.read_mask(folder / config.mask.table, config.mask.spacing, crs=crs, encoding=config.data.encoding)
+    else:
+        mask = HabitatMask.around(captures, config.mask.buffer, config.mask.spacing)
     if config.mask.polygon is not None:
         mask = mask.clip(folder / config.mask.polygon)
     for hole in config.mask.holes:
