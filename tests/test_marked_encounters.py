@@ -10,6 +10,7 @@ from uncia.survey.captures import CaptureHistory
 from uncia.survey.detectors import Detectors
 from uncia.survey.encounters import EncounterHistory, read_inp
 from uncia.survey.errors import SurveyError
+from uncia.survey.readers.animal_tables import read_histories
 
 
 def captures(rows, effort=None, session="1"):
@@ -83,3 +84,33 @@ def test_inp(tmp_path):
         read_inp(path)
     assert [(p.row, p.what.split(" ")[1]) for p in error.value.problems] == [(2, "line"), (3, "line"), (4, "line")]
     assert "data.inp, row 3" in str(error.value)
+
+
+def table(tmp_path, text):
+    (tmp_path / "h.csv").write_text(text)
+    return tmp_path / "h.csv"
+
+
+def test_histories_as_text_in_one_column(tmp_path):
+    """Tables for RMark and marked: the history, how many, and covariates; a negative number was not released."""
+    h = read_histories(table(tmp_path, "ch,freq,sex\n0110,3,F\n10.1,-2,M\n0011,0,M\n0001,1,F\n"))
+    assert h.states.tolist() == [[0, 1, 1, 0], [1, 0, -1, 1], [0, 0, 0, 1]]
+    assert h.frequency.tolist() == [3, 2, 1] and h.removed.tolist() == [False, True, False]
+    assert h.animals["sex"].tolist() == ["F", "M", "F"]
+    two = read_histories(table(tmp_path, "animal,ch\nx,A0B\ny,0B0\n"), codes={"A": 1, "B": 2}, intervals=[1, 2])
+    assert two.states.tolist() == [[1, 0, 2], [0, 2, 0]] and two.animals.index.tolist() == ["x", "y"]
+    assert two.intervals.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("ch\n0110\n11\n", r"h.csv, row 3: a history has 2 characters and others have 4 \(found '11'\).*leading zeros"),
+        ("ch\n0110\n0A10\n", r"row 3: a history has characters that are not known \(found '0A10'\).*give codes"),
+        ("ch\n0110\n0000\n", r"row 3: the animal was never met \(found '0000'\)"),
+        ("ch,freq\n0110,x\n", r"row 2: freq must be a whole number|row 2: freq must be a number"),
+    ],
+)
+def test_histories_as_text_that_cannot_be(tmp_path, text, words):
+    with pytest.raises(SurveyError, match=words):
+        read_histories(table(tmp_path, text))

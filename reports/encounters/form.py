@@ -18,7 +18,7 @@ class Data(Records):
 
     formats: ClassVar = {
         "encounters": (("path",), ("animals", "occasions")),
-        "histories": (("path",), ("occasions",)),
+        "histories": (("path",), ("occasions", "codes")),
         "inp": (("path",), ("groups", "covariates", "codes")),
         **RECORDS,
     }
@@ -34,7 +34,8 @@ class Data(Records):
     )
     covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of an .inp file")
     codes: dict[str, int] | None = Field(
-        default=None, description="numbers of states that an .inp file writes as letters: { A = 1, B = 2 }"
+        default=None,
+        description="numbers of states that are letters in an .inp file or a column `ch`: { A = 1, B = 2 }",
     )
     intervals: tuple[float, ...] | None = Field(default=None, description="time between occasions, 1 by default")
     interval_unit: str | None = Field(default=None, description="such as 'year'")

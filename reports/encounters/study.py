@@ -51,7 +51,8 @@ class EncounterStudy(Study):
         if data.format == "histories":
             given = data.occasions
             headings = [given] if isinstance(given, str) else given
-            return cls(config, folder, survey.read_histories(path, occasions=headings, encoding=data.encoding, **more))
+            more |= {"codes": data.codes, "encoding": data.encoding}
+            return cls(config, folder, survey.read_histories(path, occasions=headings, **more))
         if data.format == "encounters":
             beside = {"animals": data.animals, "occasions": _table(data.occasions)}
             places = {name: None if file is None else folder / file for name, file in beside.items()}

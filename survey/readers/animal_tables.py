@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from ..encounters import MISSING, EncounterHistory
+from ..columns import Columns
+from ..encounters import DIGITS, MISSING, EncounterHistory
 from ..errors import Problems, refuse
 from ..monitored import MonitoredAnimals
 from ..times import plain_date
@@ -77,6 +78,7 @@ def read_histories(
     path: str | Path,
     *,
     occasions: Sequence[str] | None = None,
+    codes: Mapping[str, int] | None = None,
     encoding: str | None = None,
     **more,
 ) -> EncounterHistory:
@@ -85,8 +87,11 @@ def read_histories(
     Parameters
     ----------
     path : CSV or Excel file with `animal` (it may be missing), optionally `frequency` and `removed`, a column for each
-        occasion (0 not met, 1 met, 2, 3, … met in other states; empty or a dot: nobody looked), and covariates
+        occasion (0 not met, 1 met, 2, 3, … met in other states; empty or a dot: nobody looked), and covariates. Or with
+        the whole history as text in `ch` (0110), and its number in `freq` (negative: these were not released after
+        their last encounter), as tables for the R packages RMark and marked have it
     occasions : headings of the occasions in order; by default all headings that are whole numbers, such as years
+    codes : numbers of states that `ch` writes as letters, {"A": 1, "B": 2}
     more : `intervals`, `interval_unit`, as for `EncounterHistory`
 
     The headings of the occasions are among their covariates, as `occasion`.
@@ -99,14 +104,15 @@ def read_histories(
     table = open_table(path, bad, None, encoding)
     headings = table.sheet.headings
     chosen = list(occasions) if occasions is not None else [h for h in headings if h.isdigit()]
+    if not chosen and table.has("ch"):
+        return _from_text(table, codes or {}, bad, more)
     if not chosen:
         fix = "Name them with occasions, or call them by whole numbers such as years"
         raise refuse("there are no columns of occasions", fix, file=path, row=1, value=headings[:12])
     if not table.require(*chosen):
         bad.raise_any()
     states = np.column_stack([_states(table, heading) for heading in chosen])
-    names = table.text("animal") if table.has("animal") else np.array([str(i + 1) for i in range(len(table))], object)
-    table.unique("animal", names) if table.has("animal") else None
+    names = _names(table)
     for i in np.flatnonzero(~(states > 0).any(axis=1)):
         table.fault(i, "the animal was never met", "Leave its row out", names[i])
     frequency = table.number("frequency", required=True, low=0, whole=True) if table.has("frequency") else None
@@ -117,6 +123,37 @@ def read_histories(
     with in_file(path):
         named = pd.DataFrame({"occasion": [int(h) if h.isdigit() else h for h in chosen]})
         return EncounterHistory(states, frequency, removed, who, named, **more)
+
+
+def _from_text(table: Columns, codes: Mapping[str, int], bad: Problems, more: dict[str, Any]) -> EncounterHistory:
+    """Histories as text in the column `ch`, with numbers in `freq`."""
+    names, written = _names(table), table.text("ch", required=True)
+    length = max(map(len, written), default=0)
+    known = DIGITS | dict(codes)
+    for i, history in enumerate(written):
+        if len(history) < length:
+            fix = "Complete it (programs for tables drop leading zeros of numbers: keep the column as text)"
+            table.fault(i, f"a history has {len(history)} characters and others have {length}", fix, history)
+        elif set(history) - set(known):
+            table.fault(i, "a history has characters that are not known", "Correct it, or give codes", history)
+        elif not any(known[c] > 0 for c in history):
+            table.fault(i, "the animal was never met", "Leave its row out", history)
+    count = table.number("freq", required=True, whole=True) if table.has("freq") else np.ones(len(table))
+    who = covariates(table, "animal", "ch", "freq").set_axis(pd.Index(names), axis=0)
+    bad.raise_any()
+    kept = count != 0
+    more = {"removed": count[kept] < 0, "animals": who[kept]} | more
+    with in_file(table.sheet.name):
+        return EncounterHistory.from_strings(list(written[kept]), np.abs(count[kept]).astype(int), codes, **more)
+
+
+def _names(table: Columns) -> np.ndarray:
+    """Names of the animals: as given, else 1, 2, …"""
+    if not table.has("animal"):
+        return np.array([str(i + 1) for i in range(len(table))], object)
+    names = table.text("animal")
+    table.unique("animal", names)
+    return names
 
 
 def _states(table, heading: str) -> np.ndarray:
