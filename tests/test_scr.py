@@ -117,6 +117,24 @@ def test_removal_of_every_animal_at_its_last_occasion_changes_nothing():
     assert again(model, captures).at(**VALUES).loglik == pytest.approx(model.at(**VALUES).loglik, abs=1e-10)
 
 
+@pytest.mark.parametrize("options", [{}, {"classes": "h2", "lambda0": "~ h2"}])
+def test_a_binomial_number_of_animals_under_the_conditional_likelihood(options):
+    """CV(n)² = (1 - a/A)/n (Borchers & Efford 2008); all that is estimated otherwise is as with a Poisson number."""
+    how = {"likelihood": "conditional", **options}
+    poisson, binomial = (again(MODELS["count"], **how, distribution=d).fit() for d in ("poisson", "binomial"))
+    assert binomial.loglik == pytest.approx(poisson.loglik, abs=1e-9)
+    there, here = (fit.derive().drop_duplicates("quantity").set_index("quantity") for fit in (poisson, binomial))
+    np.testing.assert_allclose(here["estimate"], there["estimate"], rtol=1e-6)
+    n, area = MODELS["count"].captures.n_animals, here.loc["effective sampling area", "estimate"]
+    split, before = binomial.variance_split(), poisson.variance_split()
+    assert split["cv_n"] == pytest.approx(np.sqrt((1.0 - area / MODELS["count"].mask.area) / n), rel=1e-6)
+    assert split["cv_a"] == pytest.approx(before["cv_a"], rel=1e-5)
+    assert here.loc["density", "rse"] == pytest.approx(split["cv_D"], rel=1e-5) and split["cv_D"] < before["cv_D"]
+    # N is fixed: whatever is thought of its expectation is thought of the number itself
+    assert here.loc["realised abundance", "se"] == pytest.approx(here.loc["expected abundance", "se"], rel=1e-6)
+    assert there.loc["realised abundance", "se"] < there.loc["expected abundance", "se"]
+
+
 def test_conditional_and_full_fits_tell_the_same():
     full = MODELS["proximity"].fit()
     part = again(MODELS["proximity"], likelihood="conditional").fit()

@@ -184,6 +184,20 @@ def _check_derived(fit, derived):
                 assert [mine["lower"], mine["upper"]] == pytest.approx(there[2:4], rel=0.01)
 
 
+def test_density_of_a_conditional_fit_with_a_binomial_number_is_that_of_derived():
+    captures, mask = scr_data("captdata")
+    fit = models.SCR(captures, mask, likelihood="conditional", distribution="binomial").fit()
+    there = words_of("captdata", "halfnormal, binomial N")["derived"]
+    D, region = there["derived"]["D"], there["region_N"]
+    rows, split = fit.derive().set_index("quantity"), fit.variance_split()
+    assert rows.loc["density", "estimate"] == pytest.approx(D[0] * PER_100_KM2, rel=2e-3)
+    assert rows.loc["density", "se"] == pytest.approx(D[1] * PER_100_KM2, rel=5e-3)
+    assert [split["cv_n"], split["cv_a"], split["cv_D"]] == pytest.approx(D[4:7], rel=5e-3)
+    full = models.SCR(captures, mask, distribution="binomial").fit().derive().set_index("quantity")
+    for one in (full, rows):
+        assert one.loc["realised abundance", "se"] == pytest.approx(region["E.N"][1], rel=0.02)
+
+
 SESSIONS = ("2005", "2006", "2007", "2008", "2009")
 SEVERAL = [
     ("all parameters shared between the five sessions", {}),

@@ -320,6 +320,24 @@ def test_messages():
         models.SCR(captures, mask).fit().class_probabilities()
 
 
+def test_the_scatter_of_a_sum_over_animals_with_a_binomial_number():
+    """Σ (1 - a_i / A) / a_i², as secr's `derived` has it; a_i of every animal from a model of its kind alone."""
+    captures, mask = small("proximity")
+    how = {"lambda0": "~ mass", "likelihood": "conditional", **HAZARD}
+    fit = models.SCR(captures, mask, distribution="binomial", **how).fit()
+    intercept, slope, log_sigma = fit.vector
+    area = []
+    for mass in fit.model.captures.animals["mass"].astype(float):
+        one = models.SCR(captures, mask, **HAZARD).at(
+            D=100.0, lambda0=np.exp(intercept + slope * mass), sigma=np.exp(log_sigma)
+        )
+        area.append(one.derive().set_index("quantity").loc["effective sampling area", "estimate"])
+    a, A = np.array(area), mask.area
+    split = fit.variance_split()
+    assert split["cv_n"] == pytest.approx(np.sqrt(np.sum((1 - a / A) / a**2)) / np.sum(1 / a), rel=1e-6)
+    assert fit.derive().set_index("quantity").loc["density", "rse"] == pytest.approx(split["cv_D"], rel=1e-5)
+
+
 def test_single_catch_traps_are_fitted_as_multi_catch_and_the_fit_says_so():
     plan = surveyed("multi")
     traps = replace(plan.captures.detectors, kind="single")

@@ -23,6 +23,8 @@ OPTIONS = {
     "forest": {"D": "~ forest"},
     "sex": {"D": "~ forest", "classes": "sex", "g0": "~ sex"},
     "conditional": {"likelihood": "conditional"},
+    "binomial": {"D": "~ forest", "distribution": "binomial"},
+    "conditional, binomial": {"likelihood": "conditional", "distribution": "binomial"},
     "least cost": {"distance": models.LeastCost("~ ruggedness")},
 }
 

@@ -211,7 +211,8 @@ def _by_animals(fit) -> bool:
 def _sum_over_animals(fit, session, mask: HabitatMask) -> tuple[Functional, float]:
     """Animals in `mask`, Σ_i ∫ r dx / ∫ r p.(x; i) dx for a relative density r, and the scatter of that sum.
 
-    The scatter is that of a Poisson number of animals of each kind, Σ_i (∫ r / ∫ r p.)² (Borchers & Efford 2008, 5).
+    The scatter is that of a Poisson number of animals of each kind, Σ_i (∫ r / ∫ r p.)², or with a binomial number
+    Σ_i (1 - p_i) (∫ r / ∫ r p.)² with p_i = ∫ r p. / ∫ r in the mask (Borchers & Efford 2008, 5; secr's `derived`).
     """
     total, scatter = Functional(0.0, np.zeros(len(fit.vector))), 0.0
     for g in range(len(session.strata)):
@@ -221,7 +222,8 @@ def _sum_over_animals(fit, session, mask: HabitatMask) -> tuple[Functional, floa
         seen = expected - missed
         ratio = inside.value / seen.value
         gradient = inside.gradient / seen.value - ratio * seen.gradient / seen.value
-        total, scatter = total + Functional(n * ratio, n * gradient), scatter + n * ratio**2
+        known = missed.value / expected.value if fit.model.distribution == "binomial" else 1.0
+        total, scatter = total + Functional(n * ratio, n * gradient), scatter + n * known * ratio**2
     return total, float(scatter)
 
 
@@ -290,22 +292,38 @@ def _region(fit, session, mask: HabitatMask, scope: str, share: np.ndarray) -> l
     """
     parts, classes = by_class(fit, session, mask), session.classes
     expected, missed = parts[0] if classes is None else expected_and_missed(fit, session, mask)
-    one = _is_one_coefficient(fit)
-    found = _of_animals(fit, mask, scope, expected, missed, share.sum(axis=1), one)
+    one, fixed = _is_one_coefficient(fit), fixed_number(fit, session)
+    found = _of_animals(fit, mask, scope, expected, missed, share.sum(axis=1), one, fixed)
     for c, name in enumerate([] if classes is None else classes.scopes(scope)):
-        found += _of_animals(fit, mask, name, *parts[c], share[:, c], False)
+        found += _of_animals(fit, mask, name, *parts[c], share[:, c], False, fixed)
     return found
 
 
-def _of_animals(fit, mask: HabitatMask, scope: str, expected, missed, share, one_coefficient: bool) -> list[Estimate]:
+def fixed_number(fit, session) -> tuple[float, float]:
+    """Where the number of animals N in the mask is fixed (binomial): what the error of animals missed has more, and M.
+
+    With M = N (1 - p) animals missed, those of a region are a share r = M_r / M of them. At a fixed N the number
+    detected varies by N p (1 - p), and M - which is N - n - with it: the error r n / p - r N has the variance
+    r² (1 - p) N² / n, of which the coefficients' covariance holds r² (1 - p) M² / n, and where the missed ones live
+    adds M r (1 - r). For r = 1 the realised number has the error of the expected one. 0 for a Poisson N.
+    """
+    n = session.captures.n_animals
+    if fit.model.distribution != "binomial" or n == 0:
+        return 0.0, 1.0
+    everybody, missed = (f.value for f in expected_and_missed(fit, session, session.mask))
+    if missed <= 0.0:
+        return 0.0, 1.0
+    return missed / everybody / n * (everybody**2 - missed**2) - missed, missed
+
+
+def _of_animals(fit, mask: HabitatMask, scope: str, expected, missed, share, one_coefficient, fixed) -> list[Estimate]:
     """Density, E(N) and realised N of the animals detected with probability `share` [n] in `mask`, and those missed."""
     se = expected.se(fit.covariance)  # of density: CV(D)² = CV(n)² + CV(a)², see variance_split
     se_expected = expected.se(fit.covariance, log_normal=one_coefficient)
     per_area = 100.0 / mask.area
     seen = float(share.sum())
     scatter = missed.value + float(np.sum(share * (1.0 - share)))
-    if fit.model.distribution == "binomial" and np.all(share > 1.0 - 1e-12):
-        scatter = 0.0  # N in the mask is itself the parameter: nothing scatters around it
+    scatter += min(missed.value / fixed[1], 1.0) ** 2 * fixed[0]  # see fixed_number
     beyond_first_order = se_expected**2 - expected.variance(fit.covariance)
     se_realised = np.sqrt(missed.variance(fit.covariance) + scatter + beyond_first_order)
     surely = float(np.sum(share > 1.0 - 1e-9))

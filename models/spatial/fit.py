@@ -157,7 +157,8 @@ class SpatialFit(Fit):
 
         The two have the same detection estimates when the number of animals is Poisson and each session has its own
         density. With k = log n - log a_r, a_r = ∫ r(x) p.(x) dx for the relative density r: var(k) = 1/n + g'Vg and
-        cov(k, theta) = -Vg with g = d log a_r / d theta (Borchers & Efford 2008, section 5).
+        cov(k, theta) = -Vg with g = d log a_r / d theta (Borchers & Efford 2008, section 5). With a binomial number of
+        animals in the mask var(k) has (1 - p) / n in place of 1/n, p the share of them that is detected.
         """
         if self.model.likelihood == "full":
             return self
@@ -182,13 +183,16 @@ class SpatialFit(Fit):
             covariance=np.zeros((first + q,) * 2),
         )
         g, k, n = np.empty((first, q)), np.empty(first), np.array([s.captures.n_animals for s in model.sessions])
+        free = np.ones(first)  # of the variance of a Poisson number of animals
         for j, session in enumerate(model.sessions):
             everything, missed = expected_and_missed(unit, session, session.mask)
             seen = everything.value - missed.value
             g[j] = ((everything.gradient - missed.gradient) / seen)[first:]
             k[j] = np.log(n[j] / seen)
+            if model.distribution == "binomial":
+                free[j] = missed.value / everything.value
         V = self.covariance
-        covariance = np.block([[np.diag(1.0 / n) + g @ V @ g.T, -g @ V], [-V @ g.T, V]])
+        covariance = np.block([[np.diag(free / n) + g @ V @ g.T, -g @ V], [-V @ g.T, V]])
         return replace(self, model=model, vector=np.concatenate([k, self.vector]), covariance=covariance)
 
     # ---- checks ---------------------------------------------------------------------------------------------

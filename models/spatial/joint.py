@@ -28,6 +28,7 @@ from .abundance import (
     _region_mask,
     _share_of_cells,
     by_class,
+    fixed_number,
 )
 
 LABELS = ["session", "region", "animals"]
@@ -138,15 +139,10 @@ def _session(fit, session, regions: Mapping[str, np.ndarray]) -> tuple[list[_Cel
                 value += float(_where(fit, session, both[None])[:, c, 0].sum())
             scatter[a, b] = scatter[b, a] = value
     if fit.model.distribution == "binomial":
-        _fixed_number(cells, shares, scatter, C)
+        more, missed = fixed_number(fit, session)
+        part = np.array([cell.missed.value for cell in cells]) / missed
+        scatter += more * np.outer(part, part)
     return cells, scatter
-
-
-def _fixed_number(cells, shares, scatter, C: int) -> None:
-    """Where N in the mask is itself the parameter nothing scatters around it."""
-    for a in range(len(cells)):
-        if C == 1 and np.all(shares[a // C] >= 1.0):
-            scatter[a, a] = 0.0
 
 
 def _where(fit, session, shares: np.ndarray) -> np.ndarray:

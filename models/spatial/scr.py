@@ -66,8 +66,8 @@ class SCR(Model[SpatialFit]):
         animals. Or a number, which fixes the parameter. Which exist follows from the detection function. Of a search
         lambda0 is by km walked, or (areas) by search of an animal's whole range (`spatial.rows`)
     detection : name of a detection function, see `models.DETECTION_FUNCTIONS`
-    distribution : "poisson" (default) or "binomial" number of animals in the mask; nothing to the conditional
-        likelihood, whose density and numbers are told as if Poisson
+    distribution : "poisson" (default) or "binomial" number of animals in the mask; of the conditional likelihood it
+        changes the standard errors of density and numbers only
     likelihood : "full", or "conditional" on the animals detected (D is then derived; a formula for D is relative)
     counts : for count detectors, "poisson"; "binomial" with the effort as number of trials; or "negative binomial", for
         photographs that come in bursts: variance mean + mean²/size at each detector and occasion (`engine.clumped`)
@@ -454,9 +454,9 @@ class SCR(Model[SpatialFit]):
         return self._with(at_least=at_least)
 
     def with_full_likelihood(self, D: str | None = None) -> SCR:
-        """The same model under the full likelihood, Poisson N, with another formula for D if given."""
+        """The same model under the full likelihood, with another formula for D if given."""
         formulas = self.formulas | ({} if D is None else {"D": D})
-        return self._with(formulas=formulas, likelihood="full", distribution="poisson")
+        return self._with(formulas=formulas, likelihood="full")
 
     def _with(self, captures=None, formulas=None, **changes) -> SCR:
         masks = [s.mask for s in self.sessions]
