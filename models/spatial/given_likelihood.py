@@ -96,8 +96,8 @@ class GivenDistanceLikelihood(SpatialLikelihood):
         row: int | None = None,
     ):
         SpatialLikelihood.__init__(self, problem, threads, tolerance)
-        self._place, self._row = np.asarray(place, np.int64), row
-        at = (self._place, problem.raster.spacing, distances, Fixes.of(problem, row))
+        self._stand, self._row = np.asarray(place, np.int64), row
+        at = (self._stand, problem.raster.spacing, distances, Fixes.of(problem, row))
         if isinstance(self._path, ClumpedPath):
             self._path = ClumpedGivenPath(self._path.radial, problem, self._function, tolerance, *at)
         else:
@@ -111,7 +111,7 @@ class GivenDistanceLikelihood(SpatialLikelihood):
         return other
 
     def __getstate__(self) -> tuple:
-        return self.problem, self._place, self.threads, self.tolerance, self._path.distances, self._row
+        return self.problem, self._stand, self.threads, self.tolerance, self._path.distances, self._row
 
     def __setstate__(self, state: tuple) -> None:
         self.__init__(*state)
@@ -136,7 +136,7 @@ class GivenTwice(DetectedTwice, GivenDistanceLikelihood):
         return super().pullback_all(evaluation.state.whole, d_all, d_detected)
 
     def _of(self, problem: SpatialProblem) -> SpatialLikelihood:
-        return GivenDistanceLikelihood(problem, self._place, self.threads, self.tolerance, self._path.distances)
+        return GivenDistanceLikelihood(problem, self._stand, self.threads, self.tolerance, self._path.distances)
 
 
 def given_likelihood_of(
