@@ -113,6 +113,22 @@ def test_closed_form_estimates_with_losses(distribution):
     np.testing.assert_allclose(found, B, rtol=1e-4 if exact else 2e-2)
 
 
+def test_a_maximum_with_much_at_its_boundary_is_an_end():
+    """Everything by occasion: some entries go to 0 and some survival to 1, where steps of a search hardly end."""
+    rng, states, T = np.random.default_rng(9), [], 13
+    for _ in range(300):
+        born, met = rng.integers(0, T), np.zeros(T, int)
+        for t in range(born, T):
+            if t > born and rng.random() > 0.8:
+                break
+            met[t] = rng.random() < 0.3
+        states += [met] if met.any() else []
+    h = EncounterHistory(np.array(states), removed=rng.random(len(states)) < 0.05)
+    fit = JollySeber(h, "~ t", "~ t", b="~ t").fit()
+    assert "did not converge" not in str(fit.verdict) and "boundary" in str(fit.verdict)
+    assert fit.loglik == pytest.approx(-807.351676, abs=1e-5)
+
+
 def test_growth_below_survival_is_impossible():
     model = Pradel(data(2), growth="~ 1")
     assert model.at(phi=0.9, p=0.4, growth=0.5).loglik == -np.inf

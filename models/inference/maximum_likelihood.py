@@ -18,6 +18,8 @@ from scipy.optimize import minimize
 from .kinks import settled
 
 DECREMENT = 1e-9  # squared length of the last Newton step in standard errors
+SMALL = 1e-5  # of a step that does not end, or along which rounding hides what is gained
+LATE, LATE_DECREMENT = 8, 1e-7  # enough after so many steps: only estimates that go to a boundary still move then
 FLAT = 1e-4  # curvature below which a direction is undetermined: a standard error of 100 units of a log or logit
 NOISE = 1e-9  # curvature, relative to the largest, that is rounding
 STEP = 1e-4  # of the finite differences of the exact gradient, in gamma
@@ -150,7 +152,8 @@ def _quasi_newton(objective: _Objective, gamma: np.ndarray, max_iterations: int)
 
 def _newton(objective: _Objective, gamma: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, str]:
     """Newton steps with halving until the decrement vanishes. Returns gamma, information, and why it stopped short."""
-    for _ in range(most):
+    decrement = np.inf
+    for k in range(most):
         information = objective.information(gamma)
         value, gradient = objective(gamma)
         curvature, directions = np.linalg.eigh(information)
@@ -158,14 +161,14 @@ def _newton(objective: _Objective, gamma: np.ndarray, most: int) -> tuple[np.nda
         firm = curvature > NOISE * curvature.max()
         step = -directions @ np.where(firm, along / np.where(firm, curvature, 1.0), along)
         decrement = float(np.sum(np.where(firm, along**2 / np.where(firm, curvature, 1.0), along**2)))
-        if decrement < DECREMENT:
+        if decrement < (DECREMENT if k < LATE else LATE_DECREMENT):
             return gamma, information, ""
         better = _halving(objective, gamma, value, step, gradient)
         if better is None:
-            small = decrement < 1e-5
-            return gamma, information, "" if small else "no better point was found along the last step"
+            return gamma, information, "" if decrement < SMALL else "no better point was found along the last step"
         gamma = better
-    return gamma, objective.information(gamma), f"it was still moving after {most} Newton steps"
+    why = "" if most > LATE and decrement < SMALL else f"it was still moving after {most} Newton steps"
+    return gamma, objective.information(gamma), why
 
 
 def _halving(objective, gamma, value, step, gradient) -> np.ndarray | None:
