@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.special import gammaln, logsumexp
 from scr_problems import detectors, differences_of_gradient, differences_of_loglik, small, surveyed
+from test_scr_distance import rough
 from test_scr_search import survey_of
 from test_scr_telemetry import collars
 
@@ -430,6 +431,32 @@ def test_the_diagnosis_by_simulation_and_of_a_conditional_model():
 def test_no_diagnosis_where_there_is_none():
     captures, mask = small("proximity")
     fit = models.SCR(captures, mask, lambda0="~ bk", **HAZARD).fit()
-    with pytest.raises(SurveyError, match="learned responses"):
+    with pytest.raises(SurveyError, match=r"learned responses .* Use fit.sensitivity_to_ghosts\(\), or compare with"):
         fit.ghosts()
     assert Outcome.GHOSTS not in fit.verdict
+    assert fit.sensitivity_to_ghosts()["at_least"].tolist()[-1] == 2  # what the sentence says is there
+    fit = models.SCR(captures, mask, lambda0="~ k", **HAZARD).at(
+        D=900.0, lambda0={"Intercept": -1.2, "k": 0.1}, sigma=300.0
+    )
+    with pytest.raises(SurveyError, match=r"learned responses \(found 'k'\)\. Compare with a model without them"):
+        fit.ghosts()
+    with pytest.raises(
+        SurveyError, match=r"what a detector has become .* Leave it out of the formulas, or use at_least=1"
+    ):
+        fit.sensitivity_to_ghosts()
+
+
+def test_no_diagnosis_with_covariates_of_animals_or_distances_along_ways():
+    captures, mask = small("proximity")
+    fit = models.SCR(captures, mask, lambda0="~ mass", likelihood="conditional", **HAZARD).fit()
+    with pytest.raises(SurveyError, match=r"not known with covariates of animals\. Use fit.sensitivity_to_ghosts"):
+        fit.ghosts()
+    assert (fit.sensitivity_to_ghosts()["at_least"] == 2).any()
+    for ask in (fit.residuals, lambda: fit.goodness(2, workers=1), lambda: fit.goodness(2, refit=False, workers=1)):
+        with pytest.raises(SurveyError, match=r"no residuals and no test of fit \(found 'mass'\)\. Use classes="):
+            ask()
+    captures, mask = rough("proximity")
+    fit = models.SCR(captures, mask, distance=models.LeastCost("~ ruggedness"), **HAZARD).fit()
+    with pytest.raises(SurveyError, match=r"distances that are no straight lines\. Use fit.sensitivity_to_ghosts"):
+        fit.ghosts()
+    assert (fit.sensitivity_to_ghosts()["at_least"] == 2).any()

@@ -112,6 +112,20 @@ def test_sighting_only_fits_from_its_own_start(marked):
     fit = plan._with(data=(None, seen[1]), marked=marked).fit()
     assert np.isfinite(fit.se).all() and np.isfinite(fit.loglik)
     assert 1400 < fit.derive()["estimate"].iloc[0] < 6000
+    with pytest.raises(
+        survey.SurveyError, match=r"no table of residuals of mark-resight models\. Look at the numbers of"
+    ):
+        fit.residuals()
+    assert np.isfinite(fit.overdispersion()).all()
+    if marked == "unknown":
+        return
+    with pytest.raises(
+        survey.SurveyError, match=r"no joint abundance .* Use fit.abundance\(region\) of one region after"
+    ):
+        fit.joint_abundance()
+    with pytest.raises(survey.SurveyError, match=r"no surface of total activity centres .* Use fit.activity_centre"):
+        fit.total_activity_centres()
+    assert len(fit.abundance()) and fit.activity_centre(fit.model.captures.animals.index[0]) is not None
 
 
 # ---- properties ------------------------------------------------------------------------------------------------------
@@ -175,8 +189,21 @@ def test_a_fit_tells_density_and_travels():
     assert "Sightings on 4 occasions" in str(fit)
     assert len(fit.predict("pID")) == 1 and 0.2 < fit.predict("pID")["estimate"].iloc[0] < 0.95
     assert float(fit.activity_centre(marking.animals.index[0]).sum()) == pytest.approx(1.0)
-    with pytest.raises(survey.SurveyError, match="there is no test of fit of mark-resight models yet"):
+    with pytest.raises(
+        survey.SurveyError, match=r"there is no test of fit of mark-resight models\. Use fit.overdispersion"
+    ):
         fit.goodness(5)
+    for ask in (fit.residuals, fit.ghosts, fit.sensitivity_to_ghosts):
+        with pytest.raises(survey.SurveyError, match=r"of mark-resight models\. Use models\.SCR of the marking alone"):
+            ask()
+    with pytest.raises(
+        survey.SurveyError, match=r"no check of the mask of mark-resight models\. Fit with a wider mask"
+    ):
+        fit.check_mask()
+    with pytest.raises(survey.SurveyError, match=r"no split of the variance of mark-resight models. Use fit.derive"):
+        fit.variance_split()
+    assert np.isfinite(fit.overdispersion()).all()
+    assert models.SCR(marking, mask, detection="hazard half-normal").fit().residuals() is not None
     with pytest.raises(survey.SurveyError, match="there is no likelihood given two detections of mark-resight models"):
         fit.model.given_at_least(2)
     with pytest.raises(survey.SurveyError, match="losses on capture are not known to mark-resight models"):

@@ -253,7 +253,10 @@ def _ways(method: Method, counts: str) -> OneDetection:
     kind = event_kind(captures.detectors.kind, counts)
     if learned.names:
         what = "the number of animals detected once is not known with learned responses"
-        raise refuse(what, "Compare with a model without them", value=", ".join(learned.names))
+        fix = "Compare with a model without them"
+        if not {"k", "K"} & set(learned.names):  # of these two detections can be asked
+            fix = f"Use fit.sensitivity_to_ghosts(), or {fix[0].lower()}{fix[1:]}"
+        raise refuse(what, fix, value=", ".join(learned.names))
     x, f = problem.entry_exposure, problem.entry_field
     if kind == MULTI:
         return _one(problem.entry_pass, MULTI, x, f, problem.void_weight[f])

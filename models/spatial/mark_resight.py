@@ -57,42 +57,52 @@ class MarkResightFit(SpatialFit):
     def total_activity_centres(self, session: str | None = None):
         """See `SpatialFit.total_activity_centres`; not known where marking was not recorded."""
         if self.model.marked[0] is not None:
-            raise _unknown("surface of total activity centres")
+            raise _unknown(
+                "surface of total activity centres", "Use fit.activity_centre(animal) of one animal after the other"
+            )
         return super().total_activity_centres(session)
 
     def joint_abundance(self, regions=None, by: str | None = None):
         """See `SpatialFit.joint_abundance`; not known where marking was not recorded."""
         if self.model.marked[0] is not None:
-            raise _unknown("joint abundance of several regions")
+            raise _unknown(
+                "joint abundance of several regions", "Use fit.abundance(region) of one region after the other"
+            )
         return super().joint_abundance(regions, by)
 
     def goodness(self, n: int = 200, seed: int = 1, **how):
         """Not known."""
-        raise _unknown("test of fit")
+        raise _unknown("test of fit", "Use fit.overdispersion(), which compares the numbers of sightings")
 
     def ghosts(self, simulations: int = 0, seed: int = 1, **how):
         """Not known."""
-        raise _unknown("test of animals seen once")
+        raise _unknown("test of animals seen once", self._marking_alone())
 
     def sensitivity_to_ghosts(self):
         """Not known."""
-        raise _unknown("test of animals seen once")
+        raise _unknown("test of animals seen once", self._marking_alone())
 
     def residuals(self, session: str | None = None):
         """Not known."""
-        raise _unknown("table of residuals")
+        raise _unknown("table of residuals", self._marking_alone())
 
     def check_mask(self, **how):
         """Not known."""
-        raise _unknown("check of the mask")
+        raise _unknown("check of the mask", "Fit with a wider mask, and with finer cells, and compare")
 
     def variance_split(self, session: str | None = None):
         """Not known."""
-        raise _unknown("split of the variance")
+        raise _unknown("split of the variance", "Use fit.derive(), whose standard errors are of the whole")
+
+    def _marking_alone(self) -> str:
+        """What to do where only plain models know."""
+        if self.model.marking[0] is None:  # there is no plain model of these data
+            return "Look at the numbers of sightings by detector: sightings.captures and fit.overdispersion()"
+        return "Use models.SCR of the marking alone"
 
 
-def _unknown(what: str):
-    return refuse(f"there is no {what} of mark-resight models yet", "Compare with models.SCR of the marking alone")
+def _unknown(what: str, fix: str):
+    return refuse(f"there is no {what} of mark-resight models", fix)
 
 
 class MarkResight(SCR):
@@ -306,7 +316,7 @@ class MarkResight(SCR):
 
     def given_at_least(self, at_least: int):
         """Not known."""
-        raise _unknown("likelihood given two detections")
+        raise _unknown("likelihood given two detections", "Use all animals (at_least=1)")
 
     def _with(self, captures=None, formulas=None, data=None, **changes) -> MarkResight:
         marking, sightings = data or captures or (self.marking, self.sightings)

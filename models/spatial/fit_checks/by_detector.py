@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....survey.errors import refuse
 from ..methods import Method
 from .moments import Moments, centres, moments
 
@@ -43,7 +44,13 @@ class OfPopulation:
 
 
 def given_animals(model, session, vector: np.ndarray, values) -> list[tuple[Method, OfDetected]]:
-    """(method, `OfDetected`) of one session at natural-scale values of its own."""
+    """(method, `OfDetected`) of one session at natural-scale values of its own.
+
+    Raises
+    ------
+    SurveyError : covariates of animals
+    """
+    check_alike(session)
     n = session.captures.n_animals
     cell, of_class = centres(session, values, np.tile((np.arange(DRAWS) + 0.5) / DRAWS, (n, 1)))
     x, y = session.mask.centres()
@@ -56,6 +63,19 @@ def given_animals(model, session, vector: np.ndarray, values) -> list[tuple[Meth
         missed = np.zeros(shape[2]) if everybody is None else everybody[j].missed
         found.append((method, OfDetected(mean, square - mean**2, missed)))
     return found
+
+
+def check_alike(session) -> None:
+    """That animals differ by nothing but their class.
+
+    Raises
+    ------
+    SurveyError : they do, by covariates
+    """
+    if len(session.strata.columns):
+        what = "with covariates of animals there are no residuals and no test of fit"
+        fix = "Use classes= for a covariate of few values, or a model without them"
+        raise refuse(what, fix, value=", ".join(map(str, session.strata.columns)))
 
 
 def knows_population(session) -> bool:

@@ -72,8 +72,8 @@ def ghost_test(fit, simulations: int = 0, seed: int = 1, **how) -> GhostTest:
     SurveyError : the model left such animals out, has learned responses, covariates of animals or distances that are no
         straight lines, or animals were removed
     """
+    _check(fit.model)
     full = fit.as_full()
-    _check(full.model)
     observed, found = _once_in_data(full.model), [expected_once(full, s) for s in full.model.sessions]
     table = pd.DataFrame(
         {
@@ -150,9 +150,11 @@ def _check(model) -> None:
         raise refuse("the animals detected once are not in these data", "Use a fit with at_least=1", value=2)
     if any(c.detections["removed"].any() for c in model.given):
         raise refuse("an animal that was removed could not be detected again", fix)
-    if any(len(s.strata.columns) or s.metric is not None for s in model.sessions):
-        what = "the number of animals detected once is not known for covariates of animals or distances as given"
-        raise refuse(what, fix)
+    for s in model.sessions:
+        why = "covariates of animals" if len(s.strata.columns) else "distances that are no straight lines"
+        if len(s.strata.columns) or s.metric is not None:
+            what = f"the number of animals detected once is not known with {why}"
+            raise refuse(what, "Use fit.sensitivity_to_ghosts()")
 
 
 def sensitivity(fit) -> pd.DataFrame:

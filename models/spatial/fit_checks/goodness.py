@@ -21,7 +21,7 @@ import pandas as pd
 from ....survey.errors import SurveyError, refuse
 from ...inference.goodness import Goodness
 from ...inference.parallel import run_tasks
-from .by_detector import given_animals
+from .by_detector import check_alike, given_animals
 from .moments import centres, drawn, moments, observed, undetected
 
 NAMES = ("Freeman-Tukey, animal × detector", "Freeman-Tukey, animals", "Freeman-Tukey, detectors")
@@ -58,6 +58,8 @@ def resampled(fit, n: int, seed: int, uncertain: bool, **how) -> Goodness:
     """
     if n < 1:
         raise refuse("goodness of fit needs at least one simulated data set", "Use e.g. n=200", value=n)
+    for session in fit.model.sessions:
+        check_alike(session)
     fit = fit.as_full()
     model = fit.model
     if any(m.arranged.learned.names for s in model.sessions for m in s.methods):
