@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from formulaic import Formula, ModelSpec, SimpleFormula
 from formulaic.errors import DataMismatchWarning, FormulaicError
+from formulaic.parser.types import Factor
 
 from ..survey.errors import refuse
 from .random_terms import Term, build_terms, split_formula, variables_of
@@ -168,10 +169,10 @@ def formula_variables(formula: str) -> set[str]:
     """
     text, written = split_formula(formula)
     try:
-        parsed = _parsed(text)
-        names = {str(v) for v in parsed.required_variables}  # lacks what stateful functions are given
-        calls = {factor.expr for term in parsed for factor in term.factors if "(" in factor.expr}
-        return names.union(*map(_arguments, calls), *variables_of(written, formula_variables))
+        factors = {factor for term in _parsed(text) for factor in term.factors}
+        looked_up = {f.expr for f in factors if f.eval_method is Factor.EvalMethod.LOOKUP and f.expr[:3] != "np."}
+        evaluated = [_arguments(f.expr) for f in factors if f.eval_method is Factor.EvalMethod.PYTHON]
+        return looked_up.union(*evaluated, *variables_of(written, formula_variables))
     except (FormulaicError, SyntaxError) as error:
         raise refuse(
             f"the formula cannot be read: {_plain(error)}", "Write e.g. '~ ruggedness'", value=formula

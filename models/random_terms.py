@@ -43,6 +43,7 @@ from ..survey.errors import refuse
 from .random_walks import Walk, build_walk
 
 CALLED = re.compile(r"(?<![\w.`])(s|rw)\s*\(")  # where a smooth or walk begins
+DOTTED = re.compile(r"""`[^`]*`|"[^"]*"|'[^']*'|(?<![\w.])([A-Za-z_]\w*(?:\.\w+)+)(?![\w.]*\s*\()""")
 BOX = 1.5  # half-width of the box of a smooth over half the range of the data
 BASIS = {1: 10, 2: 8}  # basis functions along each axis, by the number of axes
 COVARIANCES = ("gaussian", "matern32")
@@ -76,7 +77,7 @@ Written(text='1 | region:site', left='1', groups=('region', 'site'), independent
     ------
     SurveyError : a random term cannot be read, or is not added to the formula by a +
     """
-    text = formula.split("~", 1)[-1].strip()
+    text = _with_quotes(formula.split("~", 1)[-1].strip())
     if "|" not in text and not CALLED.search(text):
         return text, ()
     fixed, terms, position = [], [], 0
@@ -91,6 +92,15 @@ Written(text='1 | region:site', left='1', groups=('region', 'site'), independent
     fixed.append(text[position:])
     whole = " ".join(part.strip() for part in fixed if part.strip()).strip().removeprefix("+").strip()
     return whole or "1", tuple(terms)
+
+
+def _with_quotes(text: str) -> str:
+    """Names with dots in them, usual in R, in backticks, so that they are no attributes; functions stay as they are.
+
+    >>> _with_quotes("elev.sc + np.log(d.to.shore) + C(x, contr.sum) + `a.b` + 1.5")
+    '`elev.sc` + np.log(`d.to.shore`) + C(x, contr.sum) + `a.b` + 1.5'
+    """
+    return DOTTED.sub(lambda m: m[0] if m[1] is None or m[1].startswith(("np.", "contr.")) else f"`{m[1]}`", text)
 
 
 def _spans(text: str) -> Iterator[tuple[int, int, bool]]:

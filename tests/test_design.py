@@ -22,6 +22,9 @@ FRAME = pd.DataFrame({"height": np.linspace(0.0, 1.0, 24), "kind": ["road", "tra
         ("~ height**2 - 1", {"height"}),
         ("~ scale(`tree cover`)", {"tree cover"}),
         ("~ 1", set()),
+        ("~ elev.sc * kind + I(d.x**2) + np.log(np.pi * b.c)", {"elev.sc", "kind", "d.x", "b.c"}),
+        ("~ (1 | site.name) + s(elev.sc) + C(kind, contr.treatment('a.b'))", {"site.name", "elev.sc", "kind"}),
+        ("~ `elev.sc` + 1.5:kind", {"elev.sc", "kind"}),
     ],
 )
 def test_covariates_inside_functions_are_found(formula, names):
@@ -52,3 +55,17 @@ def test_new_data_that_the_fit_cannot_speak_about(formula, new, words):
 def test_one_of_the_levels_is_coded_as_in_the_fit():
     design = Design.of("~ kind", FRAME, "g0")
     assert design.at(FRAME.iloc[[1]]).tolist() == [design.matrix[1].tolist()]
+
+
+def test_names_with_dots_are_names():
+    """As they are usual in R; np.log and contr.sum stay functions."""
+    dotted, plain = FRAME.rename(columns={"height": "height.sc"}), FRAME
+    for formula in ("~ {} + kind", "~ scale({}) + I({}**2)", "~ bs({}, df=4)", "~ np.exp({}):C(kind, contr.sum)"):
+        here = Design.of(formula.format("height.sc", "height.sc"), dotted, "p")
+        there = Design.of(formula.format("height", "height"), plain, "p")
+        assert np.array_equal(here.matrix, there.matrix)
+        assert np.array_equal(here.at(dotted.iloc[3:9]), there.at(plain.iloc[3:9]))
+    with pytest.raises(
+        SurveyError, match=r"a covariate that is not there \(found 'height.s'\). Did you mean 'height.sc'"
+    ):
+        Design.of("~ height.s", dotted, "p")
