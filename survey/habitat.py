@@ -194,8 +194,10 @@ class HabitatMask:
         """
         from .raster import onto_mask
 
-        if not name.isidentifier():
-            raise refuse("a covariate needs a name that formulas can use", "Use letters, digits and _", value=name)
+        if not name.replace(".", "_").isidentifier():
+            raise refuse(
+                "a covariate needs a name that formulas can use", "Use letters, digits, _ and dots", value=name
+            )
         values = onto_mask(raster, self, method)
         lost = self.habitat & ~np.isfinite(values)
         if lost.any():

@@ -8,7 +8,7 @@ import pytest
 from uncia import survey
 from uncia.survey import HabitatMask, SurveyError, SurveyWarning
 
-BLANKS = '"x" "y" "d.to.shore" "forest"\n30 10 5.5 1\n10 10 2 0\n10 30 3 1\n'
+BLANKS = '"x" "y" "d.to-shore" "forest"\n30 10 5.5 1\n10 10 2 0\n10 30 3 1\n'
 
 
 def write(path, text):
@@ -18,11 +18,11 @@ def write(path, text):
 
 @pytest.mark.parametrize("text", [BLANKS, BLANKS.replace('"', "").replace(" ", ","), "# " + BLANKS.replace('"', "")])
 def test_cells_in_any_order_with_their_covariates(tmp_path, text):
-    with pytest.warns(SurveyWarning, match="'d.to.shore' is called 'd_to_shore' in formulas"):
+    with pytest.warns(SurveyWarning, match="'d.to-shore' is called 'd.to_shore' in formulas"):
         mask = survey.read_mask(write(tmp_path / "mask.txt", text), crs="EPSG:32633")
     assert (mask.spacing, mask.size, mask.crs.to_epsg()) == (20.0, 3, 32633)
     x, y = mask.centres()
-    assert list(zip(x, y, mask.covariate("d_to_shore"), mask.covariate("forest"), strict=True)) == [
+    assert list(zip(x, y, mask.covariate("d.to_shore"), mask.covariate("forest"), strict=True)) == [
         (10, 10, 2, 0), (30, 10, 5.5, 1), (10, 30, 3, 1)
     ]  # fmt: skip
 

@@ -27,7 +27,7 @@ def read_mask(
     crs : projected CRS of x and y, None for local metres
     sep, encoding : as for `read_secr`
 
-    Headings that formulas cannot use get _ for what is neither letter nor digit, and a warning says so.
+    Headings that formulas cannot use get _ for what is neither letter, digit nor dot, and a warning says so.
 
     Raises
     ------
@@ -71,5 +71,5 @@ def _spacing(table: pd.DataFrame) -> float:
 
 def _usable(name: str) -> str:
     """The name that formulas can use."""
-    usable = re.sub(r"\W", "_", name)
-    return usable if usable.isidentifier() else f"_{usable}"
+    usable = re.sub(r"[^\w.]", "_", name)
+    return usable if usable.replace(".", "_").isidentifier() else f"_{usable}"
