@@ -40,8 +40,8 @@ def flanks(left: CaptureHistory, right: CaptureHistory, choose: str) -> CaptureH
     One flank is the safe choice: every animal has one history. It must be chosen before results are looked at; "more
     animals" is such a rule. Both flanks as two sessions use all photographs, and their estimates have no bias, but
     the sessions are of the same animals, and a model takes them for independent: its standard errors are too small, by
-    up to a factor of √2, which `fit.inflated(2.0)` makes good on the safe side. Without coordinates,
-    `models.BilateralCapture` adds over all ways of matching left with right.
+    up to a factor of √2, which `fit.inflated(2.0)` makes good on the safe side, in `ghosts()` too. Without
+    coordinates, `models.BilateralCapture` adds over all ways of matching left with right.
 
     Raises
     ------

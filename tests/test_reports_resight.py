@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import small_survey
+from scipy.special import ndtr
 from scr_problems import detectors
 
 from uncia import models, survey
@@ -271,7 +274,8 @@ def test_photographs_of_both_flanks_in_one_record_are_of_both(tmp_path):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_both_flanks_are_two_sessions_with_one_density(tmp_path, language):
     form, table = with_flank(tmp_path, "both", blank=2)
-    form.write_text(form.read_text("utf-8") + f'\n[report]\nlanguage = "{language}"\n', "utf-8")
+    checks = f'\n[checks]\nghosts = true\n\n[report]\nlanguage = "{language}"\n'
+    form.write_text(form.read_text("utf-8") + checks, "utf-8")
     study = read_study(form)
     left, right = study.flanks
     study.ledger.check()
@@ -293,6 +297,11 @@ def test_both_flanks_are_two_sessions_with_one_density(tmp_path, language):
     words_of = texts(language)
     page = report.page(found, results_of(found), report.figures_of(found, words_of), words_of)
     assert sorted(words_of.missing) == []
+    checks, plain = found.story.checks, found.fit.ghosts()
+    assert checks.ghosts.se == pytest.approx(2**0.5 * plain.se) and checks.ghosts.p_value == ndtr(-checks.ghosts.z)
+    checks.__dict__["ghosts"] = replace(checks.ghosts, observed=3, p_value=0.3)
+    said = {"en": "p allows for their being of the same animals", "zh": "p 已按两侧是同一批个体处理"}[language]
+    assert said in checks._ghosts(words_of) and (said in page) == (plain.observed > 0)
     said = {"en": "Left and right flanks are two sessions of one model", "zh": "左侧与右侧作为同一模型的两期"}
     assert said[language] in page
     assert found.comparison["c_hat"].tolist() == [2.0] and "ΔQAICc" in page  # not as if the animals were twice as many

@@ -9,7 +9,7 @@ import numpy as np
 import oracle_scr
 import pandas as pd
 import pytest
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln, logsumexp, ndtr
 from scr_problems import detectors, differences_of_gradient, differences_of_loglik, small, surveyed
 from test_scr_distance import rough
 from test_scr_search import survey_of
@@ -426,6 +426,16 @@ def test_the_diagnosis_by_simulation_and_of_a_conditional_model():
     full = surveyed("count").fit().ghosts()
     assert rough.expected == pytest.approx(full.expected, rel=1e-4)
     assert rough.se == pytest.approx(full.se, rel=1e-2)
+
+
+def test_overdispersion_is_in_the_test_of_animals_detected_once():
+    """As of left and right flanks, which are at most the same animals twice."""
+    fit = surveyed("count").fit()
+    plain, wide = fit.ghosts(), fit.inflated(2.0).ghosts()
+    assert (wide.observed, wide.expected, plain.c_hat, wide.c_hat) == (plain.observed, plain.expected, 1.0, 2.0)
+    assert wide.se == pytest.approx(np.sqrt(2.0) * plain.se) and wide.z == pytest.approx(plain.z / np.sqrt(2.0))
+    assert wide.p_value == pytest.approx(float(ndtr(-wide.z)))
+    assert "normal approximation, SE times 1.414, the square root of c-hat)" in str(wide) and "c-hat" not in str(plain)
 
 
 def test_no_diagnosis_where_there_is_none():

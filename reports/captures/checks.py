@@ -45,9 +45,10 @@ class FitChecks:
 
     @property
     def _all_animals(self):
-        """The reported fit, or that of all animals where it leaves out those detected once."""
+        """The reported fit, or that of all animals where it leaves out those detected once, as people are told it."""
         fit = self.analysis.fit
-        return fit if fit.model.at_least == 1 else fit.model.given_at_least(1).fit(start=fit.vector)
+        fit = fit if fit.model.at_least == 1 else fit.model.given_at_least(1).fit(start=fit.vector)
+        return self.analysis.study.told(fit)
 
     @cached_property
     def residuals(self) -> pd.DataFrame | None:
@@ -112,6 +113,8 @@ class FitChecks:
             kind = "ghosts_many" if test.p_value < DOUBTFUL else "ghosts_few" if test.observed else "ghosts_none"
             told = {"once": f"{test.observed:,}", "expected": number(test.expected, 3), "p": number(test.p_value, 2)}
             parts.append(texts.say(kind, **told))
+            if test.c_hat > 1.0 and test.observed:
+                parts.append(texts.say("ghosts_flanks"))
         if table is not None and table["left_out"].any():
             row = table[(table["at_least"] == 2) & (table["quantity"] == "density")].iloc[0]
             change = row["change"]

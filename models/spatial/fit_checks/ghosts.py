@@ -3,7 +3,9 @@
 Diagnosis: the number of animals detected once, n1, beside what the fitted model expects, E1 = ∫ D exp(−Λ0) S dx (see
 `detected_twice`). Under the model n1 is Poisson; the coefficients were estimated from the same data, so that the
 variance of n1 − E1 is that of n1 less g' V g, with g the gradient of E1 and V the covariance of the coefficients (a
-conditional-moment test; Newey 1985, Econometrica 53:1047). Sensitivity: the model given at least two detections of each
+conditional-moment test; Newey 1985, Econometrica 53:1047). Of a fit inflated by c-hat this variance is c-hat times as
+large: two sessions of the same animals, such as left and right flanks, have together at most twice the variance that
+they would have if they were of different ones. Sensitivity: the model given at least two detections of each
 animal beside that of all animals (Kodi et al. 2024, Methods Ecol. Evol. 15:1060).
 """
 
@@ -38,6 +40,7 @@ class GhostTest:
     p_value: float
     table: pd.DataFrame  # session, animals, once, expected
     simulations: int  # behind the p-value; 0 if it is that of the normal distribution
+    c_hat: float = 1.0  # by which the fit was inflated, and the variance of observed − expected with it
 
     @property
     def excess(self) -> float:
@@ -46,6 +49,7 @@ class GhostTest:
 
     def __str__(self) -> str:
         how = f"from {self.simulations} simulated data sets" if self.simulations else "normal approximation"
+        how += f", SE times {np.sqrt(self.c_hat):.3f}, the square root of c-hat" if self.c_hat > 1.0 else ""
         return (
             f"{_once(self.observed)}, {self.expected:.1f} are expected "
             f"(excess {self.excess:+.1f}, SE {self.se:.1f}; z = {self.z:.2f}, "
@@ -93,7 +97,7 @@ def ghost_test(fit, simulations: int = 0, seed: int = 1, **how) -> GhostTest:
             raise refuse("no simulated data set could be fitted", "Use simulations=0", value=simulations)
         p, simulations = float((1 + np.sum(drawn >= z)) / (1 + len(drawn))), len(drawn)
     total = float(table["expected"].sum())
-    return GhostTest(int(observed.sum()), total, se, z, p, table, simulations)
+    return GhostTest(int(observed.sum()), total, se, z, p, table, simulations, fit.c_hat)
 
 
 def _replicate(task) -> float | None:
@@ -114,7 +118,8 @@ def _z(fit, observed: np.ndarray, expected: list[Functional]) -> tuple[float, fl
         animals = sum(float(np.exp(fit.kernel_input(s)[0]).sum()) for s in fit.model.sessions)
         variance *= 1.0 - total.value / animals
     learned = total.variance(fit.covariance / fit.c_hat)  # what the coefficients have taken from n1 already
-    se = float(np.sqrt(max(variance - learned, 0.05 * variance))) if np.isfinite(learned) else float(np.sqrt(variance))
+    left = max(variance - learned, 0.05 * variance) if np.isfinite(learned) else variance
+    se = float(np.sqrt(fit.c_hat * left))
     return (float(observed.sum()) - total.value) / se, se
 
 
