@@ -118,6 +118,23 @@ class EncounterHistory:
         """int [T], primary period of each occasion from 0: a new one after each interval above zero."""
         return np.concatenate([[0], np.cumsum(self.intervals > 0)])
 
+    def by_period(self) -> EncounterHistory:
+        """One occasion for each primary period of a robust design, for models of open populations.
+
+        An animal is met in a period when it is met on any of its occasions, in the state in which it was last met; -1
+        where it was not looked for on any. Covariates of occasions are kept where they are one value in each period.
+        """
+        primary = self.primary
+        states = np.full((len(self.states), primary[-1] + 1), MISSING)
+        for t, k in enumerate(primary):
+            now = self.states[:, t]
+            states[:, k] = np.where(now > 0, now, np.where(states[:, k] == MISSING, now, states[:, k]))
+        known = self.occasions
+        same = [name for name in known if (known.groupby(primary)[name].nunique(dropna=False) == 1).all()]
+        first = known.iloc[np.flatnonzero(np.diff(primary, prepend=-1))][same] if same else pd.DataFrame()
+        gaps = self.intervals[self.intervals > 0]
+        return EncounterHistory(states, self.frequency, self.removed, self.animals, first, gaps, self.interval_unit)
+
     # ---- where it comes from ----------------------------------------------------------------------------------
 
     @classmethod
@@ -127,13 +144,14 @@ class EncounterHistory:
         """Histories of animals × occasions from captures, dropping the coordinates.
 
         Several surveys of one population become primary periods of a robust design: their occasions follow one
-        another, 0 apart inside a survey and `intervals` apart (1 by default) between surveys. Animals are the same
-        when their names are. An occasion without effort at any detector is one on which nobody looked.
+        another, 0 apart inside a survey and `intervals` apart between surveys: by default the years between sessions
+        that are named by years, else 1. Animals are the same when their names are. An occasion without effort at any
+        detector is one on which nobody looked.
         """
         if not captures:
             raise refuse("there are no captures", "Give at least one CaptureHistory")
         names = sorted({name for c in captures for name in c.animals.index}, key=natural_order)
-        between = np.ones(len(captures) - 1) if intervals is None else np.asarray(intervals, float)
+        between = _years_between([c.session for c in captures]) if intervals is None else np.asarray(intervals, float)
         if len(between) != len(captures) - 1:
             raise refuse(f"{len(captures)} surveys have {len(captures) - 1} intervals", "Give so many", value=intervals)
         blocks, gaps = [], []
@@ -230,6 +248,16 @@ class EncounterHistory:
     def _repr_html_(self) -> str:
         facts = {"animals": self.n_animals, "occasions": self.n_occasions, "encounters": self.n_encounters}
         return facts_html("EncounterHistory", facts)
+
+
+def _years_between(names: Sequence[str]) -> np.ndarray:
+    """Years between surveys that are named by years; 1 between others."""
+    dated = all(name.isdecimal() and 1000 <= int(name) < 3000 for name in names)
+    years = np.diff([int(name) for name in names]) if dated else np.ones(len(names) - 1)
+    if not (years > 0).all():
+        fix = "Give the surveys in the order of time, or intervals="
+        raise refuse("the surveys are not in the order of the years they are named by", fix, value=", ".join(names))
+    return years.astype(float)
 
 
 @dataclass(frozen=True, eq=False)

@@ -114,3 +114,23 @@ def test_histories_as_text_in_one_column(tmp_path):
 def test_histories_as_text_that_cannot_be(tmp_path, text, words):
     with pytest.raises(SurveyError, match=words):
         read_histories(table(tmp_path, text))
+
+
+def test_periods_of_a_robust_design_as_occasions():
+    states = [[0, 1, 0, 0, 2], [-1, -1, 2, 0, 1], [0, 0, 1, -1, 0]]
+    known = pd.DataFrame({"year": [1, 1, 2, 2, 2], "night": range(5)})
+    h = EncounterHistory(np.array(states), [1, 2, 3], [False, True, False], None, known, [0, 3, 0, 0], "year")
+    by = h.by_period()
+    assert by.states.tolist() == [[1, 2], [-1, 1], [0, 1]] and by.intervals.tolist() == [3]
+    assert by.frequency.tolist() == [1, 2, 3] and by.removed.tolist() == [False, True, False]
+    assert by.occasions.to_dict("list") == {"year": [1, 2]} and by.interval_unit == "year"
+
+
+def test_surveys_named_by_years_are_years_apart():
+    rows = {"animal": ["a"], "occasion": [1], "detector": ["a"]}
+    named = [captures(rows, session=name) for name in ("2018", "2019", "2021")]
+    assert EncounterHistory.from_captures(*named).by_period().intervals.tolist() == [1, 2]
+    other = [captures(rows, session=name) for name in ("spring", "autumn")]
+    assert EncounterHistory.from_captures(*other).by_period().intervals.tolist() == [1]
+    with pytest.raises(SurveyError, match="surveys are not in the order of the years they are named by"):
+        EncounterHistory.from_captures(named[1], named[0])

@@ -81,7 +81,7 @@ class Burnham(MarkedModel[Fit]):
             raise refuse("this model needs reports between occasions", "Give a LiveDeadHistory", value=repr(history))
         live = history.live
         if not (live.intervals > 0).all():
-            raise refuse("occasions of one primary period are 0 apart", "Collapse them first")
+            raise refuse("occasions of one primary period are 0 apart", "Take the periods: by_period()")
         if not (live.frequency @ ~(live.removed & (live.first == live.last))):
             raise refuse("nobody was released", "Survival needs animals that are released")
         self.history, self.formulas, self.options = history, formulas, options or {}

@@ -91,7 +91,8 @@ class Pradel(MarkedModel[OpenFit]):
         if len(given) > 1:
             raise refuse("recruitment is one parameter", f"Give one of {', '.join(recruitment)}", value=list(given))
         if history.n_occasions < 2 or not (history.intervals > 0).all():
-            raise refuse("an open population needs occasions that are apart in time", "Give intervals above 0")
+            fix = "Give intervals above 0; of a robust design take the periods: history.by_period()"
+            raise refuse("an open population needs occasions that are apart in time", fix)
         if history.n_animals == 0:
             raise refuse("no animal was met, so there is nothing to fit", "Check the species, dates and identities")
         self.history, self.options = history, {}

@@ -22,7 +22,7 @@ class Data(Records):
         "inp": (("path",), ("groups", "covariates", "codes")),
         **RECORDS,
     }
-    anywhere: ClassVar = frozenset({"encoding", "intervals", "interval_unit"})
+    anywhere: ClassVar = frozenset({"encoding", "intervals", "interval_unit", "by_period"})
 
     format: Literal["encounters", "histories", "inp", "camtrap-dp", "field-tables", "wildlife-insights"]
     animals: str | None = Field(default=None, description="table of covariates of animals")
@@ -38,6 +38,7 @@ class Data(Records):
         description="numbers of states that are letters in an .inp file or a column `ch`: { A = 1, B = 2 }",
     )
     intervals: tuple[float, ...] | None = Field(default=None, description="time between occasions, 1 by default")
+    by_period: bool = Field(default=False, description="take the periods of a robust design as occasions")
     interval_unit: str | None = Field(default=None, description="such as 'year'")
     encoding: str | None = None
 

@@ -31,6 +31,26 @@ def timing(data: Any) -> dict[str, Any]:
     return {k: v for k in ("intervals", "interval_unit") if (v := getattr(data, k)) is not None}
 
 
+def _read(config: EncounterForm, folder: Path) -> tuple:
+    """The history by the reader of the form's format; and its tables and ledger, made from records."""
+    data = config.data
+    more, path = timing(data), folder / str(data.path)
+    if data.format == "inp":
+        plain_text(data)
+        return (survey.read_inp(path, data.groups or (), data.covariates or (), data.codes, **more),)
+    if data.format == "histories":
+        given = data.occasions
+        headings = [given] if isinstance(given, str) else given
+        more |= {"codes": data.codes, "encoding": data.encoding}
+        return (survey.read_histories(path, occasions=headings, **more),)
+    if data.format == "encounters":
+        beside = {"animals": data.animals, "occasions": _table(data.occasions)}
+        places = {name: None if file is None else folder / file for name, file in beside.items()}
+        return (survey.read_encounters(path, encoding=data.encoding, **places, **more),)
+    captures = read_captures(config.survey, data, config.occasions, folder)
+    return EncounterHistory.from_captures(captures, **more), (captures.tables, captures.ledger)
+
+
 @dataclass(frozen=True, eq=False)
 class EncounterStudy(Study):
     """A study with a `history` of encounters; `tables` and `ledger` where it was made from records."""
@@ -42,24 +62,9 @@ class EncounterStudy(Study):
 
     @classmethod
     def read(cls, config: EncounterForm, folder: Path) -> EncounterStudy:
-        data = config.data
-        more, path = timing(data), folder / str(data.path)
-        if data.format == "inp":
-            plain_text(data)
-            names = (data.groups or (), data.covariates or (), data.codes)
-            return cls(config, folder, survey.read_inp(path, *names, **more))
-        if data.format == "histories":
-            given = data.occasions
-            headings = [given] if isinstance(given, str) else given
-            more |= {"codes": data.codes, "encoding": data.encoding}
-            return cls(config, folder, survey.read_histories(path, occasions=headings, **more))
-        if data.format == "encounters":
-            beside = {"animals": data.animals, "occasions": _table(data.occasions)}
-            places = {name: None if file is None else folder / file for name, file in beside.items()}
-            return cls(config, folder, survey.read_encounters(path, encoding=data.encoding, **places, **more))
-        captures = read_captures(config.survey, data, config.occasions, folder)
-        history = EncounterHistory.from_captures(captures, **more)
-        return cls(config, folder, history, (captures.tables, captures.ledger))
+        history, *records = _read(config, folder)
+        history = history.by_period() if config.data.by_period else history
+        return cls(config, folder, history, *((records[0],) if records else ()))
 
     @classmethod
     def files_named(cls, config: EncounterForm) -> list[str | None]:
