@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference import scr_data
+from shapely import box
 
 from uncia import survey
 from uncia.survey.checks import IDS
@@ -352,3 +353,13 @@ def test_findings_as_html():
     assert "&lt;b&gt;1" in html
     assert "<b>1" not in html
     assert html.count("<tr class=") == 2
+
+
+def test_animals_found_in_one_area_are_not_one_animal():
+    """Only those that were found at the same places of it."""
+    area = survey.searched_areas([box(0, 0, 1000, 1000)], occasions=4)
+    places = {"a": [10, 300, 600, 900], "b": [10, 300, 600, 900], "c": [500, 20, 70, 330], "d": [800, 400, 40, 10]}
+    rows = [(name, t, "1", x, 500.0) for name, xs in places.items() for t, x in enumerate(xs, 1)]
+    found = pd.DataFrame(rows, columns=["animal", "occasion", "detector", "x", "y"])
+    same = [f for f in survey.verify(survey.CaptureHistory(found, area)) if f.id == "same-history"]
+    assert [f.rows for f in same] == [("a", "b")] and "2 animals have the same 4 detections" in same[0].what

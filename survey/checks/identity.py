@@ -59,7 +59,10 @@ def names_alike(look: Look) -> Iterator[Finding]:
 
 def same_history(look: Look) -> Iterator[Finding]:
     """Animals detected at the same places and occasions: one animal with two names, or two that travel together."""
-    cell = look.captures.detections["occasion"].to_numpy() * len(look.detectors) + look.captures.detector_index
+    found = look.captures.detections
+    cell = found["occasion"].to_numpy() * len(look.detectors) + look.captures.detector_index
+    if look.detectors.located:  # an area is no place: two animals found in it are where they were found
+        cell = found[["x", "y"]].round().assign(cell=cell).groupby(["x", "y", "cell"]).ngroup().to_numpy()
     histories: dict[tuple, list[str]] = {}
     for animal, rows in look.rows_of_animals():
         histories.setdefault(tuple(cell[rows]), []).append(animal)
