@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracle_resight import survey_of
 from scr_problems import small
 
 from uncia import models
+from uncia.survey import CaptureHistory
 from uncia.survey.errors import SurveyError
 
 
@@ -31,3 +34,19 @@ def test_parameters_that_a_model_does_not_have_are_refused():
         with pytest.raises(SurveyError, match=f"parameter is not known \\(found '{name}'\\)"):
             model.with_formulas(**{name: "~ 1"})
     assert np.isfinite(model.with_formulas(sigma=300.0).loglik(model.start()[:2]))
+
+
+@pytest.mark.parametrize("kind", ["multi", "proximity"])
+def test_an_occasion_on_which_nothing_worked_is_no_level_of_t(kind):
+    """As if it had not been: the others keep their names."""
+    captures, mask = small(kind)
+    effort, found = captures.detectors.effort.copy(), captures.detections
+    effort[1], found = 0.0, found[found["occasion"] != 2]
+    with_gap = replace(captures, detectors=replace(captures.detectors, effort=effort), detections=found)
+    earlier = found.assign(occasion=found["occasion"] - (found["occasion"] > 2))
+    shorter = replace(captures.detectors, effort=np.delete(effort, 1, axis=0))
+    without = CaptureHistory(earlier.drop(columns=["file", "row"], errors="ignore"), shorter)
+    gap, none = (models.SCR(c, mask, lambda0="~ t", detection="hazard half-normal") for c in (with_gap, without))
+    assert [term for name, term in gap.parameters.labels if name == "lambda0"][1] == "t[T.3]"
+    vector = none.start()
+    assert gap.loglik(vector) == pytest.approx(none.loglik(vector), rel=1e-12)

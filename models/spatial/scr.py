@@ -225,8 +225,7 @@ class SCR(Model[SpatialFit]):
     def rows(self) -> pd.DataFrame:
         """Covariates of the distinct rows of the detection parameters, all sessions."""
         whole = pd.concat([s.rows for s in self.sessions], ignore_index=True)
-        occasions = range(1, max(s.captures.n_occasions for s in self.sessions) + 1)
-        whole = whole.assign(t=pd.Categorical(whole["t"], occasions))  # sessions of different length share one factor
+        whole = whole.assign(t=pd.Categorical(whole["t"].astype(int)))  # of all sessions, where anything worked
         if "session" in whole:  # with the levels in the order given, as for D
             whole = whole.assign(session=pd.Categorical(whole["session"], [s.name for s in self.sessions]))
         if "method" in whole and any(len(s.methods) > 1 for s in self.sessions):
