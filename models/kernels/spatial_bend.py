@@ -9,85 +9,85 @@ import numpy as np
 
 from .compiled import fused, inner, kept, lend, stage, wide
 from .spatial_cover import box_of
-from .spatial_curve import inner_product, multiply_tiles
 from .spatial_math import exp
-from .spatial_products import TILE, across_moments, all_moments, set_rows, square_moments
+from .spatial_products import TILE, across_moments, all_moments, inner_product, set_rows, shape_row, square_moments
 from .spatial_tables import add_gaussians, load, load_density, room_of_four, rooms
 
 
 @fused
-def _rows(table, x, y, ox, oy, weight, p, across, down, n):
-    """Two rows each of `across` and `down` for Gaussian · weight · (p0 + p1 dx + p2 dy + p3 (dx² + dy²))."""
-    for c in range(across.shape[1]):
-        d = ox + c
-        across[n, c] = weight * table[x, c] * (p[0] + d * (p[1] + p[3] * d))
-        across[n + 1, c] = weight * table[x, c]
-    for c in range(across.shape[1]):
-        d = oy + c
-        down[n, c] = table[y, c]
-        down[n + 1, c] = table[y, c] * d * (p[2] + p[3] * d)
+def multiply_tiles(a, b, out):
+    """out = a b, three tiles."""
+    for r in range(TILE):
+        for c in range(out.shape[1]):
+            out[r, c] = a[r, c] * b[r, c]
 
 
 @inner
-def _room_of_rows(start, t0, t1):
+def room_of_rows(start, t0, t1):
     """Room for two rows each of the longest list among the tiles [t0, t1), in two tables."""
     n = 0
     for t in range(t0, t1):
         n = max(n, start[t + 1] - start[t])
-    n = 2 * n + 3  # full fours
+    n = 2 * n + 4  # full fours, one at least
     tables = rooms(2 * n // TILE + 1).reshape((-1, TILE))
     return tables[:n], tables[n : 2 * n]
 
 
 @inner
-def _add_polynomials(start, item, t, place, g, weight, polynomials, j, across, down, out):
+def add_polynomials(start, item, t, place, g, weight, polynomials, j, across, down, whole, out):
     """out [32, 32] = Σ weight · Gaussian · polynomial j of its item, polynomials [K, D, 4]."""
-    n = 0
+    n, table = np.int64(0), g.table
     for e in range(start[t], start[t + 1]):
         k = item[e]
-        x, y = g.span[k, 0] + place[0], g.span[k, 1] + place[1]
+        x, y, w = g.span[k, 0] + place[0], g.span[k, 1] + place[1], weight[k]
         ox, oy = TILE * place[0] - g.centre[k, 0], TILE * place[1] - g.centre[k, 1]
-        _rows(g.table, x, y, ox, oy, weight[k], polynomials[k, j], across, down, n)
-        n += 2
-    if n == 0:
-        out[:] = 0.0
-        return
-    for row in range(n, (n + 3) & -4):
-        for c in range(across.shape[1]):
-            across[row, c] = 0.0
-            down[row, c] = 0.0
-    set_rows(across, down, (n + 3) & -4, (0, TILE, 0, TILE), out)
+        p0, p1, p2, p3 = polynomials[k, j, 0], polynomials[k, j, 1], polynomials[k, j, 2], polynomials[k, j, 3]
+        shape_row(w * p0, w * p1, w * p3, table, x, ox, across, n)
+        shape_row(1.0, 0.0, 0.0, table, y, oy, down, n)
+        n += 1
+        if p2 != 0.0 or p3 != 0.0:
+            shape_row(w, 0.0, 0.0, table, x, ox, across, n)
+            shape_row(0.0, p2, p3, table, y, oy, down, n)
+            n += 1
+    set_full_fours(across, down, n, whole, out)
+
+
+@inner
+def set_full_fours(across, down, n, box, out):
+    """`set_rows` of any number of rows, with room for three more."""
+    full = max((n + 3) & -4, 4)
+    across[n:full] = 0.0
+    down[n:full] = 0.0
+    set_rows(across, down, full, box, out)
 
 
 @fused
-def _densities(mu, unseen, posterior, d_detected, escaping):
-    """mu becomes exp(log mu), posterior is multiplied by unseen, escaping = posterior - d_detected unseen."""
+def densities(mu, unseen, posterior, d_detected, escaping):
+    """mu becomes exp(log mu), escaping = posterior - d_detected unseen."""
     wide()
     for r in range(TILE):
         for c in range(mu.shape[1]):
             mu[r, c] = exp(mu[r, c])
-            posterior[r, c] *= unseen[r, c]
             escaping[r, c] = posterior[r, c] - d_detected * unseen[r, c]
 
 
 @inner
-def _shared(mu, unseen, escaping, scores, n_fields, cross, d_detected, product, detected, second):
+def shared_second(mu, unseen, escaping, scores, n_fields, cross, d_detected, product, whole, detected, second):
     """What all animals share: fields X, then -∂Λ_j, of `scores` [U, 32, 32]; cross [D, 32, 32] = Σ share q o_j."""
     size = scores.shape[0]
     for a in range(size):
-        multiply_tiles(escaping, scores[a], 0, TILE, product)
+        multiply_tiles(escaping, scores[a], product)
         for b in range(a, size):
-            second[a, b] += inner_product(product, scores[b], 0, TILE)
+            second[a, b] += inner_product(product, scores[b], whole)
         for j in range(cross.shape[0]):
-            second[min(a, n_fields + j), max(a, n_fields + j)] += inner_product(scores[a], cross[j], 0, TILE)
-            if a == n_fields + j:
-                second[a, a] += inner_product(scores[a], cross[j], 0, TILE)
-        detected[a] -= inner_product(unseen, scores[a], 0, TILE)
+            b, more = n_fields + j, inner_product(scores[a], cross[j], whole)
+            second[min(a, b), max(a, b)] += 2.0 * more if a == b else more
+        detected[a] -= inner_product(unseen, scores[a], whole)
         if a < n_fields:
-            detected[a] += inner_product(mu, scores[a], 0, TILE)
-            multiply_tiles(mu, scores[a], 0, TILE, product)
+            detected[a] += inner_product(mu, scores[a], whole)
+            multiply_tiles(mu, scores[a], product)
             for b in range(a, n_fields):
-                second[a, b] += d_detected * inner_product(product, scores[b], 0, TILE)
+                second[a, b] += d_detected * inner_product(product, scores[b], whole)
 
 
 @inner
@@ -110,31 +110,52 @@ def _own_second(p, m, share, own):
             )
 
 
+@inner
+def negate(tile):
+    """In place."""
+    for r in range(TILE):
+        for c in range(tile.shape[1]):
+            tile[r, c] = -tile[r, c]
+
+
+@inner
+def square_passes(start, item, box, t, place, g, field, out):
+    """out [entries, 3]: Σ q, Σ q d², Σ q d⁴ of q = field · Gaussian for the items of tile t."""
+    for e in range(start[t], start[t + 1]):
+        k = item[e]
+        x, y = g.span[k, 0] + place[0], g.span[k, 1] + place[1]
+        ox, oy = TILE * place[0] - g.centre[k, 0], TILE * place[1] - g.centre[k, 1]
+        found = square_moments(g.table, x, g.table, y, field, ox, oy, box_of(np.int64(box[e])))
+        out[e, 0], out[e, 1], out[e, 2] = found
+
+
 @stage
 def bend(
     tiles, t0, t1, density, unseen, animals, share, passes, d_detected, fields, of_animals, of_passes,
-    mean, squares, detected, second, own,
+    mean, around, squares, detected, second, own,
 ):  # fmt: skip
     """Second derivatives along V fields of log mu and D directions of detection.
 
     fields [V, M]: the directions of log mu, the last is 1 (and need not be there: [V - 1, M]); of_animals [n, D, 4],
     of_passes [G, D, 4]: the derivative of each Gaussian as a polynomial around its centre. Fills mean [entries, V + D],
-    the moments of share-free posteriors; squares [entries, 3]: Σ q, Σ q d², Σ q d⁴ of the derivative by Λ; adds to
-    detected [T, V + D], second [T, V + D, V + D] (upper triangle) and own [T, D, D].
+    the moments of share-free posteriors, and around [entries, 3], their Σ q dx, Σ q dy, Σ q d² from the animals'
+    centres; squares [entries, 3]: Σ q, Σ q d², Σ q d⁴ of the derivative by Λ; adds to detected [T, V + D], second
+    [T, V + D, V + D] (upper triangle) and own [T, D, D].
     """
     wide()
     size, moving = detected.shape[1], of_animals.shape[1]
     n_fields = size - moving
-    owned = (room_of_four(), rooms(4 + size + moving), _room_of_rows(passes[0], t0, t1),
-             _room_of_rows(animals[0], t0, t1), np.ones(len(of_passes)))  # fmt: skip
+    owned = (room_of_four(), rooms(4 + size + moving), room_of_rows(passes[0], t0, t1),
+             room_of_rows(animals[0], t0, t1), np.ones(len(of_passes)))  # fmt: skip
     tiles, density, unseen, animals, share, passes = lend((tiles, density, unseen, animals, share, passes))
-    fields, of_animals, of_passes, mean = lend((fields, of_animals, of_passes, mean))
+    fields, of_animals, of_passes, mean, around = lend((fields, of_animals, of_passes, mean, around))
     squares, detected, second, own = lend((squares, detected, second, own))
     four, room, of_p, of_a, ones = lend(owned)
     a_start, a_item, a_box, a = animals
     d_start, d_item, d_box, d, _ = passes
     mu, posterior, escaping, product = room[0], room[1], room[2], room[3]
     scores, cross = room[4 : 4 + size], room[4 + size : 4 + size + moving]
+    whole = box_of(np.int64(TILE << 8 | TILE << 24))
     for t in range(t0, t1):
         place, here = tiles.place[t], unseen[t]
         for v in range(n_fields - 1):
@@ -142,17 +163,17 @@ def bend(
         scores[n_fields - 1] = 1.0
         for j in range(moving):
             into = scores[n_fields + j]
-            _add_polynomials(d_start, d_item, t, place, d, ones, of_passes, j, of_p[0], of_p[1], into)
-            for r in range(TILE):
-                for c in range(into.shape[1]):
-                    into[r, c] = -into[r, c]
-            _add_polynomials(a_start, a_item, t, place, a, share, of_animals, j, of_a[0], of_a[1], cross[j])
-            multiply_tiles(here, cross[j], 0, TILE, cross[j])
+            add_polynomials(d_start, d_item, t, place, d, ones, of_passes, j, *of_p, whole, into)
+            negate(into)
+            add_polynomials(a_start, a_item, t, place, a, share, of_animals, j, *of_a, whole, cross[j])
+            multiply_tiles(here, cross[j], cross[j])
         posterior[:] = 0.0
         add_gaussians(a_start, a_item, a_box, t, tiles, a.span, a.table, share, four, fields[:0], posterior)
+        multiply_tiles(here, posterior, posterior)
         load_density(density, tiles, t, mu)
-        _densities(mu, here, posterior, d_detected, escaping)
-        _shared(mu, here, escaping, scores, n_fields, cross, d_detected, product, detected[t], second[t])
+        densities(mu, here, posterior, d_detected, escaping)
+        shared_second(mu, here, escaping, scores, n_fields, cross, d_detected, product, whole, detected[t],
+                      second[t])  # fmt: skip
         for e in range(a_start[t], a_start[t + 1]):
             i = a_item[e]
             x, y = a.span[i, 0] + place[0], a.span[i, 1] + place[1]
@@ -163,23 +184,16 @@ def bend(
             for j in range(moving):
                 mean[e, n_fields + j] = p[j, 0] * m[0] + p[j, 1] * m[1] + p[j, 2] * m[2] + p[j, 3] * (m[3] + m[4])
             mean[e, n_fields - 1] = m[0]
+            around[e, 0], around[e, 1], around[e, 2] = m[1], m[2], m[3] + m[4]
         for v in range(size):
             if v == n_fields - 1:
                 continue
-            multiply_tiles(here, scores[v], 0, TILE, product)
+            multiply_tiles(here, scores[v], product)
             for e in range(a_start[t], a_start[t + 1]):
                 i = a_item[e]
                 x, y = a.span[i, 0] + place[0], a.span[i, 1] + place[1]
                 total = across_moments(a.table, x, a.table, y, product, 0.0, box_of(np.int64(a_box[e])))[0]
                 mean[e, v] = total if v < n_fields else mean[e, v] + total
-        for r in range(TILE):
-            for c in range(escaping.shape[1]):
-                escaping[r, c] = -escaping[r, c]
-        for e in range(d_start[t], d_start[t + 1]):
-            k = d_item[e]
-            x, y = d.span[k, 0] + place[0], d.span[k, 1] + place[1]
-            ox, oy = TILE * place[0] - d.centre[k, 0], TILE * place[1] - d.centre[k, 1]
-            box = box_of(np.int64(d_box[e]))
-            found = square_moments(d.table, x, d.table, y, escaping, ox, oy, box)
-            squares[e, 0], squares[e, 1], squares[e, 2] = found
+        negate(escaping)
+        square_passes(d_start, d_item, d_box, t, place, d, escaping, squares)
     kept(owned)

@@ -177,6 +177,12 @@ def bend_high(u):
 
 
 @fused
+def bend(u):
+    """d(u dlogφ/du)/dlog u for any u ≥ 0."""
+    return bend_low(u) if u <= 1.0 else bend_high(u)
+
+
+@fused
 def phi_term(h, x):
     """L(g) given h = h(g), for any x ≥ 0."""
     return h - phi(h) + phi(x * h)

@@ -157,6 +157,24 @@ def _distances(builder, offset, begin, vector=_VECTOR):
     return builder.fadd(_every(builder, builder.fadd(offset, builder.sitofp(begin, _REAL)), vector), steps)
 
 
+@intrinsic
+def shape_row(typingctx, constant, linear, square, table, row, offset, out, out_row):
+    """out[out_row] = table[row] · (constant + linear d + square d²) for rows of 32, d = offset + column."""
+
+    def codegen(context, builder, signature, args):
+        data, into = (_data(context, builder, signature.args[k], args[k]) for k in (3, 6))
+        distance = _distances(builder, args[5], _INT(0), _WHOLE)
+        constants, linears, squares = (_every(builder, arg, _WHOLE) for arg in args[:3])
+        value = builder.fadd(builder.fmul(squares, distance, flags=_FUSED), linears, flags=_FUSED)
+        value = builder.fadd(builder.fmul(value, distance, flags=_FUSED), constants, flags=_FUSED)
+        value = builder.fmul(value, _load(builder, data, args[4], _INT(0), _WHOLE))
+        builder.store(value, _row(builder, into, args[7], _INT(0), _WHOLE), align=8)
+        return context.get_dummy_value()
+
+    number = types.float64
+    return types.none(number, number, number, table, row, number, out, out_row), codegen
+
+
 def _products(builder, field, downs, r0, r1, column, vector):
     """Σ_r down[r] · field[r, column …] for each (address, row) of downs."""
     zero = ir.Constant(vector, [0.0] * vector.count)
@@ -371,6 +389,57 @@ def weigh(typingctx, table, x_row, y_row, unseen, exponent, degree, share, offse
     kind = types.UniTuple(types.float64, 4)
     arguments = (table, x_row, y_row, unseen, exponent, degree, share, offset_x, offset_y, box, posterior, q)
     return kind(*arguments), codegen
+
+
+def _over_box(builder, box, work):
+    """work(row, column, where it adds up) for the vectors of a box, two rows at a time; the sum of what it adds."""
+    r0, r1, c0, c1 = (builder.extract_value(box, k) for k in range(4))
+    sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(2)]
+    for place in sums:
+        builder.store(ir.Constant(_VECTOR, [0.0] * COLUMNS), place)
+    with cgutils.for_range_slice(builder, c0, c1, _INT(COLUMNS), intp=_INT) as (column, _):
+        with cgutils.for_range_slice(builder, r0, r1, _INT(2), intp=_INT) as (r, _):
+            for k, place in enumerate(sums):
+                work(builder.add(r, _INT(k)), column, place)
+    return _sum(builder, builder.fadd(*(builder.load(place) for place in sums)))
+
+
+@intrinsic
+def inner_product(typingctx, a, b, box):
+    """Σ a b over a box of two tiles, as in `across_moments`; its sums are in one order, however it is compiled."""
+
+    def codegen(context, builder, signature, args):
+        first, second = (_data(context, builder, signature.args[k], args[k]) for k in (0, 1))
+
+        def add(row, column, place):
+            factors = (_load(builder, data, row, column) for data in (first, second))
+            more = builder.fmul(*factors, flags=_FUSED)
+            builder.store(builder.fadd(builder.load(place), more, flags=_FUSED), place)
+
+        return _over_box(builder, args[2], add)
+
+    return types.float64(a, b, box), codegen
+
+
+@intrinsic
+def multiply_box(typingctx, a, b, share, total, out, box):
+    """Σ a b over a box; out = a b and total += share · a b there."""
+
+    def codegen(context, builder, signature, args):
+        first, second, whole, into = (_data(context, builder, signature.args[k], args[k]) for k in (0, 1, 3, 4))
+        shares = _every(builder, args[2])
+
+        def add(row, column, place):
+            value = builder.fmul(*(_load(builder, data, row, column) for data in (first, second)))
+            builder.store(value, _row(builder, into, row, column), align=8)
+            builder.store(builder.fadd(builder.load(place), value), place)
+            at = _row(builder, whole, row, column)
+            more = builder.fmul(shares, value, flags=_FUSED)
+            builder.store(builder.fadd(builder.load(at, align=8), more, flags=_FUSED), at, align=8)
+
+        return _over_box(builder, args[5], add)
+
+    return types.float64(a, b, share, total, out, box), codegen
 
 
 def _series(builder, x, degree):

@@ -2,6 +2,8 @@
 
 from .compiled import fused, within
 from .spatial_math import (
+    bend,
+    bend_low,
     hazard,
     hazard_low,
     odds,
@@ -82,6 +84,53 @@ def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
             for c in range(out.shape[1]):
                 g = a * gx[c]
                 out[r, c] = q[r, c] * phi_term_slope(g, hazard(g), scale)
+
+
+@fused
+def trial_bends(count, scale, gx, gy, top, r0, r1, slopes, bends):
+    """slopes, bends [32, 32]: count times the first and second derivative of log φ(u) by log u, u = scale gy gx ≤ top."""
+    for r in range(r0, r1):
+        a = scale * gy[r]
+        if top <= 1.0:
+            for c in range(slopes.shape[1]):
+                slopes[r, c] = count * slope_middle(a * gx[c])
+                bends[r, c] = count * bend_low(a * gx[c])
+        else:
+            for c in range(slopes.shape[1]):
+                slopes[r, c] = count * slope(a * gx[c])
+                bends[r, c] = count * bend(a * gx[c])
+
+
+@fused
+def chance_bends(count, scale, gx, gy, top, r0, r1, slopes, bends):
+    """slopes, bends [32, 32]: count times the first and second derivative of L(g) by log g, g = gy gx ≤ top.
+
+    With o = dh/dlog g and L' = dL/dh these are o L' and o (1 + o) L' + o² L''.
+    """
+    short = top <= 0.6 and scale * hazard(top) <= 1.0
+    for r in range(r0, r1):
+        a = gy[r]
+        if scale == 1.0:
+            for c in range(slopes.shape[1]):
+                o = odds(a * gx[c])
+                slopes[r, c] = count * o
+                bends[r, c] = count * (o * (1.0 + o))
+        elif short:
+            for c in range(slopes.shape[1]):
+                h, o = max(hazard(a * gx[c]), 1e-150), odds(a * gx[c])
+                one, other = slope_middle(h), slope_middle(scale * h)
+                first = 1.0 + (other - one) / h
+                curved = (one - bend_low(h)) + (bend_low(scale * h) - other)
+                slopes[r, c] = count * (o * first)
+                bends[r, c] = count * (o * (1.0 + o) * first + (o / h) * (o / h) * curved)
+        else:
+            for c in range(slopes.shape[1]):
+                h, o = max(hazard(a * gx[c]), 1e-150), odds(a * gx[c])
+                one, other = slope(h), slope(scale * h)
+                first = 1.0 + (other - one) / h
+                curved = (one - bend(h)) + (bend(scale * h) - other)
+                slopes[r, c] = count * (o * first)
+                bends[r, c] = count * (o * (1.0 + o) * first + (o / h) * (o / h) * curved)
 
 
 @within

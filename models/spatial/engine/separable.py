@@ -21,10 +21,10 @@ import numpy as np
 
 from ...kernels.spatial_bend import bend
 from ...kernels.spatial_cover import boxes
-from ...kernels.spatial_curve import curve
 from ...kernels.spatial_events import certify, collapse, first_radius, lay_out, to_passes
 from ...kernels.spatial_local import Local, sweep
 from ...kernels.spatial_products import TILE
+from ...kernels.spatial_scores import bend_local
 from ...kernels.spatial_spread import catch, integrate, pull, spread
 from ...kernels.spatial_tables import Gaussians, Tiles, fill_tables, gather
 from .blockwise import BlockModel, Passes
@@ -304,7 +304,7 @@ class SeparablePath:
 
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P], an array or `Covariates`, and along [G, 3, P]."""
-        if self.model.probability or self._small:
+        if self._small:
             *_, radial = self.radial.evaluate(state.passes, state.density.log_mu)
             return self.radial.curvature(radial, d_log_a, d_detected, design_of(along_mu), along)
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
@@ -316,59 +316,55 @@ class SeparablePath:
         log_scale, log_sigma = along[:, 0, moving].T.copy(), along[:, 1, moving].T / passes.sigma**2
         present = state.mass > 0.0
         inverse = np.where(present, 1.0 / np.where(present, state.mass, 1.0), 0.0)
-        sums = self._plain_sums if self._plain else self._sums
-        first, detected, whole, moments = sums(
-            state, d_log_a * inverse, d_detected, along_mu, moving, log_scale, log_sigma
+        first, detected, whole, slopes, bends = self._sums(
+            state, d_log_a, inverse, d_detected, along_mu, moving, log_scale, log_sigma
         )
         first *= inverse[:, None]
         whole -= (first * d_log_a[:, None]).T @ first
-        _, slopes = self._without_faint(state, d_log_a, d_detected)
-        whole[np.ix_(moving, moving)] += _of_hazards(moments, slopes, log_scale, log_sigma, passes.sigma)
+        whole[np.ix_(moving, moving)] += _of_hazards(bends, slopes, log_scale, log_sigma, passes.sigma)
         found = Curvature(first, detected, whole)
         if state.faint is None:
             return found
         more = self.radial.curvature(state.faint, d_log_a, 0.0, design_of(along_mu), along)
         return Curvature(found.log_a + more.log_a, found.detected, found.second + more.second)
 
-    def _sums(self, state: SeparableState, share, d_detected, along_mu, moving, log_scale, log_sigma):
+    def _sums(self, state: SeparableState, d_log_a, inverse, d_detected, along_mu, moving, log_scale, log_sigma):
         """Σ q ∂log q [n, P] of every animal, the derivatives of detected [P], the second derivatives [P, P] but for the
-        products of the first and for what bends hazards, and for that the moments [G, 3] of the passes."""
-        near, windows, blocks, directions = state.near, state.windows, len(self.blocks), design_of(along_mu).T
-        size = len(directions)
-        of_entries, squares = np.zeros((windows.item.size, size)), np.zeros((near.item.size, 3))
-        detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
-        own = np.zeros((blocks, moving.size, moving.size))
-        before = (state.density.terms, state.unseen, windows, share, near, d_detected, state.local)
-        polynomials = self._quadratic(state, log_scale, log_sigma)
-        after = (moving, log_scale, log_sigma, polynomials, of_entries, squares, detected, second, own)
-        with self.workers.one_blas_thread():
-            self._over(self._pieces(near, windows), curve, *before, np.ascontiguousarray(directions), *after)
-        first, moments = np.zeros((state.mass.size, size)), np.zeros((len(state.passes.x), 3))
-        gather(windows.item, of_entries, first, 0)
-        gather(near.item, squares, moments, 0)
-        whole = second.sum(axis=0)
-        own = own.sum(axis=0)
-        whole[np.ix_(moving, moving)] += own + np.tril(own, -1).T
-        return first, detected.sum(axis=0), whole, moments
-
-    def _plain_sums(self, state: SeparableState, share, d_detected, along_mu, moving, log_scale, log_sigma):
-        """As `_sums` where animals are plain Gaussians, by the fields that vary, a constant one and what moves."""
-        near, windows, blocks = state.near, state.windows, len(self.blocks)
+        products of the first and for what bends hazards, and for that the gradient by log scale and log σ of the
+        passes [G, 2] and the moments [G, 3] of the second derivatives by their logarithms."""
+        near, windows, passes, blocks = state.near, state.windows, state.passes, len(self.blocks)
         if not isinstance(along_mu, Covariates):
             along_mu = Covariates.of(along_mu)
         n_fields = len(along_mu.fields) + 1
-        size = n_fields + moving.size
-        of_passes = np.zeros((state.passes.x.size, moving.size, 4))
+        size, share = n_fields + moving.size, d_log_a * inverse
+        of_passes = np.zeros((passes.x.size, moving.size, 4))
         of_passes[:, :, 0], of_passes[:, :, 3] = log_scale.T, log_sigma.T
-        of_entries, squares = np.empty((windows.item.size, size)), np.empty((near.item.size, 3))
+        of_entries, around = np.empty((windows.item.size, size)), np.empty((windows.item.size, 3))
+        squares = np.empty((near.item.size, 5 if self.model.probability else 3))
         detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
         own = np.zeros((blocks, moving.size, moving.size))
-        before = (state.density.terms, state.unseen, windows, share, near, d_detected, along_mu.fields)
-        after = (self._quadratic(state, log_scale, log_sigma), of_passes, of_entries, squares, detected, second, own)
-        self._over(self._pieces(near, windows), bend, *before, *after)
-        first, moments = np.zeros((state.mass.size, size)), np.zeros((of_passes.shape[0], 3))
-        gather(windows.item, of_entries, first, 0)
+        before = (state.density.terms, state.unseen, windows, share, near, d_detected)
+        polynomials = (self._quadratic(state, log_scale, log_sigma), of_passes)
+        after = (squares, detected, second, own)
+        pieces, moments = self._pieces(near, windows), np.zeros((passes.x.size, 5 if self._chances else 3))
+        if self._plain:
+            self._over(pieces, bend, *before, along_mu.fields, *polynomials, of_entries, around, *after)
+        else:
+            entry, trial_pass = self._local.trials_of(windows.item)
+            of_trials = np.empty((trial_pass.size, 5))
+            kinds = (self._chances, self._competing, state.local, entry, along_mu.fields, log_scale, log_sigma)
+            self._over(pieces, bend_local, *before, *kinds, *polynomials, of_entries, around, of_trials, *after)
         gather(near.item, squares, moments, 0)
+        slopes, bends = moments[:, :2], moments[:, -3:]
+        if not self._plain:
+            by_trials = np.zeros((passes.x.size, 5))
+            gather(trial_pass, of_trials, by_trials, 0)
+            slopes, bends = slopes + by_trials[:, :2], bends + by_trials[:, 2:]
+        first, spread_out = np.zeros((state.mass.size, size)), np.zeros((state.mass.size, 3))
+        gather(windows.item, of_entries, first, 0)
+        gather(windows.item, around, spread_out, 0)
+        d_passes = np.stack([slopes[:, 0], slopes[:, 1] / passes.sigma**2, np.zeros(passes.x.size)], axis=1)
+        self._add_detections(state, d_log_a * (inverse > 0.0), share, spread_out, d_passes)
         whole = second.sum(axis=0)
         whole[n_fields:, n_fields:] += own.sum(axis=0)
         whole = np.triu(whole) + np.triu(whole, 1).T
@@ -376,7 +372,7 @@ class SeparablePath:
         basis[along_mu.varying, np.arange(n_fields - 1)] = 1.0
         basis[:, n_fields - 1] = along_mu.constant
         basis[moving, n_fields + np.arange(moving.size)] = 1.0
-        return first @ basis.T, basis @ detected.sum(axis=0), basis @ whole @ basis.T, moments
+        return first @ basis.T, basis @ detected.sum(axis=0), basis @ whole @ basis.T, d_passes, bends
 
     def _quadratic(self, state: SeparableState, log_scale, log_sigma) -> np.ndarray:
         """[n, D, 4]: Σ count (∂log λ + ∂log σ d²/σ²) of each animal as a polynomial around its centre."""
