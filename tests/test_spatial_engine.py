@@ -75,10 +75,13 @@ def test_value_and_gradient_equal_the_dense_twin(kind, detection):
 
 @pytest.mark.parametrize(
     "kind, detection, small",
-    [(kind, "hazard half-normal", 0.0) for kind in KINDS] + [("mixed", name, 3e6) for name in DETECTION_FUNCTIONS],
+    [(kind, "hazard half-normal", 0.0) for kind in KINDS]
+    + [("mixed", "half-normal", 0.0)]
+    + [("mixed", name, 3e6) for name in DETECTION_FUNCTIONS],
 )
 def test_curvature_equals_differences_of_the_gradient(kind, detection, small, monkeypatch):
     monkeypatch.setattr(separable, "SMALL", small)  # 0: on tiles, however small the problem
+    monkeypatch.setattr(separable, "SMALL_CHANCES", small)
     p = problem(kind, detection, n_rows=2, lost=kind != "count", shape=(25, 28))
     rows = parameters(detection, 2)
     log_mu, d_log_a, d_detected = draw(p)
@@ -104,6 +107,29 @@ def test_curvature_equals_differences_of_the_gradient(kind, detection, small, mo
         np.testing.assert_allclose(found.log_a[:, a], log_a, rtol=1e-7, atol=1e-7)
         assert found.detected[a] == pytest.approx(detected, rel=1e-7, abs=1e-7)
         np.testing.assert_allclose(found.second[a], gradient, rtol=0, atol=1e-7 * np.abs(found.second).max())
+
+
+@pytest.mark.parametrize(
+    "kind, detection", [(kind, "hazard half-normal") for kind in KINDS] + [("mixed", "half-normal")]
+)
+def test_curvature_on_tiles_where_detection_is_high_equals_that_by_blocks(kind, detection, monkeypatch):
+    p = problem(kind, detection, n_rows=2, lost=kind != "count", shape=(70, 45), animals=9)
+    rows = parameters(detection, 2)
+    rows[:, 0] = [0.97, 0.6] if detection == "half-normal" else [1.4, 5.0]  # no series would do near detectors
+    log_mu, d_log_a, d_detected = draw(p)
+    along_mu = np.zeros((p.raster.size, 3))
+    along_mu[:, 0], along_mu[:, 1] = 1.0, np.linspace(-1.0, 1.0, p.raster.size)
+    along_rows = np.zeros((2, 3, 3))
+    along_rows[:, 0, 2], along_rows[0, 1, 1] = rows[:, 0], rows[0, 1]
+    found = []
+    for small, threads in ((0.0, 1), (0.0, 3), (np.inf, 1)):
+        monkeypatch.setattr(separable, "SMALL", small)
+        monkeypatch.setattr(separable, "SMALL_CHANCES", small)
+        likelihood = SpatialLikelihood(p, threads=threads)
+        found.append(likelihood.curvature(likelihood.evaluate(log_mu, rows), d_log_a, d_detected, along_mu, along_rows))
+    for one, other, by_blocks in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, by_blocks, rtol=0, atol=1e-10 * np.abs(by_blocks).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)

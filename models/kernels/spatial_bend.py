@@ -23,12 +23,9 @@ def multiply_tiles(a, b, out):
 
 
 @inner
-def room_of_rows(start, t0, t1):
-    """Room for two rows each of the longest list among the tiles [t0, t1), in two tables."""
-    n = 0
-    for t in range(t0, t1):
-        n = max(n, start[t + 1] - start[t])
-    n = 2 * n + 4  # full fours, one at least
+def room_of_rows(items):
+    """Room for two rows each of so many items, in two tables; what is not used stays no more than an address."""
+    n = 2 * items + 4  # full fours, one at least
     tables = rooms(2 * n // TILE + 1).reshape((-1, TILE))
     return tables[:n], tables[n : 2 * n]
 
@@ -111,14 +108,6 @@ def _own_second(p, m, share, own):
 
 
 @inner
-def negate(tile):
-    """In place."""
-    for r in range(TILE):
-        for c in range(tile.shape[1]):
-            tile[r, c] = -tile[r, c]
-
-
-@inner
 def square_passes(start, item, box, t, place, g, field, out):
     """out [entries, 3]: Σ q, Σ q d², Σ q d⁴ of q = field · Gaussian for the items of tile t."""
     for e in range(start[t], start[t + 1]):
@@ -137,22 +126,21 @@ def bend(
     """Second derivatives along V fields of log mu and D directions of detection.
 
     fields [V, M]: the directions of log mu, the last is 1 (and need not be there: [V - 1, M]); of_animals [n, D, 4],
-    of_passes [G, D, 4]: the derivative of each Gaussian as a polynomial around its centre. Fills mean [entries, V + D],
-    the moments of share-free posteriors, and around [entries, 3], their Σ q dx, Σ q dy, Σ q d² from the animals'
-    centres; squares [entries, 3]: Σ q, Σ q d², Σ q d⁴ of the derivative by Λ; adds to detected [T, V + D], second
-    [T, V + D, V + D] (upper triangle) and own [T, D, D].
+    of_passes [G, D, 4]: the derivative of each Gaussian, of passes minus that, as a polynomial around its centre. Fills
+    mean [entries, V + D], the moments of share-free posteriors, and around [entries, 3], their Σ q dx, Σ q dy, Σ q d²
+    from the animals' centres; squares [entries, 3]: Σ q, Σ q d², Σ q d⁴ of minus the derivative by Λ; adds to detected
+    [T, V + D], second [T, V + D, V + D] (upper triangle) and own [T, D, D].
     """
     wide()
     size, moving = detected.shape[1], of_animals.shape[1]
     n_fields = size - moving
-    owned = (room_of_four(), rooms(4 + size + moving), room_of_rows(passes[0], t0, t1),
-             room_of_rows(animals[0], t0, t1), np.ones(len(of_passes)))  # fmt: skip
+    owned = room_of_four(), rooms(4 + size + moving), room_of_rows(len(of_passes)), room_of_rows(len(of_animals))
     tiles, density, unseen, animals, share, passes = lend((tiles, density, unseen, animals, share, passes))
     fields, of_animals, of_passes, mean, around = lend((fields, of_animals, of_passes, mean, around))
     squares, detected, second, own = lend((squares, detected, second, own))
-    four, room, of_p, of_a, ones = lend(owned)
+    four, room, of_p, of_a = lend(owned)
     a_start, a_item, a_box, a = animals
-    d_start, d_item, d_box, d, _ = passes
+    d_start, d_item, d_box, d, weight = passes
     mu, posterior, escaping, product = room[0], room[1], room[2], room[3]
     scores, cross = room[4 : 4 + size], room[4 + size : 4 + size + moving]
     whole = box_of(np.int64(TILE << 8 | TILE << 24))
@@ -162,9 +150,7 @@ def bend(
             load(fields[v], tiles, t, 0.0, scores[v])
         scores[n_fields - 1] = 1.0
         for j in range(moving):
-            into = scores[n_fields + j]
-            add_polynomials(d_start, d_item, t, place, d, ones, of_passes, j, *of_p, whole, into)
-            negate(into)
+            add_polynomials(d_start, d_item, t, place, d, weight, of_passes, j, *of_p, whole, scores[n_fields + j])
             add_polynomials(a_start, a_item, t, place, a, share, of_animals, j, *of_a, whole, cross[j])
             multiply_tiles(here, cross[j], cross[j])
         posterior[:] = 0.0
@@ -194,6 +180,5 @@ def bend(
                 x, y = a.span[i, 0] + place[0], a.span[i, 1] + place[1]
                 total = across_moments(a.table, x, a.table, y, product, 0.0, box_of(np.int64(a_box[e])))[0]
                 mean[e, v] = total if v < n_fields else mean[e, v] + total
-        negate(escaping)
         square_passes(d_start, d_item, d_box, t, place, d, escaping, squares)
     kept(owned)

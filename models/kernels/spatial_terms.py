@@ -88,7 +88,7 @@ def chance_slopes(scale, gx, gy, top, r0, r1, q, out):
 
 @fused
 def trial_bends(count, scale, gx, gy, top, r0, r1, slopes, bends):
-    """slopes, bends [32, 32]: count times the first and second derivative of log φ(u) by log u, u = scale gy gx ≤ top."""
+    """slopes, bends [32, 32]: count times the first two derivatives of log φ(u) by log u, u = scale gy gx ≤ top."""
     for r in range(r0, r1):
         a = scale * gy[r]
         if top <= 1.0:

@@ -42,8 +42,9 @@ EFOLDS = 31.0
 LEAST, MOST = 31.0, 60.0
 # sums below this have lost terms to underflow
 FAINT = 1e-270
-# cells × animals up to which the radial path's curvature, quick to compile, is also quick enough to run
-SMALL = 3e6
+# cells × animals up to which the radial path's curvature, quick to compile, is also quick enough to run: of hazards, of
+# probabilities
+SMALL, SMALL_CHANCES = 3e6, 1e5
 # Work, in microseconds, per tile and per entry of the lists: of animals, of animals with local terms, of passes, of
 # passes whose hazard is taken cell by cell. Measured; it decides how the work is cut, which changes no digit.
 PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 2.5, 0.1, 1.2, 0.06, 1.0
@@ -119,7 +120,8 @@ class SeparablePath:
         self._weight = self._exposure if self.model.probability else np.ones_like(self._exposure)
         self._one_each = np.ones(self.model.encounters.n)
         self._plain = self._local.none and not self.model.probability
-        self._small = self.blocks.cell.size * self.model.encounters.n <= SMALL
+        small = SMALL_CHANCES if self.model.probability else SMALL
+        self._small = self.blocks.cell.size * self.model.encounters.n <= small
         # not False but None: kernels are not compiled for what is None
         self._chances = True if self.model.probability else None
         self._competing = True if len(self._local.ratio) else None
@@ -127,11 +129,9 @@ class SeparablePath:
     @property
     def curvature_cost(self) -> float:
         """About how many gradients `curvature` costs, measured."""
-        if self.model.probability:
-            return 50.0
         if self._small:
-            return 16.0
-        return 4.0 if self._plain else 6.0
+            return 50.0 if self.model.probability else 16.0
+        return 2.0
 
     @staticmethod
     def serves(model: BlockModel) -> bool:
@@ -332,38 +332,38 @@ class SeparablePath:
         """Σ q ∂log q [n, P] of every animal, the derivatives of detected [P], the second derivatives [P, P] but for the
         products of the first and for what bends hazards, and for that the gradient by log scale and log σ of the
         passes [G, 2] and the moments [G, 3] of the second derivatives by their logarithms."""
-        near, windows, passes, blocks = state.near, state.windows, state.passes, len(self.blocks)
+        near, windows, blocks, n_passes = state.near, state.windows, len(self.blocks), state.passes.x.size
         if not isinstance(along_mu, Covariates):
             along_mu = Covariates.of(along_mu)
         n_fields = len(along_mu.fields) + 1
         size, share = n_fields + moving.size, d_log_a * inverse
-        of_passes = np.zeros((passes.x.size, moving.size, 4))
-        of_passes[:, :, 0], of_passes[:, :, 3] = log_scale.T, log_sigma.T
+        of_passes = np.zeros((n_passes, moving.size, 4))
+        of_passes[:, :, 0], of_passes[:, :, 3] = -log_scale.T, -log_sigma.T
         of_entries, around = np.empty((windows.item.size, size)), np.empty((windows.item.size, 3))
-        squares = np.empty((near.item.size, 5 if self.model.probability else 3))
+        squares = np.empty((near.item.size, 5 if self._chances else 3))
         detected, second = np.zeros((blocks, size)), np.zeros((blocks, size, size))
         own = np.zeros((blocks, moving.size, moving.size))
         before = (state.density.terms, state.unseen, windows, share, near, d_detected)
-        polynomials = (self._quadratic(state, log_scale, log_sigma), of_passes)
-        after = (squares, detected, second, own)
-        pieces, moments = self._pieces(near, windows), np.zeros((passes.x.size, 5 if self._chances else 3))
+        polynomials = (self._quadratic(state, log_scale, log_sigma), of_passes, of_entries, around)
+        after, pieces = (squares, detected, second, own), self._pieces(near, windows)
+        by_trials = np.zeros((n_passes, 5))
         if self._plain:
-            self._over(pieces, bend, *before, along_mu.fields, *polynomials, of_entries, around, *after)
+            self._over(pieces, bend, *before, along_mu.fields, *polynomials, *after)
         else:
             entry, trial_pass = self._local.trials_of(windows.item)
             of_trials = np.empty((trial_pass.size, 5))
             kinds = (self._chances, self._competing, state.local, entry, along_mu.fields, log_scale, log_sigma)
-            self._over(pieces, bend_local, *before, *kinds, *polynomials, of_entries, around, of_trials, *after)
-        gather(near.item, squares, moments, 0)
-        slopes, bends = moments[:, :2], moments[:, -3:]
-        if not self._plain:
-            by_trials = np.zeros((passes.x.size, 5))
+            self._over(pieces, bend_local, *before, *kinds, *polynomials, of_trials, *after)
             gather(trial_pass, of_trials, by_trials, 0)
-            slopes, bends = slopes + by_trials[:, :2], bends + by_trials[:, 2:]
+        moments = np.zeros((n_passes, squares.shape[1]))
         first, spread_out = np.zeros((state.mass.size, size)), np.zeros((state.mass.size, 3))
+        gather(near.item, squares, moments, 0)
         gather(windows.item, of_entries, first, 0)
         gather(windows.item, around, spread_out, 0)
-        d_passes = np.stack([slopes[:, 0], slopes[:, 1] / passes.sigma**2, np.zeros(passes.x.size)], axis=1)
+        # minus the derivatives by hazards; of hazards themselves the slopes are two of the three second derivatives
+        d_passes, bends = np.zeros((n_passes, 3)), by_trials[:, 2:] - moments[:, -3:]
+        d_passes[:, :2] = by_trials[:, :2] - moments[:, :2]
+        d_passes[:, 1] /= state.passes.sigma**2
         self._add_detections(state, d_log_a * (inverse > 0.0), share, spread_out, d_passes)
         whole = second.sum(axis=0)
         whole[n_fields:, n_fields:] += own.sum(axis=0)
