@@ -71,6 +71,8 @@ def _note(name: str, analysis: Analysis, texts: Texts) -> str:
             else texts.note("T8", by=analysis.criterion)
         )
         return " ".join(filter(None, (said, analysis.story.models_note(texts))))
+    if name == "T8":
+        return texts.note("T8", by=analysis.criterion)
     return analysis.story.note(name, texts)
 
 
