@@ -19,6 +19,19 @@ from .study import Study
 __all__ = ["BEST", "config_from", "family_of", "read_config"]
 
 UNION_MEMBER = re.compile(r"constrained-\w+|float|int|str|bool|dict\[.*\]|literal\[.*\]|function-.*|tuple\[.*\]")
+# What pydantic finds wrong with a value, by the names of its kinds.
+MUST = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list: […, …]"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a section, or {{ … = … }}"),
+    "string_type": 'text in quotes: "…"',
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "{le:g} or less",
+}
 
 
 def read_config(path: str | Path) -> Form:
@@ -146,7 +159,9 @@ def _in_words(fault: dict, loc: tuple, form: type[Part]) -> tuple[str, str, obje
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
         return f"{where}: {key} is not one of the possible values", near(str(value), allowed), shown
-    return f"{where}: {key}: {fault['msg'][:1].lower()}{fault['msg'][1:]}", "Correct the value", shown
+    must = MUST.get(kind, "").format(**fault.get("ctx", {}))
+    said = f"{where}: {key} must be {must}" if must else f"{where}: {key}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+    return said, "Correct the value", shown
 
 
 def _names(form: type[Part]) -> tuple[str, ...]:
@@ -178,6 +193,8 @@ def _parts_in(annotation: Any) -> list[type[Part]]:
 def _row(text: str, loc: tuple) -> int | None:
     """The line of the form that holds the key at `loc`, or else the heading of its section."""
     *section, key = [part for part in loc if isinstance(part, str)] or [""]
+    if not key:
+        return None
     nth = next((part for part in loc if isinstance(part, int)), 0)
     seen, current, index, heading = Counter(), "", 0, None
     for number, line in enumerate(text.splitlines(), 1):

@@ -147,7 +147,8 @@ class Form(Part):
             if twice:
                 raise ValueError(f"two {kind} have the name {twice[0]!r}", "Give each its own")
         if wanted not in (BEST, *names):
-            raise ValueError(f"report.model names no model: {wanted!r}", near(wanted, [BEST, *names]))
+            what = f"report.model names no model: {wanted!r}"
+            raise Faults([(what, near(wanted, [BEST, *names]), ("report", "model"))])
         return self
 
 

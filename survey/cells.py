@@ -104,8 +104,9 @@ class Cells:
         inside[edge] = shapely.area(shapely.intersection(squares[edge], region)) / side**2
         keep = inside >= least_inside - 1e-9
         if not keep.any():
-            fix = "Use smaller cells or a lower least_inside"
-            raise refuse("no cell lies in the study area enough", fix, value=float(inside.max()))
+            least, most = (f"{100 * share:.2g} %" for share in (least_inside, inside.max()))
+            what = f"no cell of {side_km:g} km lies in the study area by {least} (the best by {most})"
+            raise refuse(what, "Use smaller cells, or a lower least_inside")
         names = [f"E{c * side_km:g}N{r * side_km:g}" for c, r in zip(column[keep], row[keep], strict=True)]
         return cls(names, squares[keep], system, inside[keep] * side_km**2)
 

@@ -56,11 +56,14 @@ def _sampled(history: DetectionHistory, name: str, raster, how: str, radius: flo
     values = at_places(raster, places(history, how, radius), history.crs)
     lost = ~np.isfinite(values)
     if lost.any() and missing == "refuse":
-        raise refuse(
-            f"the raster for {name!r} has no value at {int(lost.sum()):,} of {history.n_sites:,} sites",
-            "Extend the raster, or give missing='keep' and leave these sites out with without_missing()",
-            value=list(history.sites.index[lost][:8]),
-        )
+        fix = "Extend the raster, or give missing='keep' and leave these sites out with without_missing()"
+        if {"x", "y"} <= set(history.sites):  # far away is another slip than just beyond the edge
+            first = history.sites.loc[lost].iloc[0]
+            where = f"the first is at x = {first['x']:,.0f}, y = {first['y']:,.0f}"
+            check = f"Check the CRS of the sites, and that x and y are not swapped ({where})"
+            fix = f"{check}. Else {fix[0].lower()}{fix[1:]}"
+        what = f"the raster for {name!r} has no value at {int(lost.sum()):,} of {history.n_sites:,} sites"
+        raise refuse(what, fix, value=list(history.sites.index[lost][:8]))
     return values
 
 

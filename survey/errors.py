@@ -42,7 +42,8 @@ class SurveyError(ValueError):
     """The data cannot be used as they are; `problems` lists every reason."""
 
     def __init__(self, problems: Problem | Iterable[Problem]):
-        self.problems = [problems] if isinstance(problems, Problem) else list(problems)
+        given = [problems] if isinstance(problems, Problem) else list(problems)
+        self.problems = list({str(p): p for p in given}.values())  # the same is told once
         super().__init__("\n".join(_lines(self.problems)))
 
 

@@ -14,7 +14,7 @@ from pyproj import CRS
 from .captures import CaptureHistory
 from .crs import projected
 from .detectors import Detectors
-from .display import facts_html
+from .display import facts_html, some
 from .errors import refuse
 from .frozen import fixed, same, settle
 from .units import cell_area_km2
@@ -299,7 +299,9 @@ class HabitatMask:
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self.covariates.data_vars)) or "none"
-        return f"HabitatMask: {self.size:,} cells of {self.spacing:g} m, {self.area:,.4g} km², covariates: {names}"
+        return (
+            f"HabitatMask: {some(self.size, 'cell')} of {self.spacing:g} m, {self.area:,.4g} km², covariates: {names}"
+        )
 
     def _repr_html_(self) -> str:
         ny, nx = self.habitat.shape

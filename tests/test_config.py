@@ -74,7 +74,7 @@ def test_every_example_has_a_valid_form():
         ),
         (
             FORM + "[mask]\nspacing = -1\n",
-            "survey.toml, row 8: [mask]: spacing: input should be greater than 0 (found -1). Correct the value",
+            "survey.toml, row 8: [mask]: spacing must be above 0 (found -1). Correct the value",
         ),
         (
             FORM.replace("camtrap-dp", "camtrap"),
@@ -110,7 +110,7 @@ def test_every_example_has_a_valid_form():
         ),
         (
             FORM + "[report]\nmodel = 'constnat'\n",
-            "survey.toml: report.model names no model: 'constnat'. Did you mean 'constant'?",
+            "survey.toml, row 8: report.model names no model: 'constnat'. Did you mean 'constant'?",
         ),
     ],
 )

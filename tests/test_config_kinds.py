@@ -81,8 +81,7 @@ def test_a_form_written_out_and_read_again_is_the_same(tmp_path):
         ),
         (
             VISITS + ONE + "model = 'Occupancy'\nexposure = 'maybe'\n",
-            "survey.toml, row 9: [models]: exposure: input should be a valid boolean, unable to interpret input (found "
-            "'maybe'). Correct the value",
+            "survey.toml, row 9: [models]: exposure must be true or false (found 'maybe'). Correct the value",
         ),
         (
             VISITS + ONE + "model = 'Occupancy'\n" + TWO + "model = 'CJS'\n",
@@ -125,7 +124,7 @@ def test_a_form_written_out_and_read_again_is_the_same(tmp_path):
         ),
         (
             FATES + "[report]\nhorizon = 0\n",
-            "survey.toml, row 8: [report]: horizon: input should be greater than 0 (found 0). Correct the value",
+            "survey.toml, row 8: [report]: horizon must be above 0 (found 0). Correct the value",
         ),
     ],
 )

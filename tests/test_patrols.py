@@ -426,7 +426,10 @@ class TestCells:
             ),
             (lambda box: Cells.grid(box(5e5, 4e6, 6e5, 4.1e6), 0.01, CRS), "Is the side given in km?"),
             (lambda box: Cells.grid(box(5e5, 4e6, 6e5, 4.1e6), -1, CRS), "the side of a cell must be above 0 km"),
-            (lambda box: Cells.grid(box(5e5, 4e6, 5.01e5, 4.001e6), 10, CRS), "no cell lies in the study area enough"),
+            (
+                lambda box: Cells.grid(box(5e5, 4e6, 5.01e5, 4.001e6), 10, CRS),
+                "no cell of 10 km lies in the study area by 50 % (the best by 1 %)",
+            ),
         ],
     )
     def test_refused(self, make, words):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import small_sites
 import small_survey
 
 from uncia import models, survey
@@ -402,3 +403,51 @@ def test_words_for_a_sex_that_are_none_are_refused_all_at_once(tmp_path):
 )
 def test_words_that_differ_on_purpose_are_left_alone(meant):
     assert misspelled([meant[0]] * 20 + [meant[1]]) == {} == misspelled([meant[1]] * 20 + [meant[0]])
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            "animal,2015,201 6,2017\na,1,0,1\n",
+            r"h.csv, row 1: the heading is almost a whole number \(found '201 6'\)\. Write the number of the occasion",
+        ),
+        ("animal,2015,2015\na,1,0\n", r"^h.csv, row 1: the heading '2015' is used twice\. Delete or rename one$"),
+    ],
+)
+def test_slips_in_headings_of_histories_are_told_once(tmp_path, table, said):
+    (tmp_path / "h.csv").write_text(table, "utf-8")
+    with pytest.raises(SurveyError, match=said):
+        survey.read_histories(tmp_path / "h.csv")
+
+
+def test_an_exit_in_the_future_is_told(tmp_path):
+    (tmp_path / "f.csv").write_text("animal,entry,exit,died\na,2019-06-14,2121-03-12,no\nb,2019-06-14,2020-03-12,yes\n")
+    with pytest.warns(SurveyWarning, match="f.csv: the exit lies in the future in row 2: is the year right?"):
+        survey.read_fates(tmp_path / "f.csv", "7 days")
+
+
+def test_sites_far_from_a_raster_are_told_where_they_are(tmp_path):
+    form = small_sites.sites(
+        tmp_path, '[mask]\npolygon = "land.gpkg"\nspacing = 1000\ncovariates = { rugged = "rugged.tif" }\n'
+    )
+    sites = pd.read_csv(tmp_path / "sites.csv")
+    sites.rename(columns={"x": "y", "y": "x"}).to_csv(tmp_path / "sites.csv", index=False)
+    form.write_text(form.read_text("utf-8") + small_sites.models('name = "a"'), "utf-8")
+    said = (
+        r"no value at 30 of 30 sites .*Check the CRS of the sites, and that x and y are not swapped \(the first is at"
+    )
+    with pytest.raises(SurveyError, match=said):
+        read_study(form)
+
+
+def test_a_table_that_is_no_correlation_is_told_before_anything_is_fitted(tmp_path):
+    years = "".join(f"[[years]]\nyear = {y}\nestimate = 10\nse = 1\n" for y in (2020, 2022))
+    head = '[survey]\nname = "Cats"\n'
+    for R, said in (
+        ("[[1, 0.4], [0.3, 1]]", "it is not symmetric"),
+        ("[[1, 1.4], [1.4, 1]]", "this is no correlation"),
+    ):
+        (tmp_path / "survey.toml").write_text(f"{head}{years}[trend]\ncorrelation = {R}\n", "utf-8")
+        with pytest.raises(SurveyError, match=said):
+            read_study(tmp_path).prepare()

@@ -170,7 +170,7 @@ class AnnualEstimates:
             raise refuse("the years estimate different things", "Give quantity=", value=sorted(kinds))
         order = np.argsort(years_of(names), kind="stable")
         sd = np.array([one.log_se for one in found])
-        R = _correlation(correlation, len(sd))
+        R = correlation_of(correlation, len(sd))
         made = cls(
             years=years_of(names)[order],
             log_estimates=np.array([one.log_estimate for one in found])[order],
@@ -207,7 +207,7 @@ class AnnualEstimates:
             raise refuse("a change needs two years", "Give at least two annual estimates", value=len(table))
         y, sd = _checked(table)
         order = np.argsort(table["year"].to_numpy(float), kind="stable")
-        R = _correlation(correlation, len(sd))
+        R = correlation_of(correlation, len(sd))
         known = {"year", "estimate", "se", "rse", "lower", "upper"}
         more = table.drop(columns=[name for name in table if name in known]).fillna("").astype(str)
         return cls(
@@ -249,7 +249,7 @@ class AnnualEstimates:
             raise refuse("the reports estimate different things", "Give quantity=", value=sorted(units))
         order = sorted(range(len(rows)), key=lambda i: rows[i]["year"])
         frame = pd.DataFrame([rows[i] for i in order])[["year", "estimate", "se"]]
-        R = _correlation(correlation, len(rows))[np.ix_(order, order)]
+        R = correlation_of(correlation, len(rows))[np.ix_(order, order)]
         made = cls.from_table(frame, quantity=rows[0]["quantity"], unit=rows[0]["unit"], correlation=R)
         return replace(made, definitions=tuple(definitions[i] for i in order))
 
@@ -339,7 +339,7 @@ def _checked(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.log(estimate), sd
 
 
-def _correlation(given: Any, T: int) -> np.ndarray:
+def correlation_of(given: Any, T: int) -> np.ndarray:
     """[T, T] with ones on the diagonal."""
     if given is None:
         return np.eye(T)

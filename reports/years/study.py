@@ -8,10 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from ...models import SCR, OpenSCR, TrimFit, trim
-from ...models.trends.annual import reported_row
+from ...models.trends.annual import AnnualEstimates, correlation_of, reported_row
 from ...models.trends.comparable import check_comparable
 from ...models.trends.footprint import CommonFootprint, common_footprint
 from ...models.trends.from_fits import Known, known_of
@@ -179,6 +180,9 @@ class YearStudy(Study):
             despite = tuple(name for name in despite if name not in told_later)
         if known is not None:
             check_comparable(known, despite)
+        if self.config.trend.correlation is not None:  # of the errors of estimates whose variance is not known yet
+            T = len(self.parts)
+            AnnualEstimates(np.arange(T, dtype=float), np.zeros(T), correlation_of(self.config.trend.correlation, T))
 
     def prepare(self) -> None:
         self.compare_years()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pandas as pd
 
 from ..columns import Columns
 from ..encounters import DIGITS, MISSING, EncounterHistory
-from ..errors import Problems, refuse
+from ..errors import ROWS_SHOWN, Problems, SurveyWarning, refuse
 from ..monitored import MonitoredAnimals
 from ..times import plain_date
 from .plain import covariates, in_file, labels, only_once, open_table
@@ -104,6 +106,11 @@ def read_histories(
     table = open_table(path, bad, None, encoding)
     headings = table.sheet.headings
     chosen = list(occasions) if occasions is not None else [h for h in headings if h.isdigit()]
+    for h in headings if occasions is None and chosen else ():
+        if not h.isdigit() and re.fullmatch(r"\d[\d\s.,'_-]*", h):
+            fix = "Write the number of the occasion only, or give occasions= if this is a covariate"
+            bad.add("the heading is almost a whole number", fix, file=path, row=1, value=h)
+    bad.raise_any()
     if not chosen and table.has("ch"):
         return _from_text(table, codes or {}, bad, more)
     if not chosen:
@@ -214,6 +221,12 @@ def read_fates(
     died = table.flag("died")
     for i in np.flatnonzero(np.asarray(exit < entry)):
         table.fault(i, "the exit is before the entry", "Correct one of the two", table.text("exit")[i])
+    if dated:  # a century is easily mistyped, and says that the animal was watched until today
+        late = np.flatnonzero(np.asarray(exit > pd.Timestamp.now("UTC") + pd.Timedelta(days=1)))
+        if len(late):
+            rows = ", ".join(str(table.row[i]) for i in late[:ROWS_SHOWN]) + (" …" if len(late) > ROWS_SHOWN else "")
+            what = f"the exit lies in the future in row{'s' * (len(late) > 1)} {rows}: is the year right?"
+            warnings.warn(f"{table.sheet.name}: {what}", SurveyWarning, stacklevel=2)
     step = _length(length, bad)
     start = begin
     if dated and begin is not None:
