@@ -11,6 +11,7 @@ from reference import reference, scr_data
 from shapely import Polygon
 
 from uncia import survey
+from uncia.reports.study import read_study
 from uncia.survey.errors import SurveyError, SurveyWarning
 
 TRAPS = "A1 0 0\nA2 100 0\nA3 200 50\n"
@@ -539,3 +540,35 @@ def test_corners_without_a_search(tmp_path):
     (tmp_path / "found.txt").write_text("1 a 1 N")
     with pytest.raises(SurveyError, match="of searched areas and lines say detector='polygon' or 'transect'"):
         survey.read_secr(tmp_path / "found.txt", tmp_path / "areas.txt", detector="proximity")
+
+
+FORM = """
+[survey]
+name = "voles"
+[data]
+format = "secr"
+captures = "capt.txt"
+traps = "trap.txt"
+noccasions = 4
+[occasions]
+kind = "multi"
+{session}
+"""
+
+
+def test_a_form_takes_one_session_of_several(tmp_path):
+    (tmp_path / "trap.txt").write_text(TRAPS)
+    (tmp_path / "capt.txt").write_text("2019 a 1 A1\n2019 a 2 A2\n2021 b 1 A1\n2021 c 3 A3\n")
+
+    def captures(session, wanted=None):
+        (tmp_path / "survey.toml").write_text(FORM.format(session=session))
+        return read_study(tmp_path / "survey.toml", wanted).captures
+
+    for found in (captures('session = "2021"'), captures("", "2021")):
+        assert found.session == "2021" and list(found.animals.index) == ["b", "c"] and found.n_occasions == 4
+    with pytest.raises(
+        SurveyError, match=r"the captures hold several sessions.*Say which: session"
+    ):
+        captures("")
+    with pytest.raises(SurveyError, match=r"the captures have no such session \(found '2020'\)\. There are 2019, 2021"):
+        captures('session = "2020"')

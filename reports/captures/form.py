@@ -19,13 +19,14 @@ class Data(Records):
 
     formats: ClassVar = {
         name: (needed, (*allowed, "registry", "flank")) for name, (needed, allowed) in RECORDS.items()
-    } | {"secr": (("captures", "traps"), ("covariates", "usage", "effort_unit"))}
+    } | {"secr": (("captures", "traps"), ("covariates", "usage", "noccasions", "effort_unit"))}
 
     format: Literal["camtrap-dp", "field-tables", "secr", "wildlife-insights"]
     captures: str | None = None
     traps: str | None = None
     covariates: tuple[str, ...] | None = None
     usage: Literal["binary", "effort"] | None = None
+    noccasions: int | None = Field(default=None, ge=1, description="where the files end before the last occasion")
     effort_unit: str | None = None
     registry: str | None = Field(default=None, description="file of decisions on identities: aliases, merges, splits")
     flank: Literal["left", "right", "more animals", "both"] | None = Field(

@@ -215,7 +215,7 @@ def read_data(config: CaptureForm, folder: Path) -> CaptureHistory:
     data = config.data
     if data.format != "secr":
         return read_captures(config.survey, data, config.occasions, folder)
-    given = {"covariates": data.covariates, "usage": data.usage, "effort_unit": data.effort_unit}
+    given = {name: getattr(data, name) for name in ("covariates", "usage", "noccasions", "effort_unit")}
     options = {name: value for name, value in given.items() if value is not None}
     found = survey.read_secr(
         folder / str(data.captures),
@@ -225,9 +225,13 @@ def read_data(config: CaptureForm, folder: Path) -> CaptureHistory:
         encoding=data.encoding,
         **options,
     )
-    if isinstance(found, dict):
-        raise refuse("the captures hold several sessions", "Give each session files of its own", value=list(found))
-    return found
+    sessions, wanted = found if isinstance(found, dict) else {found.session: found}, config.occasions.session
+    if wanted is None and len(sessions) > 1:
+        fix = 'Say which: session = "…" in [occasions]; several together are a form of [[years]]'
+        raise refuse("the captures hold several sessions", fix, value=list(sessions))
+    if wanted is not None and wanted not in sessions:
+        raise refuse("the captures have no such session", f"There are {', '.join(sessions)}", value=wanted)
+    return next(iter(sessions.values())) if wanted is None else sessions[wanted]
 
 
 def make_mask(config: CaptureForm, folder: Path, captures: CaptureHistory) -> HabitatMask:
