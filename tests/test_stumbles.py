@@ -421,6 +421,31 @@ def test_slips_in_headings_of_histories_are_told_once(tmp_path, table, said):
         survey.read_histories(tmp_path / "h.csv")
 
 
+def test_tables_and_columns_that_are_almost_called_so_are_told(tmp_path):
+    lost = pd.DataFrame({"station": ["S3"], "start": ["2025-04-05"], "end": ["2025-04-06"], "reason": ["snow"]})
+    lost.to_csv(tmp_path / "failure.csv", index=False)
+    named = records().assign(cameras="x")
+    with pytest.warns(SurveyWarning) as told:
+        read(tmp_path, deployments(), named)
+    assert {str(w.message) for w in told} == {
+        "'failure.csv' is not read: if it is the table of failures, rename it 'failures'",
+        "records.csv: the column 'cameras' is not read as 'camera': rename it, if it is this",
+    }
+    (tmp_path / "failure.csv").rename(tmp_path / "failures.csv")
+    said = message(tmp_path, deployments(), records().rename(columns={"species": "speces", "individual": "indvidual"}))
+    assert "records.csv, row 1: the column 'speces' is not read as 'species'. Rename it" in said
+    assert "records.csv, row 1: the column 'indvidual' is not read as 'individual'. Rename it" in said
+    with pd.ExcelWriter(tmp_path / "survey.xlsx") as book:
+        deployments().to_excel(book, sheet_name="deployments", index=False)
+        records().to_excel(book, sheet_name="recods", index=False)
+    with pytest.raises(SurveyError) as error:
+        survey.read_field_tables(tmp_path / "survey.xlsx", timezone="Asia/Ulaanbaatar", crs=CRS)
+    assert str(error.value) == (
+        "survey.xlsx: there is no sheet with the table of records (found ['deployments', 'recods']). "
+        "Did you mean 'recods'? Rename it 'records'"
+    )
+
+
 def test_an_exit_in_the_future_is_told(tmp_path):
     (tmp_path / "f.csv").write_text("animal,entry,exit,died\na,2019-06-14,2121-03-12,no\nb,2019-06-14,2020-03-12,yes\n")
     with pytest.warns(SurveyWarning, match="f.csv: the exit lies in the future in row 2: is the year right?"):

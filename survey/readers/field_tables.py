@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..assemble import assemble
 from ..captures import CaptureHistory
 from ..columns import Columns
 from ..crs import looks_like_degrees
-from ..errors import refuse
+from ..errors import SurveyError, refuse
 from ..packages import Files
 from ..sexes import SEX
 from ..sheets import Sheet, sheet_names, sheet_of
@@ -41,6 +42,9 @@ ENDINGS = (".csv", ".xlsx", ".tsv", ".txt", ".csv.gz")
 NO_COLUMN = "the records have no column of individuals"
 TYPES = {"blank": "blank", "empty": "blank", "human": "human", "homo sapiens": "human", "person": "human"}
 TYPES |= {"vehicle": "vehicle", "unknown": "unknown", "unclassified": "unclassified", "animal": "animal"}
+ALMOST = 0.75  # of the letters of a table's name
+CLOSE = 0.85  # of the letters of a column's name
+SAY_WHO = ("species", "individual", "count")  # columns of the records without which animals are other ones
 LIFE_STAGES = ("adult", "subadult", "juvenile")
 
 
@@ -103,21 +107,24 @@ def tables_from_field(
     names = read_mapping(mapping)
     reading = Reading(timezone, encoding or names.encoding, dates or names.dates)
     files = {"deployments": deployments, "records": records, "identities": identities, "failures": failures}
-    columns = _Source(path, reading, names, files).columns
+    source = _Source(path, reading, names, files)
+    columns = source.columns
     c, r = columns("deployments"), columns("records")
     if c is None or r is None:
-        missing = "deployments" if c is None else "records"
-        fix = f"Add {missing}.csv (or .xlsx), or name the file in the mapping or as {missing}="
-        raise refuse(f"there is no table of {missing}", fix, value=str(path))
+        raise source.lacks("deployments" if c is None else "records")
+    for table, found in (("deployments", c), ("records", r)):
+        _almost_read(reading, found, table)
     sites, start_is_date, end_is_date = _deployments(reading, c)
     reading.problems.raise_any()
     found = _records(reading, r, sites, start_is_date, end_is_date)
     reading.problems.raise_any()
     sites = stretch(sites, found, start_is_date, end_is_date)
     lost = _problem_pairs(reading, c, sites, names.tables["deployments"].problems)
-    if (f := columns("failures")) is not None:
+    source.tell_of_others(f := columns("failures"), "failures")
+    if f is not None:
         lost = pd.concat([lost, read_failures(reading, f, sites)], ignore_index=True)
-    if (i := columns("identities")) is not None:
+    source.tell_of_others(i := columns("identities"), "identities")
+    if i is not None:
         named = read_identities(reading, i, found, _keys(found))
         refusal = "" if len(named) else f"{i.sheet.name} names no individual"
     else:
@@ -150,6 +157,30 @@ class _Source:
         mapped = self.mapping.tables[table]
         return self.reading.columns(mapped.applied(sheet), mapped.names)
 
+    def _others(self, table: str) -> tuple[str, list[str], str | None]:
+        """What tables are here (sheets or files), their names, and the one that is almost called as this one."""
+        if self.files is None:
+            kind, names = "sheet", sheet_names(self.path.read_bytes(), self.path.name)
+        else:
+            kind, names = "file", [n for n in self.files.names if n.casefold().endswith(ENDINGS)]
+        stems = {Path(name).name.split(".")[0].strip().casefold(): name for name in names}
+        close = get_close_matches(table, [stem for stem in stems if stem not in COLUMNS], n=1, cutoff=ALMOST)
+        return kind, names, stems[close[0]] if close else None
+
+    def lacks(self, table: str) -> SurveyError:
+        """That a table which must be there is not, and what may be it."""
+        kind, names, close = self._others(table)
+        fix = f"Add {table}.csv (or .xlsx), or name the file in the mapping or as {table}="
+        if kind == "sheet":
+            fix = f"Name a sheet so, or give the table as a file of its own, {table}="
+        fix = f"Did you mean {close!r}? Rename it {table!r}" if close else fix
+        return refuse(f"there is no {kind} with the table of {table}", fix, file=self.path, value=names[:12])
+
+    def tell_of_others(self, found: Columns | None, table: str) -> None:
+        """A note on a sheet or file that is almost called as a table that need not be there."""
+        if found is None and (close := self._others(table)[2]) is not None:
+            self.reading.notes.append(f"{close!r} is not read: if it is the table of {table}, rename it {table!r}")
+
     def _sheet(self, table: str) -> Sheet | None:
         own = self.own.get(table)
         if own is not None:
@@ -167,6 +198,20 @@ class _Source:
             if found is not None:
                 return sheet_of(self.files.read(found), Path(found).name, table=table, encoding=self.reading.encoding)
         return None
+
+
+def _almost_read(reading: Reading, c: Columns, table: str) -> None:
+    """Headings that are almost those of columns that are not there: a slip loses the column in silence."""
+    ours, absent = {c.heading(name) for name in COLUMNS[table]}, [n for n in COLUMNS[table] if not c.has(n)]
+    for heading in c.sheet.headings:
+        close = get_close_matches(heading.strip().casefold(), absent, n=1, cutoff=CLOSE)
+        if heading in ours or not close:
+            continue
+        what = f"the column {heading!r} is not read as {close[0]!r}"
+        if close[0] in SAY_WHO:
+            reading.problems.add(what, "Rename it", file=c.sheet.name, row=1)
+        else:
+            reading.notes.append(f"{c.sheet.name}: {what}: rename it, if it is this")
 
 
 # ---- deployments --------------------------------------------------------------------------------------------------

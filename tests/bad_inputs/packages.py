@@ -122,7 +122,7 @@ EXCEL = [
     Case(
         "sheet missing",
         lambda folder: write(folder, survey__xlsx=workbook(deployments=[["station"], ["A"]], Tabelle2=[["x"]])),
-        ("there is no table of records",),
+        ("survey.xlsx", "there is no sheet with the table of records (found ['deployments', 'Tabelle2'])"),
         path="survey.xlsx",
         **FIELD,
     ),
