@@ -24,6 +24,7 @@ from .sheets import read_sheet
 from .times import NOON, zone_of
 
 NAMED = ', or say what yours is called: columns = { animal = "…" } in [telemetry]'
+AGAIN = "the same animal, time and place again"
 TOO_CLOSE = "closer in time to the one before than the interval asked for"
 
 
@@ -219,8 +220,12 @@ def read_telemetry(
         parts.append(_read(Columns(read_sheet(one), bad, columns, date_order), crs, timezone))
     bad.raise_any()
     whole = pd.concat([p for p in parts if p is not None], ignore_index=True)
-    ledger = Ledger.of(whole["file"], whole["row"], np.full(len(whole), Ledger.USED, object))
-    found = Telemetry(whole, crs, ledger=ledger)
+    again = np.zeros(len(whole), bool)
+    if "time" in whole:  # a file exported twice, or overlapping ones
+        same = ["animal", "session", "time", "x", "y"]
+        again = (whole.duplicated(same) & whole["time"].notna()).to_numpy(bool)
+    ledger = Ledger.of(whole["file"], whole["row"], np.where(again, AGAIN, Ledger.USED))
+    found = Telemetry(whole[~again].reset_index(drop=True), crs, ledger=ledger)
     return found if thin_hours is None else found.thinned(thin_hours)
 
 

@@ -105,6 +105,18 @@ def folder(parent, name):
     return parent / name
 
 
+def test_two_methods_of_one_name_are_refused_as_one_would_replace_the_other(tmp_path):
+    form = write(folder(tmp_path, "a"), METHODS.replace('name = "scat"', 'name = "camera"', 1))
+    with pytest.raises(
+        SurveyError, match=r"two methods are called 'camera' \(that of \[data\], see `method` at the top\)"
+    ):
+        read_study(form)
+    again = METHODS.split("[[models]]")[0]
+    form = write(folder(tmp_path, "b"), again + METHODS)
+    with pytest.raises(SurveyError, match=r"two methods are called 'scat'\. Give each method its own name"):
+        read_study(form)
+
+
 def test_a_method_that_cannot_be(tmp_path):
     form = write(folder(tmp_path, "a"), METHODS.replace('tracks = "walks.gpx"\n', ""))
     with pytest.raises(SurveyError, match="the method 'scat' has scats"):

@@ -201,6 +201,10 @@ def test_a_file_of_fixes_is_read_and_every_fault_is_told(tmp_path):
     )
     found = survey.read_telemetry(good, "EPSG:32647", timezone="Asia/Shanghai", thin_hours=12)
     assert (len(found), found.names, found.ledger.read) == (2, ["F1", "M2"], {"collars.csv": 3})
+    good.write_text(good.read_text() + "M2,100.2,35.3,2024-03-02\nM2,100.3,35.3,2024-03-02\n")  # exported twice
+    found = survey.read_telemetry(good, "EPSG:32647", timezone="Asia/Shanghai")
+    assert len(found) == 4 and found.ledger.count("the same animal, time and place again") == 1
+    found.ledger.check()
     bad = tmp_path / "bad.csv"
     bad.write_text("animal,longitude,latitude\n,100.1,35.2\nF1,100.2,north\n")
     with pytest.raises(survey.SurveyError) as error:

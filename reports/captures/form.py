@@ -194,6 +194,12 @@ class CaptureForm(Form):
         if kind in OF_SECR and self.data.format != "secr":
             what = f"[occasions]: kind = {kind!r} is of searches in the files of secr"
             raise ValueError(what, "Searched areas and lines in other formats go into [[methods]]")
+        names = [self.method, *(method.name for method in self.methods)]
+        for name in dict.fromkeys(
+            n for n in names if self.methods and names.count(n) > 1
+        ):  # one would replace the other
+            who = " (that of [data], see `method` at the top)" if name == self.method else ""
+            raise ValueError(f"two methods are called {name!r}{who}", "Give each method its own name")
         check_marking(self)
         check_flanks(self)
         return self
