@@ -58,7 +58,8 @@ class Design:
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise refuse(
                 f"the formula of {parameter} cannot be evaluated: {_in_words(error, formula, frame)}",
-                "Check its spelling and that its covariates have no missing values",
+                "Check its spelling and that its covariates have no missing values (of sites and visits "
+                "history.without_missing(name), in survey.toml known = [name], leaves out those without)",
                 value=formula,
             ) from error
         values = np.asarray(matrix, float)

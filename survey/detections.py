@@ -204,6 +204,10 @@ class DetectionHistory:
         new = {"value": np.where(self.done, value, np.nan)} | ({} if effort is None else {"effort": effort})
         return replace(self, visits=self.visits.assign(**new), seasons=self._season_table())
 
+    def as_detections(self) -> DetectionHistory:
+        """Found (1) or not (0) in place of counts, calling indices and other numbers above 0."""
+        return self.with_values(np.minimum(self.value, 1.0))
+
     def without_missing(self, *names: str) -> DetectionHistory:
         """Without visits and sites whose covariates of these names are unknown.
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from uncia import models
+from uncia.reports.study import read_study
 from uncia.survey import DetectionHistory, SurveyError, read_matrix, read_visits
 
 LONG = "site,visit,value,effort,wind\na,1,0,2.5,3\na,2,1,1,4\nb,1,,0,5\nb,2,0,1.5,\n"
@@ -167,3 +169,34 @@ def test_visits_with_other_names_and_seasons(tmp_path):
 def test_wide_tables_that_cannot_be(tmp_path, table, how, words):
     with pytest.raises(SurveyError, match=re.escape(words)):
         read_matrix(write(tmp_path / "wide.csv", table), **how)
+
+
+FORM = """
+[survey]
+name = "frogs"
+[data]
+format = "matrix"
+path = "wide.csv"
+detections = true
+known = ["date", "elev.sc"]
+[[models]]
+name = "all"
+psi = "~ elev.sc"
+p = "~ date"
+"""
+
+
+def test_a_form_takes_calls_as_detections_and_leaves_out_what_is_not_known(tmp_path):
+    table = "site,y.1,y.2,elev.sc,date.1,date.2\na,0,3,1.5,4,5\nb,2,0,,4,5\nc,0,1,0.5,,7\nd,0,0,0.1,1,2\n"
+    write(tmp_path / "wide.csv", table)
+    write(tmp_path / "survey.toml", FORM)
+    study = read_study(tmp_path / "survey.toml")
+    history = study.history
+    assert list(history.sites.index) == ["a", "c", "d"]
+    assert history.visits["value"].fillna(-1).tolist() == [0, 1, -1, 1, 0, 0]
+    assert study.build(study.config.models[0])
+    whole = read_matrix(tmp_path / "wide.csv")
+    with pytest.raises(SurveyError, match=r"larger than 1 \(found 3.0\).*of counts take history.as_detections\(\)"):
+        models.Occupancy(whole)
+    with pytest.raises(SurveyError, match=r"'elev.sc' has no value in 1 of 4 rows.*history.without_missing\(name\)"):
+        models.Occupancy(whole.as_detections(), "~ elev.sc")

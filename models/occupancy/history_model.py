@@ -211,6 +211,8 @@ def check_detections(history: DetectionHistory, most: int | None = 1) -> None:
     """Findings must be no larger than `most`, and something must have been found."""
     value = history.value[history.done]
     if most is not None and len(value) and value.max() > most:
-        raise refuse(f"a finding is larger than {most}", "This model knows only the states up to it", value=value.max())
+        fix = "This model knows only the states up to it"
+        fix += "; of counts take history.as_detections(), in survey.toml detections = true" if most == 1 else ""
+        raise refuse(f"a finding is larger than {most}", fix, value=value.max())
     if not (value > 0).any():
         raise refuse("nothing was found on any visit, so there is nothing to fit", "Check the species and the dates")

@@ -24,7 +24,7 @@ class Data(Records):
         "patrols": (("path", "cells"), ("observations", "mapping", "cell_names", "side_km")),
         **RECORDS,
     }
-    anywhere: ClassVar = frozenset({"encoding", "effort_unit", "area"})
+    anywhere: ClassVar = frozenset({"encoding", "effort_unit", "area", "detections", "known"})
 
     format: Literal["visits", "matrix", "visits-inp", "patrols", "camtrap-dp", "field-tables", "wildlife-insights"]
     sites: str | None = Field(default=None, description="table of sites: coordinates and covariates")
@@ -44,6 +44,8 @@ class Data(Records):
         default=None, description="names of the frequency columns of MARK's .inp file"
     )
     covariates: tuple[str, ...] | None = Field(default=None, description="names of the covariates of MARK's .inp file")
+    detections: bool = Field(default=False, description="numbers above 0 are detections, and not counts or states")
+    known: tuple[str, ...] = Field(default=(), description="covariates without which a site or visit is left out")
     effort_unit: str | None = None
     area: float | None = Field(default=None, gt=0, description="km² of a site, for the area occupied")
     encoding: str | None = None

@@ -86,6 +86,13 @@ class SiteStudy(Study):
 
 
 def read(config: SiteForm, folder: Path) -> DetectionHistory:
+    """The detection history of the form."""
+    history = _read(config, folder)
+    history = history.as_detections() if config.data.detections else history
+    return history.without_missing(*config.data.known) if config.data.known else history
+
+
+def _read(config: SiteForm, folder: Path) -> DetectionHistory:
     """The detection history by the reader of the form's format."""
     data, about = config.data, config.survey
     more: dict[str, Any] = {"encoding": data.encoding, "crs": about.crs}
