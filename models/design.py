@@ -22,6 +22,8 @@ from formulaic.parser.types import Factor
 from ..survey.errors import refuse
 from .random_terms import Term, build_terms, split_formula, variables_of
 
+ROWS = 2**18  # of a matrix that are worked on at once
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -54,7 +56,7 @@ class Design:
         text, written = split_formula(formula)
         _check_names(formula, frame, parameter)
         try:
-            matrix = _parsed(text).get_model_matrix(frame, na_action="raise")
+            values, names, spec = _evaluate(_parsed(text), frame)
         except (FormulaicError, ValueError, SyntaxError) as error:
             raise refuse(
                 f"the formula of {parameter} cannot be evaluated: {_in_words(error, formula, frame)}",
@@ -62,15 +64,12 @@ class Design:
                 "history.without_missing(name), in survey.toml known = [name], leaves out those without)",
                 value=formula,
             ) from error
-        values = np.asarray(matrix, float)
-        names = tuple(str(c) for c in matrix.columns)
         _check_rank(values, names, parameter)
-        if not intercept:
-            keep = [j for j, name in enumerate(names) if name != "Intercept"]
-            values, names = values[:, keep], tuple(names[j] for j in keep)
+        if not intercept and names[:1] == ("Intercept",):
+            values, names = values[:, 1:], names[1:]
         random = build_terms(written, frame, parameter, cls.of) if written else ()
         whole = f"~ {formula.split('~', 1)[-1].strip()}"
-        return cls(whole, np.ascontiguousarray(values), names, matrix.model_spec, intercept, random)
+        return cls(whole, values, names, spec, intercept, random)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -142,6 +141,36 @@ class Design:
     def constant(self) -> bool:
         """True when the parameter is one number."""
         return not self.random and self.names == ("Intercept",)
+
+
+def _evaluate(formula: SimpleFormula, frame: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...], ModelSpec]:
+    """The matrix [rows, columns] of a formula, the names of its columns, and what evaluates it again.
+
+    Ten million rows are evaluated some at a time, where every factor is a column of numbers and so no row needs
+    another: at once they would be held four times. They lie column after column, as those who sum along them like it.
+    """
+    factors = {factor for term in formula for factor in term.factors}
+    plain = all(
+        f.eval_method is Factor.EvalMethod.LITERAL
+        or (f.eval_method is Factor.EvalMethod.LOOKUP and frame[f.expr].dtype.kind in "fiu")
+        for f in factors
+    )
+    rows = ROWS if plain else max(len(frame), 1)
+    first = formula.get_model_matrix(frame.iloc[:rows], na_action="raise")
+    spec, names = first.model_spec, tuple(str(c) for c in first.columns)
+    if len(frame) <= rows:
+        return np.ascontiguousarray(np.asarray(first, float)), names, spec
+    values = np.empty((len(frame), len(names)), order="F")
+    values[:rows] = first
+    for begin in range(rows, len(frame), rows):
+        values[begin : begin + rows] = spec.get_model_matrix(frame.iloc[begin : begin + rows], na_action="raise")
+    return values, names, spec
+
+
+def triangle(matrix: np.ndarray) -> np.ndarray:
+    """R of matrix = Q R, some rows at a time."""
+    parts = [np.linalg.qr(matrix[a : a + ROWS], mode="r") for a in range(0, max(len(matrix), 1), ROWS)]
+    return parts[0] if len(parts) == 1 else np.linalg.qr(np.vstack(parts), mode="r")
 
 
 @lru_cache(maxsize=256)  # bootstraps read the same few formulas again and again
@@ -222,8 +251,9 @@ def _check_rank(values: np.ndarray, names: tuple[str, ...], parameter: str) -> N
         )
     if values.shape[1] < 2:
         return
-    scale = np.linalg.norm(values, axis=0)
-    if np.any(scale == 0) or np.linalg.matrix_rank((values / scale).T @ (values / scale), tol=1e-12) < len(names):
+    scale = np.array([np.linalg.norm(column) for column in values.T])
+    alike = (values / scale).T @ (values / scale) if len(values) <= ROWS else values.T @ values / np.outer(scale, scale)
+    if np.any(scale == 0) or np.linalg.matrix_rank(alike, tol=1e-12) < len(names):
         raise refuse(
             f"the terms of {parameter} cannot be told apart in these data",
             "Remove a term: a covariate is constant, or one is a combination of others",

@@ -121,22 +121,8 @@ class Model(ABC, Generic[F]):
 
     def hessian(self, vector: np.ndarray) -> np.ndarray | None:
         """Exact Hessian [p, p] where the model has a curvature: its own, plus what links and designs bend."""
-        values, along = self.parameters.values(vector), {}
-        for p in self.parameters:
-            along[p.name] = np.zeros((len(values[p.name]), self.parameters.size))
-            if p.design is not None:
-                where = self.parameters.slice_of(p.name)
-                along[p.name][:, where] = p.design.matrix * p.link.slope(p.eta(vector[where]))[:, None]
-        found = self.curvature(values, along)
-        if found is None:
-            return None
-        second, adjoints = found
-        for p in self.parameters:
-            if p.design is not None:
-                where = self.parameters.slice_of(p.name)
-                bend = adjoints[p.name] * p.link.curve(p.eta(vector[where]))
-                second[where, where] += p.design.matrix.T @ (bend[:, None] * p.design.matrix)
-        return second
+        found = self.curvature(self.parameters.values(vector), self.parameters.along(vector))
+        return None if found is None else found[0] + self.parameters.bent(vector, found[1])
 
     def scaling(self, vector: np.ndarray) -> np.ndarray:
         """Units in which the coefficients are alike to an optimiser, see `ParameterSet.scaling`."""

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..survey.errors import refuse
-from .design import Design
+from .design import Design, triangle
 from .links import Link
 from .random_terms import Term
 
@@ -114,14 +114,40 @@ class ParameterSet:
         """Coefficients by parameter."""
         return {name: np.asarray(vector, float)[where] for name, where in self._slices.items()}
 
-    def values(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        """Natural-scale arrays [rows] by parameter."""
-        return {name: self._parameters[name].values(c) for name, c in self.split(vector).items()}
+    def values(self, vector: np.ndarray, but: str | None = None) -> dict[str, np.ndarray]:
+        """Natural-scale arrays [rows] by parameter, of all but one."""
+        return {name: self._parameters[name].values(c) for name, c in self.split(vector).items() if name != but}
 
-    def pull(self, vector: np.ndarray, adjoints: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The chain rule through links and designs, once for every model: gradient [size]."""
+    def pull(self, vector: np.ndarray, adjoints: Mapping[str, np.ndarray], but: str | None = None) -> np.ndarray:
+        """The chain rule through links and designs, once for every model: gradient [size].
+
+        The adjoint of the parameter `but` is already by its coefficients.
+        """
         parts = self.split(vector)
-        return np.concatenate([self._parameters[n].pull(c, adjoints[n]) for n, c in parts.items()] or [np.empty(0)])
+        pulled = (adjoints[n] if n == but else self._parameters[n].pull(c, adjoints[n]) for n, c in parts.items())
+        return np.concatenate([*pulled, np.empty(0)])
+
+    def along(self, vector: np.ndarray, but: str | None = None) -> dict[str, np.ndarray]:
+        """How the values [rows, size] of each parameter, but one, move per unit of each coefficient."""
+        found = {}
+        for p in self:
+            if p.name == but:
+                continue
+            where = self._slices[p.name]
+            found[p.name] = np.zeros((p.n_rows if p.design is None else len(p.design.fixed), self.size))
+            if p.design is not None:
+                found[p.name][:, where] = p.design.matrix * p.link.slope(p.eta(vector[where]))[:, None]
+        return found
+
+    def bent(self, vector: np.ndarray, adjoints: Mapping[str, np.ndarray], but: str | None = None) -> np.ndarray:
+        """What links add to second derivatives [size, size], those of all parameters but one."""
+        second = np.zeros((self.size, self.size))
+        for p in self:
+            if p.design is not None and p.name != but:
+                where = self._slices[p.name]
+                bend = adjoints[p.name] * p.link.curve(p.eta(vector[where]))
+                second[where, where] = p.design.matrix.T @ (bend[:, None] * p.design.matrix)
+        return second
 
     def start(self, values: Mapping[str, float]) -> np.ndarray:
         """Coefficient vector from one natural-scale value per parameter."""
@@ -142,7 +168,7 @@ class ParameterSet:
             where = slice(begin, begin + len(p.design.names))
             if where.stop == begin:
                 continue
-            r = np.linalg.qr(p.design.fixed, mode="r") / np.sqrt(len(p.design.fixed))
+            r = triangle(p.design.fixed) / np.sqrt(len(p.design.fixed))
             unit = np.abs(p.eta(vector[self._slices[p.name]])).max() if p.link.name == "identity" else 1.0
             T[where, where] = np.linalg.inv(r) * (unit or 1.0)
         return T

@@ -17,6 +17,7 @@ from ...survey.errors import refuse
 from ...survey.habitat import HabitatMask
 from ..derived import Estimate, log_normal, log_normal_above, table, z_of
 from ..inference.profile import profile_intervals
+from .engine.density import flat
 from .engine.given_distance import pulled
 from .metric import COST
 
@@ -60,16 +61,23 @@ class Functional:
 
 def _gradient(fit, session, part, d_rows: np.ndarray, d_pmix: np.ndarray, d_cost=0.0) -> np.ndarray:
     """Coefficient gradient [p] from derivatives by the detection rows of one part [its rows, 3] and by pmix."""
-    whole = {name: np.zeros_like(v) for name, v in fit.values.items()}
+    values, of_density = but_density(fit), fit.model.parameters.slice_of("D")
+    whole = {name: np.zeros_like(v) for name, v in values.items()}
     mine, every = fit.model.values_of(whole, session), np.zeros((len(session.rows), d_rows.shape[1]))  # views
     every[part.rows] = d_rows
-    for name, by in session.by_detection(fit.model.values_of(fit.values, session), every).items():
+    for name, by in session.by_detection(fit.model.values_of(values, session), every).items():
         mine[name][:] = by
     if COST in mine:
         mine[COST][:] = d_cost
     if session.classes is not None:
         mine["pmix"][:] = d_pmix
-    return fit.model.parameters.pull(fit.vector, whole)
+    whole["D"] = np.zeros(of_density.stop - of_density.start)
+    return fit.model.parameters.pull(fit.vector, whole, "D")
+
+
+def but_density(fit) -> dict[str, np.ndarray]:
+    """The natural-scale arrays of all parameters but density, which has a value for each of maybe ten million cells."""
+    return fit.model.parameters.values(fit.vector, "D")
 
 
 def sampling_area(fit, session, stratum: int = 0, of_class: int | None = None) -> Functional:
@@ -77,10 +85,12 @@ def sampling_area(fit, session, stratum: int = 0, of_class: int | None = None) -
 
     With classes p. is that of an animal of unknown class, or of one class if `of_class` says so.
     """
-    values = fit.model.values_of(fit.values, session)
-    log_mu, rows = session.kernel_input(dict(values, D=np.full(session.mask.size, 100.0)))
+    values = fit.model.values_of(but_density(fit), session)
+    engines = session.engines_on(session.mask, values, stratum)
+    D = flat(session.mask.size, 100.0) if all(e.on_tiles for _, e in engines) else np.full(session.mask.size, 100.0)
+    log_mu, rows = session.kernel_input(dict(values, D=D))
     share, area = session.proportions(values), Functional(0.0, np.zeros(len(fit.vector)))
-    for part, engine in session.engines_on(session.mask, values, stratum):
+    for part, engine in engines:
         if of_class in (None, part.of_class):
             at = engine.evaluate(log_mu, rows[part.rows])
             _, d_rows, d_cost = pulled(engine, at, EMPTY, 1.0)
@@ -101,24 +111,32 @@ def expected_and_missed(fit, session, mask: HabitatMask, stratum: int = 0) -> tu
 def by_class(fit, session, mask: HabitatMask, stratum: int = 0, share=None) -> list[tuple[Functional, Functional]]:
     """(expected, missed) as in `expected_and_missed`, of each class of animals; `share` [M]: of part of every cell."""
     model, found = fit.model, []
-    values = model.values_of(fit.values, session)
-    eta, design, D = _density(model, fit.vector, session, mask)
+    values = model.values_of(but_density(fit), session)
+    linear = model.log_density(fit.vector, session) if mask is session.mask and share is None else None
+    eta, design, D = (None, None, linear) if linear is not None else _density(model, fit.vector, session, mask)
     log_mu, rows = session.kernel_input(dict(values, D=D), mask.cell_area)
     if share is not None:
         with np.errstate(divide="ignore"):
             log_mu = log_mu + np.log(share)
-    mu, share = np.exp(log_mu), session.proportions(values)
-    total = float(mu.sum())
+    mu, share = log_mu.copy() if linear is None else log_mu.log_mu, session.proportions(values)
+    np.exp(mu, out=mu)
+    total, where, d_total = float(mu.sum()), model.parameters.slice_of("D"), 0.0
+    if linear is not None:
+        d_total = log_mu.back(mu)
+    elif design is not None:
+        mu *= np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)
+        d_total = design.T @ mu
     for part, engine in session.engines_on(mask, values, stratum):
         c, weight = part.of_class, share.value[part.of_class]
         at = engine.evaluate(log_mu, rows[part.rows])
         d_log_mu, d_rows, d_cost = pulled(engine, at, EMPTY, 1.0)
         d_expected = _gradient(fit, session, part, 0.0 * d_rows, total * share.first[c])
         d_seen = _gradient(fit, session, part, weight * d_rows, at.detected * share.first[c], weight * d_cost)
-        if design is not None:
-            where = model.parameters.slice_of("D")
-            d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=mu > 0)
-            d_expected[where] = weight * (design.T @ (mu * d_log))
+        d_expected[where] = weight * d_total
+        if linear is not None:
+            d_seen[where] += weight * d_log_mu  # by the coefficients already
+        elif design is not None:
+            d_log = np.divide(model.parameters["D"].link.slope(eta), D, out=np.zeros_like(eta), where=D > 0)
             d_seen[where] += weight * (design.T @ (d_log_mu * d_log))
         expected = Functional(weight * total, d_expected)
         found.append((expected, expected - Functional(float(weight * at.detected), d_seen)))

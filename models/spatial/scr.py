@@ -24,7 +24,6 @@ from ...survey.telemetry import Telemetry
 from ..design import Design, formula_variables, formulas_in_words
 from ..detection import DETECTION_FUNCTIONS
 from ..links import LINKS
-from ..model import Model
 from ..parameters import Parameter, ParameterSet, check_fixed
 from .arguments import (
     MEANING,
@@ -40,6 +39,7 @@ from .arguments import (
 from .classes import Classes
 from .detected_twice import detected_often
 from .fit import SpatialFit
+from .linear_density import LinearInCoefficients, joined, may_be_linear
 from .memory import check as check_memory
 from .methods import method_names
 from .metric import COST, by_session, cost_formula, differenced, in_words
@@ -48,7 +48,7 @@ from .starts import methods_apart, starting_values, told_apart
 from .telemetry import attached, check_telemetry, telemetry_line
 
 
-class SCR(Model[SpatialFit]):
+class SCR(LinearInCoefficients[SpatialFit]):
     """Closed spatial capture-recapture, one session or several.
 
     Parameters
@@ -151,7 +151,8 @@ class SCR(Model[SpatialFit]):
             raise refuse("pmix is the proportion of a class, and there are no classes", "Give classes=", value=pmix)
         check_telemetry(self, captures)
         terms = 1 + len(formula_variables(D)) if isinstance(D, str) else 0
-        self.memory = check_memory(captures, masks, terms)  # GB, about
+        linear = may_be_linear(self, self.links.get("D", "log"))
+        self.memory = check_memory(captures, masks, terms, linear)  # GB, about
         self.sessions = self._arrange(captures, masks)
         if "size" in self.formulas and not any(s.clumped for s in self.sessions):
             fix = 'Use kind="count", or leave counts= out'
@@ -329,16 +330,16 @@ class SCR(Model[SpatialFit]):
         """The part of the natural-scale arrays that belongs to one session."""
         j = self.sessions.index(session)
         where = {"D": self._cells[j], "pmix": self._others[j], COST: self._costs[j]}
-        return {name: v[where.get(name, self._rows[j])] for name, v in values.items()}
+        return {n: v[j] if isinstance(v, tuple) else v[where.get(n, self._rows[j])] for n, v in values.items()}
 
     def evaluate(self, values, gradient):
         parts = [s.evaluate(self.values_of(values, s), gradient) for s in self.sessions]
         loglik = float(sum(part[0] for part in parts))
-        return loglik, _joined([part[1] for part in parts], values) if gradient else None
+        return loglik, joined([part[1] for part in parts], values) if gradient else None
 
     def curvature(self, values, along):
         parts = [s.curvature(self.values_of(values, s), self.values_of(along, s)) for s in self.sessions]
-        return np.sum([part[0] for part in parts], axis=0), _joined([part[1] for part in parts], values)
+        return np.sum([part[0] for part in parts], axis=0), joined([part[1] for part in parts], values)
 
     def hessian(self, vector: np.ndarray) -> np.ndarray | None:
         """Exact Hessian where it is cheaper than differences of the exact gradient.
@@ -492,7 +493,3 @@ def _seen_classes(model: SCR) -> str | None:
 def _slices(lengths: list[int]) -> list[slice]:
     stops = np.cumsum([0, *lengths])
     return [slice(int(a), int(b)) for a, b in pairwise(stops)]
-
-
-def _joined(parts: list[Mapping[str, np.ndarray]], like: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return dict(parts[0]) if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in like}

@@ -26,9 +26,10 @@ from .arrange import Arranged, raster_of, subset
 from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .detected_twice import likelihood_of, with_once
+from .engine.density import Covariates, LogLinear
 from .engine.given_distance import pulled
 from .engine.likelihood import SpatialLikelihood
-from .engine.problem import SpatialProblem
+from .engine.problem import Raster, SpatialProblem
 from .given_likelihood import GivenDistanceLikelihood, given_likelihood_of
 from .methods import Method, arrange_methods
 from .metric import COST, Metric, ground_of
@@ -169,12 +170,17 @@ class Session:
 
     # ---- natural-scale arrays -------------------------------------------------------------------------------
 
-    def kernel_input(
-        self, values: Mapping[str, np.ndarray], cell_area: float | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """log_mu [M], log expected animals per cell (of `cell_area` km²), and rows [R, 3], the detection parameters."""
+    def kernel_input(self, values: Mapping[str, Any], cell_area: float | None = None) -> tuple[Any, np.ndarray]:
+        """log_mu [M], log expected animals per cell (of `cell_area` km²), and rows [R, 3], the detection parameters.
+
+        log_mu is log-linear where log D is, see `linear_density`.
+        """
+        per_cell = density_to_animals_per_cell(1.0, cell_area or self.mask.cell_area)
+        if isinstance(values["D"], LogLinear):
+            log_D: LogLinear = values["D"]
+            return replace(log_D, offset=log_D.offset + float(np.log(per_cell))), self.detection_rows(values).value
         log_mu = np.maximum(values["D"], 0.0)
-        log_mu *= density_to_animals_per_cell(1.0, cell_area or self.mask.cell_area)
+        log_mu *= per_cell
         with np.errstate(divide="ignore"):
             np.log(log_mu, out=log_mu)  # in place: a mask may have ten million cells
         return log_mu, self.detection_rows(values).value
@@ -211,7 +217,10 @@ class Session:
     # ---- likelihood -----------------------------------------------------------------------------------------
 
     def evaluate(self, values, gradient: bool):
-        """Log-likelihood, and its derivatives with respect to each array of `values`."""
+        """Log-likelihood, and its derivatives with respect to each array of `values`.
+
+        Where `values` has log D as a `LogLinear` instead of D [M]: by its coefficients.
+        """
         log_mu, rows = self.kernel_input(values)
         ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows], gradient) for part in self.parts]
         mixed = self._mixed(ats, values)
@@ -267,10 +276,13 @@ class Session:
                 d_share[c] += mine.sum() / max(share.value[c], 1e-300) + by_detected * at.detected
         if self.collared is not None and collared is not None:
             d_cost = d_cost + self.collared.pullback(collared, share, d_rows, d_share)
-        by_total = sum(c.by_total for c in mixed.composed)
-        if by_total != 0.0:
-            d_log_mu += np.exp(log_mu) * by_total
-        adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(d_log_mu), where=D > 0)}
+        if isinstance(D, LogLinear):  # the total has no say there
+            adjoints = {"D": d_log_mu}
+        else:
+            by_total = sum(c.by_total for c in mixed.composed)
+            if by_total != 0.0:
+                d_log_mu += np.exp(log_mu) * by_total
+            adjoints = {"D": np.divide(d_log_mu, D, out=np.zeros_like(d_log_mu), where=D > 0)}
         adjoints |= self.by_detection(values, d_rows)
         if self.classes is not None:
             adjoints["pmix"] = d_share @ share.first
@@ -281,23 +293,25 @@ class Session:
     def curvature(self, values, along: Mapping[str, np.ndarray]):
         """Second derivatives [P, P] along straight directions of the values, and the adjoints.
 
-        along : for each parameter [its rows, P], how its values move per unit of each of the P directions
+        along : for each parameter [its rows, P], how its values move per unit of each of the P directions; of log D,
+            as `Covariates`, where that is log-linear
         """
         log_mu, rows = self.kernel_input(values)
         ats = [self.engine_of(part, values).evaluate(log_mu, rows[part.rows]) for part in self.parts]
         mixed = self._mixed(ats, values)
         collared = self._collared(values, rows, mixed)
         adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed, collared)
-        mu, size = np.exp(log_mu), along["D"].shape[1]
-        D = np.where(values["D"] > 0, values["D"], np.inf)[:, None]
-        along_mu = along["D"] / D  # of log D
+        linear = isinstance(along["D"], Covariates)
+        size = len(along["D"].constant) if linear else along["D"].shape[1]
+        along_mu = along["D"] if linear else along["D"] / np.where(values["D"] > 0, values["D"], np.inf)[:, None]
         along_values = np.zeros((*rows.shape, size))
         for j, name in enumerate(self.detection.parameters):
             along_values[:, j] = along[name]
         engine_rows = self.detection_rows(values)
         along_rows = engine_rows.along(along_values)
-        second = -along_mu.T @ (d_log_mu[:, None] * along_mu)  # log D bends as D moves straight
-        second = second + engine_rows.bent(d_rows, along_values)
+        second = engine_rows.bent(d_rows, along_values)
+        if not linear:  # log D bends as D moves straight
+            second = second - along_mu.T @ (d_log_mu[:, None] * along_mu)
         mean, detected = np.zeros((len(mixed.log_a), size)), np.zeros((len(self.strata), size))
         for part, at, mine in zip(self.parts, ats, mixed.share, strict=True):
             g, c, share = part.stratum, part.of_class, mixed.proportions.value[part.of_class]
@@ -319,12 +333,10 @@ class Session:
             moves = [self._along_share(mixed.proportions, c, along, size) for c in range(len(self.collared.row))]
             moved, bent = (np.array(part) for part in zip(*moves, strict=True))
             second += self.collared.curvature(collared, along_rows, moved, bent, mixed.proportions)
-        d_total = mu @ along_mu
         for g, whole in enumerate(mixed.composed):
-            detected2, both, total2 = whole.second
-            cross = np.outer(detected[g], d_total)
-            second += detected2 * np.outer(detected[g], detected[g]) + both * (cross + cross.T)
-            second += total2 * np.outer(d_total, d_total) + whole.by_total * (along_mu.T @ (mu[:, None] * along_mu))
+            second += whole.second[0] * np.outer(detected[g], detected[g])
+        if not linear:
+            second += _along_total(mixed.composed, detected, np.exp(log_mu), along_mu)
         return second, adjoints
 
     def _along_share(self, share: Proportions, c: int, along, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -341,7 +353,15 @@ class Session:
         Where distances are no straight lines, cells have those of the session's own cell around them, and cells outside
         its mask are out of reach.
         """
-        return [(p, _without_animals(p.problem, mask, self.metric, values)) for p in self.parts if p.stratum == stratum]
+        raster = self.arranged.problem.raster if mask is self.mask else raster_of(mask)
+        return [(p, self._without_animals(p, raster, mask, values)) for p in self.parts if p.stratum == stratum]
+
+    def _without_animals(self, part: Part, raster: Raster, mask: HabitatMask, values) -> SpatialLikelihood:
+        nobody = replace(subset(part.problem, np.empty(0, np.int64)), raster=raster, personal=None)
+        engine = _engine(nobody, self.metric, part.engine.threads)
+        if self.metric is None or not isinstance(engine, GivenDistanceLikelihood):
+            return engine
+        return engine.at(self.metric.on(mask, values))
 
     def detection_probability(self, values, mask: HabitatMask | None = None) -> np.ndarray:
         """p.(x) [M] of an animal of unknown class."""
@@ -402,6 +422,19 @@ class Session:
         return shares
 
 
+def _along_total(composed: Sequence[Composed], detected: np.ndarray, mu: np.ndarray, along_mu: np.ndarray):
+    """Second derivatives [P, P] that have to do with the expected number of animals, Σ mu."""
+    d_total = mu @ along_mu
+    second = np.zeros((d_total.size, d_total.size))
+    for g, whole in enumerate(composed):
+        _, both, total2 = whole.second
+        cross = np.outer(detected[g], d_total)
+        second += both * (cross + cross.T) + total2 * np.outer(d_total, d_total)
+        if whole.by_total:
+            second += whole.by_total * (along_mu.T @ (mu[:, None] * along_mu))
+    return second
+
+
 def _engine(
     problem: SpatialProblem, metric: Metric | None, threads: int | None, row: int | None = None
 ) -> SpatialLikelihood:
@@ -409,12 +442,6 @@ def _engine(
     if metric is None:
         return likelihood_of(problem, threads)
     return given_likelihood_of(problem, metric.place, threads, row)
-
-
-def _without_animals(problem: SpatialProblem, mask: HabitatMask, metric: Metric | None, values) -> SpatialLikelihood:
-    nobody = replace(subset(problem, np.empty(0, np.int64)), raster=raster_of(mask), personal=None)
-    engine = _engine(nobody, metric, None)
-    return engine.at(metric.on(mask, values)) if isinstance(engine, GivenDistanceLikelihood) and metric else engine
 
 
 def _strata(captures: CaptureHistory, names: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:

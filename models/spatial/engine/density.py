@@ -88,7 +88,9 @@ class LogLinear:
     def log_mu(self) -> np.ndarray:
         """[M], made anew."""
         offset, coefficients, fields = self.terms
-        return offset + coefficients @ fields
+        log_mu = coefficients @ fields
+        log_mu += offset
+        return log_mu
 
     def room(self) -> np.ndarray:
         """None is needed."""
@@ -106,6 +108,12 @@ class LogLinear:
         d_coefficients = self.covariates.constant * sums[-1]
         d_coefficients[self.covariates.varying] += sums[:-1]
         return d_coefficients
+
+
+def flat(cells: int, value: float) -> LogLinear:
+    """The logarithm of one value in all cells; there is nothing to estimate."""
+    none = np.empty(0)
+    return Covariates(none, np.empty(0, int), np.empty((0, cells))).at(none, float(np.log(value)))
 
 
 Density = Given | LogLinear

@@ -26,10 +26,8 @@ from .problem import SpatialProblem
 from .radial import RadialPath
 from .separable import SeparablePath
 from .shapes import SHAPES
-from .windows import Blocks
 from .workers import Workers
 
-SIDE = 32  # cells along a block
 GAUSSIAN = ("hazard half-normal", "half-normal")
 
 
@@ -69,7 +67,7 @@ class SpatialLikelihood:
         np.add.at(exposure, (problem.entry_pass, problem.entry_field), problem.entry_exposure)
         alike = bool(np.all(problem.weight == problem.void_weight))
         model = BlockModel(
-            blocks=Blocks.of(raster, SIDE),
+            blocks=raster.blocks,
             shape=shape,
             probability=not self._function.hazard,
             exposure=exposure,
@@ -86,8 +84,6 @@ class SpatialLikelihood:
         self._x = (np.asarray(problem.pass_x, float) - raster.x0) / raster.spacing
         self._y = (np.asarray(problem.pass_y, float) - raster.y0) / raster.spacing
         self._lengths = np.array([1.0, raster.spacing, raster.spacing if shape.third_is_length else 1.0])
-        width = 3 + (problem.pass_effort is not None)
-        self._place = (np.asarray(problem.pass_row)[:, None] * width + np.arange(width)).ravel()
         names = self._function.parameters
         self._above = np.array([-5e-324 if name == "w" else 0.0 for name in names])
         self._up_to = np.array([1.0 if name == "g0" else np.finfo(float).max for name in names])
@@ -110,7 +106,7 @@ class SpatialLikelihood:
         """
         rows = np.array(rows, float)
         density = self._density(log_mu)
-        given = density if self._on_tiles else density.log_mu
+        given = density if self.on_tiles else density.log_mu
         log_a, detected, total, bound, state = self._path.evaluate(self._passes(rows), given)
         return Evaluation(log_a, detected, total, bound, rows, density, state)
 
@@ -122,7 +118,7 @@ class SpatialLikelihood:
         Animals with log_a = -inf contribute nothing.
         """
         d_density, d_passes = self._path.pullback(evaluation.state, np.asarray(d_log_a, float), float(d_detected))
-        if not self._on_tiles:
+        if not self.on_tiles:
             d_density = evaluation.density.back(d_density)
         return d_density, self._by_rows(d_passes, evaluation.rows)
 
@@ -140,13 +136,13 @@ class SpatialLikelihood:
         along_mu, along = log_mu_directions, steep[self.problem.pass_row]
         if not isinstance(along_mu, Covariates):
             along_mu = np.asarray(along_mu, float)
-        elif not self._on_tiles:
+        elif not self.on_tiles:
             along_mu = design_of(along_mu)
         return self._path.curvature(evaluation.state, np.asarray(d_log_a, float), float(d_detected), along_mu, along)
 
     @property
-    def _on_tiles(self) -> bool:
-        """Whether the path takes densities as they are, and not log mu alone."""
+    def on_tiles(self) -> bool:
+        """Whether log-linear densities are taken as they are, and not written out."""
         return isinstance(self._path, SeparablePath)
 
     @property
@@ -200,7 +196,8 @@ class SpatialLikelihood:
 
     def _by_rows(self, d_passes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Derivatives [R, 3 or 4] by natural rows from those [G, 3 or 4] by what passes have."""
-        return np.bincount(self._place, d_passes.ravel(), rows.size).reshape(rows.shape) / self._steepness(rows)
+        place = np.add.outer(self.problem.pass_row * rows.shape[1], np.arange(rows.shape[1])).ravel()
+        return np.bincount(place, d_passes.ravel(), rows.size).reshape(rows.shape) / self._steepness(rows)
 
     def _density(self, log_mu) -> Density:
         if isinstance(log_mu, LogLinear):

@@ -28,8 +28,13 @@ exchanged the naive hazard there for the learned one, so that the first counts w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .windows import Blocks
 
 COUNT, BINARY, MULTI, CLUMPED = 0, 1, 2, 3
 
@@ -51,6 +56,17 @@ class Raster:
     def size(self) -> int:
         """M, the number of habitat cells."""
         return int(np.count_nonzero(self.habitat))
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The raster cut into blocks, once for all likelihoods on it."""
+        from .windows import Blocks
+
+        return Blocks.of(self)
+
+    def __getstate__(self) -> dict:
+        """Blocks do not travel to other processes: they are made sooner than read."""
+        return {name: value for name, value in self.__dict__.items() if name != "blocks"}
 
     def centres(self) -> tuple[np.ndarray, np.ndarray]:
         """x[M], y[M] of the habitat cells, metres."""

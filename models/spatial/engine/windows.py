@@ -9,6 +9,7 @@ import numpy as np
 from ...kernels.spatial_cover import cover
 from .problem import Raster
 
+SIDE = 32  # cells along a block
 WIDEST = 1e12  # cells: wider than any raster
 # Blocks follow each other in strips of this many columns, row by row: what reaches over a block is still in the cache
 # when its neighbours are done (3 % at a million cells, against whole rows).
@@ -34,8 +35,8 @@ class Blocks:
         return len(self.box)
 
     @classmethod
-    def of(cls, raster: Raster, side: int) -> Blocks:
-        """Blocks of `side` × `side` cells; blocks without habitat do not exist."""
+    def of(cls, raster: Raster, side: int = SIDE) -> Blocks:
+        """Blocks of `side` × `side` cells; blocks without habitat do not exist. See `Raster.blocks`."""
         row, column = np.nonzero(raster.habitat)
         ny, nx = (-(-size // side) for size in raster.habitat.shape)
         order = np.argsort(np.arange(ny * nx) % nx // STRIP, kind="stable")  # of places on the coarse grid
