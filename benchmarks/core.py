@@ -35,7 +35,6 @@ from pathlib import Path
 import numba
 import numpy as np
 import scipy
-from scipy.optimize import minimize
 from spatial_surveys import SIZES, SPACING, Survey, simulate
 from threadpoolctl import threadpool_limits
 
@@ -108,13 +107,12 @@ def gained(work, seconds: float = 0.6) -> float:
 
 
 class Objective:
-    """Minus the log-likelihood of density covariates and two detection parameters, its gradient and its Hessian."""
+    """Minus the log-likelihood of density covariates and two detection parameters, and its gradient, by the engine."""
 
     def __init__(self, survey: Survey, likelihood: SpatialLikelihood):
         self.survey, self.likelihood = survey, likelihood
         self.density = Covariates.of(survey.covariates)
         self.ones = np.ones(survey.problem.n_animals)
-        self.evaluations = 0
 
     def at(self, vector):
         rows = np.array([[np.exp(vector[-2]), np.exp(vector[-1]), 1.0]])
@@ -125,54 +123,10 @@ class Objective:
         return float(at.detected - at.log_a.sum())
 
     def value_and_gradient(self, vector) -> tuple[float, np.ndarray]:
-        self.evaluations += 1
         at = self.at(vector)
         d_beta, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
         gradient = np.concatenate([d_beta, d_rows[0, :2] * at.rows[0, :2]])
         return float(at.detected - at.log_a.sum()), -gradient
-
-    def hessian(self, vector) -> np.ndarray:
-        """Second derivatives, with what the log links of the detection parameters bend."""
-        at = self.at(vector)
-        size = vector.size
-        none = np.zeros(2)  # the detection parameters do not move density
-        along_mu = replace(self.density, constant=np.concatenate([self.density.constant, none]))
-        along_rows = np.zeros((1, 3, size))
-        along_rows[0, 0, -2], along_rows[0, 1, -1] = at.rows[0, :2]
-        second = self.likelihood.curvature(at, self.ones, -1.0, along_mu, along_rows).second
-        _, d_rows = self.likelihood.pullback(at, self.ones, -1.0)
-        second[[-2, -1], [-2, -1]] += d_rows[0, :2] * at.rows[0, :2]
-        return -second
-
-
-def cold_start(survey: Survey) -> np.ndarray:
-    """Densities from the animals seen, sigma from how far their detections spread, one detection per animal."""
-    p = survey.problem
-    animal = np.repeat(np.arange(p.n_animals), np.diff(p.event_start))
-    x, y, count = p.pass_x[p.event_pass], p.pass_y[p.event_pass], p.event_count
-    total = np.bincount(animal, count)
-    centre_x, centre_y = (np.bincount(animal, count * a) / total for a in (x, y))
-    spread = np.sum(count * ((x - centre_x[animal]) ** 2 + (y - centre_y[animal]) ** 2))
-    sigma = np.sqrt(spread / (2 * max(total.sum() - p.n_animals, 1)))
-    density = p.n_animals / len(survey.covariates)
-    exposure = np.sum(p.void_weight[p.entry_field] * p.entry_exposure) / len(p.pass_x)
-    per_detector = total.sum() / (density * 2 * np.pi * (sigma / SPACING) ** 2 * len(p.pass_x))
-    start = np.zeros(survey.covariates.shape[1] + 2)
-    start[0], start[-2:] = np.log(density), np.log([per_detector / exposure, sigma])
-    return start
-
-
-def fit(objective: Objective, start: np.ndarray):
-    """BFGS from the curvature at the start, then one Newton step."""
-    objective.evaluations = 0
-    values, vectors = np.linalg.eigh(objective.hessian(start))
-    inverse = (vectors / np.maximum(np.abs(values), 1e-3 * values.max())) @ vectors.T
-    inverse = (inverse + inverse.T) / 2
-    found = minimize(
-        objective.value_and_gradient, start, jac=True, method="BFGS", options={"hess_inv0": inverse, "gtol": 1e-3}
-    )
-    polished = found.x - np.linalg.solve(objective.hessian(found.x), objective.value_and_gradient(found.x)[1])
-    return polished
 
 
 def pair_limit(survey: Survey, objective: Objective, vector, rate: dict[str, float]) -> float:
@@ -213,26 +167,37 @@ def peak_gigabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def peak_of_fit(survey: Survey, threads: int) -> tuple[float, float]:
+def peak_of_fit(survey: Survey, kind: str, threads: int) -> tuple[float, float]:
     """Gigabytes that a process of its own has needed before a fit, with the survey in memory, and after it."""
     with tempfile.TemporaryDirectory() as folder:
-        np.save(Path(folder) / "covariates.npy", survey.covariates.T)
+        np.save(Path(folder) / "covariates.npy", survey.covariates.T[1:])
         with open(Path(folder) / "survey.pickle", "wb") as file:
             pickle.dump(replace(survey, covariates=np.empty(0)), file)
         call = [sys.executable, str(Path(__file__).resolve()), "--threads", str(threads), "--peak", folder]
-        done = subprocess.run(call, capture_output=True, text=True, check=True)
+        done = subprocess.run([*call, "--kinds", kind], capture_output=True, text=True, check=True)
     before, after = map(float, done.stdout.split())
     return before, after
 
 
-def peak(folder: str, threads: int) -> None:
+def peak(folder: str, kind: str, threads: int) -> None:
     """What `peak_of_fit` runs."""
     with open(Path(folder) / "survey.pickle", "rb") as file:
         survey = pickle.load(file)
-    survey = replace(survey, covariates=np.load(Path(folder) / "covariates.npy").T)
+    fields = np.load(Path(folder) / "covariates.npy")
+    survey = replace(survey, covariates=Columns(fields))
     before = peak_gigabytes()
-    fit(Objective(survey, SpatialLikelihood(survey.problem, threads=threads)), cold_start(survey))
+    survey.model(kind, threads).fit()
     print(before, peak_gigabytes())
+
+
+class Columns:
+    """Covariates [M, 4] without the constant one, which a formula makes itself."""
+
+    def __init__(self, fields: np.ndarray):
+        self.fields = fields
+
+    def __getitem__(self, at: tuple) -> np.ndarray:
+        return self.fields[at[1] - 1]
 
 
 def memory_of(work) -> float:
@@ -266,11 +231,13 @@ def report(size: str, kind: str, rate: dict[str, float], threads: int, clock, fi
     with threadpool_limits(1):
         value = least(lambda: objective.value(truth), clock=clock)
         both = least(lambda: objective.value_and_gradient(truth), clock=clock)
+        model = survey.model(kind, threads=1)
         if size in "SM":
-            objective.hessian(truth)  # compiled: S takes the blocks' curvature, the others that of tiles
+            model.hessian(truth)  # compiled: S takes the blocks' curvature, the others that of tiles
         begin = clock()
-        objective.hessian(truth)
+        model.hessian(truth)
         bend = clock() - begin
+        del model
     objective = Objective(survey, SpatialLikelihood(p, threads=threads))
     shared = least(lambda: objective.value_and_gradient(truth))
     limit = pair_limit(survey, objective, truth, rate)
@@ -282,13 +249,17 @@ def report(size: str, kind: str, rate: dict[str, float], threads: int, clock, fi
     print(f"   {threads} threads: value + gradient {1e3 * shared:.2f} ms, {both / shared:.2f} times as fast")
     fitted, needed = None, None
     if fits:
-        begin = time.perf_counter()
-        best = fit(objective, cold_start(survey))
-        fitted = time.perf_counter() - begin
-        print(f"   fit of {truth.size} parameters from a cold start, {threads} threads: {fitted:.2f} s,", end=" ")
-        print(f"{objective.evaluations} evaluations + 2 Hessians; error of log sigma {(best - truth)[-1]:+.4f}")
         del objective
-        needed = peak_of_fit(survey, threads)
+        begin = time.perf_counter()
+        model = survey.model(kind, threads)
+        arranged = time.perf_counter()
+        best = model.fit()
+        fitted = time.perf_counter() - arranged
+        print(f"   SCR.fit() of {truth.size} parameters, {threads} threads: {fitted:.2f} s,", end=" ")
+        print(f"{best.evaluations} evaluations + 2 Hessians ({arranged - begin:.2f} s to arrange the data);", end=" ")
+        print(f"error of log sigma {(best.vector - truth)[-1]:+.4f}")
+        del model, best
+        needed = peak_of_fit(survey, kind, threads)
     if size in "SM":
         slow = least(lambda: dense(survey, truth), clock=clock)
         print(f"   dense NumPy, value only: {1e3 * slow:.0f} ms, {slow / value:.0f} times ours")
@@ -318,27 +289,26 @@ def goals(found: dict[tuple[str, str], Measured]) -> None:
 
 
 def first_use(kinds) -> None:
-    """CPU seconds of the first value, gradient and curvature in a fresh process: compiled, and from the cache."""
+    """CPU seconds of a first value and gradient, and of a whole fit, in fresh processes: compiled, and from the cache."""
     here = Path(__file__).resolve()
     with tempfile.TemporaryDirectory() as cache:
         for kind in kinds:
             for way in ("compiled", "from the cache"):
                 environment = os.environ | {"NUMBA_CACHE_DIR": cache}
-                call = [sys.executable, str(here), "--sizes", "S", "--kinds", kind, "--first"]
+                call = [sys.executable, str(here), "--kinds", kind, "--first"]
                 done = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
                 print(f"first use, {kind}, {way}: {done.stdout.strip()}", flush=True)
 
 
 def first(kind: str) -> None:
     """What `first_use` runs."""
-    survey = simulate("S", kind)
-    objective = Objective(survey, SpatialLikelihood(survey.problem))
-    truth = np.concatenate([survey.beta, np.log(survey.rows[0, :2])])
+    survey = simulate("M", kind)
+    model = survey.model(kind)
     times = [time.process_time()]
-    for work in (objective.value_and_gradient, objective.hessian):
-        work(truth)
+    for work in (lambda: model.loglik_and_gradient(model.start()), model.fit):
+        work()
         times.append(time.process_time())
-    print(f"value + gradient {times[1] - times[0]:.1f} s, Hessian {times[2] - times[1]:.1f} s of CPU")
+    print(f"value + gradient {times[1] - times[0]:.1f} s, then a fit {times[2] - times[1]:.1f} s of CPU")
 
 
 def stress(size: str, kind: str, points: int, detection: str) -> None:
@@ -403,7 +373,7 @@ def main() -> None:
     if not set(sizes) <= SIZES.keys() or not set(kinds) <= set(KINDS):
         parser.error(f"sizes are {', '.join(SIZES)}; kinds are {', '.join(KINDS)}")
     if arguments.peak:
-        peak(arguments.peak, arguments.threads)
+        peak(arguments.peak, kinds[0], arguments.threads)
         return
     if arguments.first:
         first(kinds[0])

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
+from uncia import models, survey
 from uncia.models.spatial.engine.problem import BINARY, COUNT, MULTI, Raster, SpatialProblem
 
 SPACING = 100.0  # m
 KINDS = {"count": COUNT, "proximity": BINARY, "multi": MULTI}
+OCCASIONS = {"count": 1, "proximity": 20, "multi": 5}
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,27 @@ class Survey:
     def log_mu(self) -> np.ndarray:
         return self.covariates @ self.beta
 
+    def model(self, kind: str, threads: int | None = None) -> models.SCR:
+        """The same as a user has it: captures, a mask with three covariates, and a model of six parameters."""
+        p, occasions = self.problem, OCCASIONS[kind]
+        names = np.array([f"d{k}" for k in range(p.pass_x.size)])
+        animal, count = np.repeat(np.arange(p.n_animals), np.diff(p.event_start)), p.event_count.astype(int)
+        frame = pd.DataFrame({"animal": animal, "detector": names[p.event_pass], "occasion": 1, "count": count})
+        if kind != "count":  # which of the occasions is of no account: they are alike
+            by = ["animal", "detector"] if kind == "proximity" else "animal"
+            frame = frame.loc[frame.index.repeat(frame["count"])].assign(count=1)
+            frame["occasion"] = frame.groupby(by).cumcount() + 1
+        effort = np.ones((occasions, names.size))
+        detectors = survey.Detectors(tuple(names), p.pass_x, p.pass_y, effort, kind)
+        raster = p.raster
+        fields = {f"c{j}": (("y", "x"), self.covariates[:, j].reshape(raster.habitat.shape)) for j in (1, 2, 3)}
+        at = {"y": SPACING * np.arange(raster.habitat.shape[0]), "x": SPACING * np.arange(raster.habitat.shape[1])}
+        mask = survey.HabitatMask(
+            raster.x0, raster.y0, SPACING, raster.habitat, covariates=xr.Dataset(fields, coords=at)
+        )
+        captures = survey.CaptureHistory(frame.astype({"animal": str}), detectors)
+        return models.SCR(captures, mask, "~ c1 + c2 + c3", detection="hazard half-normal", threads=threads)
+
 
 def simulate(size: str, kind: str, seed: int = 1) -> Survey:
     """One survey; kind is "count", "proximity" (20 occasions) or "multi" (5 occasions)."""
@@ -58,7 +83,7 @@ def simulate(size: str, kind: str, seed: int = 1) -> Survey:
     pass_x, pass_y = (a.ravel() for a in np.meshgrid(along, along))
     pass_x, pass_y = (a + rng.uniform(-0.5, 0.5, a.size) * SPACING for a in (pass_x, pass_y))
     sigma = scale.sigma * SPACING
-    occasions = {"count": 1, "proximity": 20, "multi": 5}[kind]
+    occasions = OCCASIONS[kind]
     gap = along[1] - along[0]
     lambda0 = 4.0 * gap**2 / (2 * np.pi * sigma**2) / occasions  # about four detections of an animal in the array
     rows = np.array([[lambda0, sigma, 1.0]])
