@@ -173,3 +173,18 @@ def test_cub_survival_that_rose_is_an_estimate_with_an_interval():
     assert 0 < rows.loc["difference in phi", "lower"] < 0.2 < rows.loc["difference in phi", "upper"]
     assert rows.loc["ratio of phi", "lower"] < 5 / 3 < rows.loc["ratio of phi", "upper"]
     assert table["scope"][0] == "state = cub, years = before"
+
+
+def test_states_that_cannot_be_name_their_animals():
+    states = np.array([[1, 2, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1], [2, 1, 2]])
+    names = pd.DataFrame(index=["a", "b", "c", "d", "e"])
+    history = EncounterHistory(states, None, None, names, pd.DataFrame({"occasion": [2019, 2020, 2021]}))
+    with pytest.raises(SurveyError) as error:
+        Multistate(history, states=("cub", "adult"), moves=[[True, True], [False, True]])
+    assert [p.what + f" ({p.value})" for p in error.value.problems] == [
+        "an animal was met as 'adult' on occasion 2019 and as 'cub' on occasion 2021 (d)",
+        "an animal was met as 'adult' on occasion 2019 and as 'cub' on occasion 2020 (b, e)",
+    ]
+    with pytest.raises(SurveyError, match=r"there are 3 states .* Name all of them, or correct those of f$"):
+        many = EncounterHistory([[1, 2, 2], [2, 2, 3]], None, None, pd.DataFrame(index=["a", "f"]))
+        Multistate(many, states=("cub", "adult"))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ...survey.encounters import MISSING, EncounterHistory
-from ...survey.errors import refuse
+from ...survey.errors import Problems, refuse
 from ..derived import Estimate, table, z_of
 from ..design import formula_variables
 from ..fit import Fit
@@ -20,6 +20,7 @@ from .layout import Layout, build, lay_out, occasion_factors, profiles
 from .losses import with_losses
 
 TINY = 1e-300
+NAMED = 5  # animals, of those with a state that cannot be
 NAMES = ("t", "T", "state", "move", "origin", "target")
 MORE = {
     "delta": ("logit", "probability per encounter", "probability that the state of an animal that is met is recorded"),
@@ -110,7 +111,9 @@ class Multistate(MarkedModel[MultistateFit]):
     def _count_states(self, history, states) -> int:
         met = int(history.states.max())
         if states is not None and len(states) < met:
-            raise refuse(f"there are {met} states in the data", "Name all of them", value=tuple(states))
+            who = history.animals.index[(history.states > len(states)).any(axis=1)]
+            fix = f"Name all of them, or correct those of {', '.join(map(str, who[:NAMED]))}"
+            raise refuse(f"there are {met} states in the data", fix, value=tuple(states))
         return max(met, len(states or ()))
 
     def _arrange(self) -> None:
@@ -186,8 +189,12 @@ class Multistate(MarkedModel[MultistateFit]):
         return known
 
     def _check(self) -> None:
-        """Every encounter must be reachable from the one before."""
-        steps = {1: self.moves}
+        """Every encounter must be reachable from the one before; all animals of which one is not are told at once."""
+        steps, bad = {1: self.moves}, Problems()
+        h = self.history
+        label = (
+            h.occasions["occasion"].astype(str).tolist() if "occasion" in h.occasions else range(1, h.n_occasions + 1)
+        )
         for row in self.seen:
             met = np.flatnonzero((row > 0) & (row <= self.S))
             for a, b in pairwise(met):
@@ -195,10 +202,13 @@ class Multistate(MarkedModel[MultistateFit]):
                     steps.setdefault(k, steps[k - 1] @ self.moves)
                 if not steps[b - a][row[a] - 1, row[b] - 1]:
                     origin, target = self.states[row[a] - 1], self.states[row[b] - 1]
-                    raise refuse(
-                        f"an animal was met as {origin!r} on occasion {a + 1} and as {target!r} on occasion {b + 1}",
-                        "No possible moves lead there: correct the state, or moves=",
-                    )
+                    between = h.states[:, a + 1 : b]
+                    same = (h.states[:, [a, b]] == row[[a, b]]).all(axis=1)
+                    who = h.animals.index[same & ((between <= 0) | (between > self.S)).all(axis=1)]
+                    when = f"{origin!r} on occasion {label[a]} and as {target!r} on occasion {label[b]}"
+                    fix = "No possible moves lead there: correct the state, or moves="
+                    bad.add(f"an animal was met as {when}", fix, value=", ".join(map(str, who[:NAMED])))
+        bad.raise_any()
 
     # ---- likelihood -------------------------------------------------------------------------------------------
 
