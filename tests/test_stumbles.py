@@ -412,6 +412,7 @@ def test_words_that_differ_on_purpose_are_left_alone(meant):
             "animal,2015,201 6,2017\na,1,0,1\n",
             r"h.csv, row 1: the heading is almost a whole number \(found '201 6'\)\. Write the number of the occasion",
         ),
+        ("animal,2015,2016\na,-1,0\nb,1,.\n", r"row 2: occasion 2015 must be 0, 1, a state or empty \(found '-1'\)"),
         ("animal,2015,2015\na,1,0\n", r"^h.csv, row 1: the heading '2015' is used twice\. Delete or rename one$"),
     ],
 )

@@ -166,7 +166,7 @@ def _names(table: Columns) -> np.ndarray:
 def _states(table, heading: str) -> np.ndarray:
     text = np.where(table.text(heading) == ".", "", table.text(heading))
     number = pd.to_numeric(pd.Series(np.where(text == "", MISSING, text)), errors="coerce").to_numpy(float)
-    wrong = ~((number >= MISSING) & (number < 100) & (number == np.floor(number)))
+    wrong = ~((number >= 0) & (number < 100) & (number == np.floor(number))) & (text != "")
     for i in np.flatnonzero(wrong):
         table.fault(i, f"occasion {heading} must be 0, 1, a state or empty", "Correct the value", text[i])
     return np.where(wrong, 0, number).astype(int)
