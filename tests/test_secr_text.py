@@ -566,9 +566,7 @@ def test_a_form_takes_one_session_of_several(tmp_path):
 
     for found in (captures('session = "2021"'), captures("", "2021")):
         assert found.session == "2021" and list(found.animals.index) == ["b", "c"] and found.n_occasions == 4
-    with pytest.raises(
-        SurveyError, match=r"the captures hold several sessions.*Say which: session"
-    ):
+    with pytest.raises(SurveyError, match=r"the captures hold several sessions.*Say which: session"):
         captures("")
     with pytest.raises(SurveyError, match=r"the captures have no such session \(found '2020'\)\. There are 2019, 2021"):
         captures('session = "2020"')
