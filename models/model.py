@@ -14,6 +14,7 @@ from ..survey.errors import refuse
 from .fit import Fit
 from .inference.many_starts import fit_from_many
 from .inference.maximum_likelihood import covariance_of, maximise
+from .inference.watched import watched
 from .parameters import ParameterSet
 from .verdict import Outcome, Remark, Verdict
 
@@ -157,7 +158,7 @@ class Model(ABC, Generic[F]):
         self,
         *,
         start: np.ndarray | Mapping[str, object] | None = None,
-        progress: Callable[[int, float], None] | None = None,
+        progress: bool | Callable[[int, float], None] | None = None,
         interval: str = "wald",
         max_iterations: int = 200,
         integration: str = "auto",
@@ -170,7 +171,7 @@ class Model(ABC, Generic[F]):
         Parameters
         ----------
         start : coefficients [p], or natural-scale values as for `at`; from the data by default
-        progress : called with (evaluations, log-likelihood) as the fit goes
+        progress : True for a line on the screen, or called with (evaluations, log-likelihood) as the fit goes
         interval : "wald" or "profile", the intervals that `derive()` and the printed fit use
         max_iterations : of the quasi-Newton climb
         integration : over random effects: "laplace"; "quadrature", where every group has one coefficient and is
@@ -190,19 +191,20 @@ class Model(ABC, Generic[F]):
         begin = self.start() if start is None else np.asarray(start, float)
         if begin.shape != (self.parameters.size,):
             raise refuse("start has the wrong length", f"Give {self.parameters.size} coefficients", value=begin.shape)
-        if starts != 1:
-            how = dict(progress=progress, interval=interval, max_iterations=max_iterations)
-            climb = partial(Model.fit, self, integration=integration, penalty=penalty, **how)
-            return fit_from_many(self, begin, starts, seed, lambda point: climb(start=point))
-        if penalty != 0.0:
-            from .penalty import fit_penalised
+        with watched(progress) as report:
+            if starts != 1:
+                how = dict(progress=report, interval=interval, max_iterations=max_iterations)
+                climb = partial(Model.fit, self, integration=integration, penalty=penalty, **how)
+                return fit_from_many(self, begin, starts, seed, lambda point: climb(start=point))
+            if penalty != 0.0:
+                from .penalty import fit_penalised
 
-            return fit_penalised(self, begin, penalty, progress, interval, max_iterations)
-        if self.parameters.random:
-            from .random_fit import fit_random
+                return fit_penalised(self, begin, penalty, report, interval, max_iterations)
+            if self.parameters.random:
+                from .random_fit import fit_random
 
-            return fit_random(self, begin, integration, progress, interval, max_iterations)
-        optimum = maximise(self, begin, max_iterations=max_iterations, report=progress)
+                return fit_random(self, begin, integration, report, interval, max_iterations)
+            optimum = maximise(self, begin, max_iterations=max_iterations, report=report)
         covariance = covariance_of(optimum)
         return self.fit_class(
             model=self,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import scr_problems
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -321,3 +322,12 @@ def test_formulas_are_shown_as_formulas(written):
     fit = surveyed("count", D=written, likelihood="conditional").fit()
     assert repr(fit.model).startswith("SCR(D ~ 1, lambda0 ~ 1, sigma ~ 1; ")
     assert repr(fit.as_full().model).startswith("SCR(D ~ 1, lambda0 ~ 1, sigma ~ 1; ")
+
+
+def test_a_fit_says_how_far_it_is():
+    model, told = scr_problems.surveyed("proximity"), []
+    model.fit(progress=lambda n, loglik: told.append((n, loglik)))
+    assert [n for n, _ in told] == list(range(1, len(told) + 1))
+    assert model.fit(progress=True).loglik == model.fit(progress=False).loglik
+    with pytest.raises(SurveyError, match="progress is neither yes, no nor a function.*Give True for a line"):
+        model.fit(progress="yes")
