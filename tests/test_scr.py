@@ -329,5 +329,5 @@ def test_a_fit_says_how_far_it_is():
     model.fit(progress=lambda n, loglik: told.append((n, loglik)))
     assert [n for n, _ in told] == list(range(1, len(told) + 1))
     assert model.fit(progress=True).loglik == model.fit(progress=False).loglik
-    with pytest.raises(SurveyError, match="progress is neither yes, no nor a function.*Give True for a line"):
+    with pytest.raises(SurveyError, match=r"progress is neither yes, no nor a function.*Give True for a line"):
         model.fit(progress="yes")
