@@ -137,9 +137,10 @@ def effort(
     from ..survey.errors import refuse
 
     with plain_words("Nothing was written."):
+        _check_place(csv)
         tables = _read(form).tables
         if tables is None:
-            raise refuse("these data have no deployments", "Effort is known by station only: see `uncia check`")
+            raise refuse("these data have no deployments of cameras", "`uncia check` tells what there is")
         by_deployment, lost = tables.effort(), tables.lost()
         total = by_deployment[["set", "lost", "worked"]].sum()
         out.print(f"{total['set']:,.1f} camera days set, {total['lost']:,.1f} lost, {total['worked']:,.1f} worked")
@@ -160,6 +161,7 @@ def fit(
     with plain_words("Nothing was written."):
         from .results import results_of, to_json
 
+        _check_place(results)
         analysis = _analyse(form)
         last = [name for name in analysis.fits if name == analysis.reported]
         for name in [name for name in analysis.fits if name not in last] + last:
@@ -191,8 +193,11 @@ def report(
     place = folder or (form if form.is_dir() else form.parent) / "report"
     before = f"; what was in {place} before is still there" if place.exists() else ""
     with plain_words(f"Nothing was written{before}."):
+        from ..survey.errors import refuse
         from . import report as reports
 
+        if place.exists() and not place.is_dir():  # said before the long work
+            raise refuse("the folder of the report is a file", "Give another folder as --out", value=str(place))
         analysis = _analyse(form)
         analysis = reports.public(analysis) if public else analysis
         with err.status("writing the report"):
@@ -298,6 +303,15 @@ def simulate(
 
 
 # ---- what the commands share --------------------------------------------------------------------------------------
+
+
+def _check_place(file: Path | None) -> None:
+    """That a file can be written where it is asked for, before the long work."""
+    from ..survey.errors import refuse
+
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        what = "this is a folder" if file.is_dir() else "there is no folder of the file that is to be written"
+        raise refuse(what, "Give the name of a file in a folder that is there as --out", value=str(file))
 
 
 def _read(form: Path):

@@ -98,9 +98,11 @@ def freeze(results: str | Path) -> Path:
 
     Raises
     ------
-    SurveyError : there is no such folder
+    SurveyError : there is no such file or folder
     """
     place = Path(results)
+    if not place.exists() and place.name != NAME:
+        raise refuse("there is no such file or folder", "Give the results.json of a report", value=str(place))
     place = place if place.is_dir() else place.parent
     if not place.is_dir():
         raise refuse("there is no such folder", "Give the results.json of a report", value=str(place))

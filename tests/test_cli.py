@@ -247,3 +247,21 @@ def test_a_bad_table_is_one_message_and_writes_nothing(tmp_path):
     assert result.exit_code == 1
     assert "visits.csv, row 4: value must be a number (found 'many'). Correct the value" in result.output
     assert everything(tmp_path) == before
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_long_work(form, monkeypatch, tmp_path):
+    def never(*_, **__):
+        raise AssertionError("the long work began")
+
+    monkeypatch.setattr("uncia.reports.cli._analyse", never)
+    before = everything(tmp_path)
+    for words, said in (
+        (("report", form, "--out", form), "the folder of the report is a file"),
+        (("fit", form, "--out", tmp_path), "this is a folder"),
+        (("fit", form, "--out", tmp_path / "no" / "a.json"), "there is no folder of the file that is to be written"),
+        (("effort", form, "--out", tmp_path / "no" / "a.csv"), "there is no folder of the file that is to be written"),
+        (("freeze", tmp_path / "nowhere"), "there is no such file or folder"),
+    ):
+        result = run(*words)
+        assert result.exit_code == 1 and said in " ".join(result.output.split()), words
+    assert everything(tmp_path) == before
