@@ -50,3 +50,15 @@ def test_an_occasion_on_which_nothing_worked_is_no_level_of_t(kind):
     assert [term for name, term in gap.parameters.labels if name == "lambda0"][1] == "t[T.3]"
     vector = none.start()
     assert gap.loglik(vector) == pytest.approx(none.loglik(vector), rel=1e-12)
+
+
+def test_predictions_have_one_row_for_each_row_of_covariates():
+    """Also where several sessions share it."""
+    captures, mask = small("proximity")
+    both = [captures, replace(captures, session="b")]
+    for formula, rows in (("~ 1", 1), ("~ session", 2), ("~ T", captures.n_occasions)):
+        model = models.SCR(both, [mask, mask], lambda0=formula, detection="hazard half-normal")
+        fit = model.at(**model.parameters.given(model.start()))
+        found = fit.predict("lambda0")
+        again = fit.predict("lambda0", found.drop(columns=["estimate", "se", "lower", "upper"]))
+        assert len(found) == rows and again["estimate"].tolist() == found["estimate"].tolist()

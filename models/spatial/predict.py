@@ -35,12 +35,13 @@ def predict(fit, name: str, newdata=None, session: str | None = None):
         return pd.DataFrame(
             {"estimate": [parameter.fixed], "se": [0.0], "lower": [parameter.fixed], "upper": [parameter.fixed]}
         )
-    rows = fit.model.rows_of(name)
-    frame = rows if newdata is None else newdata
+    frame = (fit.model.rows_of(name) if newdata is None else newdata)[list(parameter.design.variables)]
     matrix = parameter.design.matrix if newdata is None else parameter.design.at(newdata)
     where = full.model.parameters.slice_of(name)
     result = pd.DataFrame(_interval(parameter.link, matrix, full.vector[where], full.covariance[where, where]))
-    return pd.concat([frame[list(parameter.design.variables)].reset_index(drop=True), result], axis=1)
+    whole = pd.concat([frame.reset_index(drop=True), result], axis=1)
+    # sessions and what was learned, where the parameter does not tell them apart, have rows of their own
+    return whole.drop_duplicates(ignore_index=True) if newdata is None else whole
 
 
 def _costs(fit, parameter, session) -> xr.Dataset:
