@@ -289,7 +289,7 @@ def goals(found: dict[tuple[str, str], Measured]) -> None:
 
 
 def first_use(kinds) -> None:
-    """CPU seconds of a first value and gradient, and of a whole fit, in fresh processes: compiled, and from the cache."""
+    """CPU seconds of a first value and gradient, then a fit, in fresh processes: compiled, and from the cache."""
     here = Path(__file__).resolve()
     with tempfile.TemporaryDirectory() as cache:
         for kind in kinds:
