@@ -11,7 +11,12 @@ Formulas: secr's published definitions (Efford, "secr" detection functions), in 
 
 import math
 
+import numpy as np
 from numba import njit
+
+from .compiled import fused, kept, lend, stage, wide
+from .spatial_math import exp_parts
+from .vectors import element, exp, log
 
 # log(1 - exp(-t)) is 0 to the last digit beyond this t.
 SATURATED = 700.0
@@ -88,22 +93,39 @@ def annular_normal(order, px, py, sigma, z, cx, cy, value, first, second):
                     second[2, k, m] = -scale * scale
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@fused
+def _log_distance(px, py, scale, cx, cy):
+    """log(d/σ), scale = 1/σ²."""
+    dx, dy = cx - px, cy - py
+    return 0.5 * log(max((dx * dx + dy * dy) * scale, 1e-300))
+
+
+@stage
 def variable_power(order, px, py, sigma, z, cx, cy, value, first, second):
     """ℓ = -(d/σ)^z."""
+    owned = (np.empty(cx.size),)
+    px, py, sigma, z, cx, cy, value, first, second = lend((px, py, sigma, z, cx, cy, value, first, second))
+    (x,) = lend(owned)
     for k in range(px.size):
-        for m in range(cx.size):
-            dx, dy = cx[m] - px[k], cy[m] - py[k]
-            x = 0.5 * math.log(max((dx * dx + dy * dy) / (sigma[k] * sigma[k]), 1e-300))
-            y = math.exp(z[k] * x)
-            value[k, m] = -y
-            if order > 0:
-                first[0, k, m] = z[k] * y
-                first[1, k, m] = -x * y
-                if order > 1:
-                    second[0, k, m] = -z[k] * z[k] * y
-                    second[1, k, m] = y * (1.0 + z[k] * x)
-                    second[2, k, m] = -x * x * y
+        _power_row(k, px[k], py[k], 1.0 / (sigma[k] * sigma[k]), z[k], cx, cy, value, x)
+        if order > 0:
+            for m in range(cx.size):
+                first[0, k, m] = -z[k] * value[k, m]
+                first[1, k, m] = x[m] * value[k, m]
+        if order > 1:
+            for m in range(cx.size):
+                second[0, k, m] = z[k] * z[k] * value[k, m]
+                second[1, k, m] = -value[k, m] * (1.0 + z[k] * x[m])
+                second[2, k, m] = x[m] * x[m] * value[k, m]
+    kept(owned)
+
+
+@fused
+def _power_row(k, px, py, scale, z, cx, cy, value, x):
+    wide()
+    for m in range(cx.size):
+        x[m] = _log_distance(px, py, scale, cx[m], cy[m])
+        value[k, m] = -exp(z * x[m])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -117,22 +139,46 @@ def _saturating(t, log_t):
     return math.log(-math.expm1(-t)), slope, slope * (1.0 - t - slope)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@element
+def _rate(log_t):
+    """`_saturating` for loops: log(1 - exp(-t)) and its first and second derivative with respect to log t."""
+    scale, p = exp_parts(min(max(log_t, -690.0), 690.0))
+    t = scale + scale * p
+    most = min(t, 708.0)
+    scale, p = exp_parts(-most)
+    miss, e = (1.0 - scale) - scale * p, scale + scale * p
+    ratio, none = miss / t, 0.0
+    ell = (log_t if t < 1.0 else none) + log(ratio if t < 1.0 else miss)
+    slope = most * e / miss
+    return ell, slope, slope * (1.0 - most - slope)
+
+
+@stage
 def hazard_rate(order, px, py, sigma, z, cx, cy, value, first, second):
     """ℓ = log(1 - exp(-t)), t = (d/σ)^-z."""
+    owned = (np.empty(cx.size), np.empty(cx.size), np.empty(cx.size))
+    px, py, sigma, z, cx, cy, value, first, second = lend((px, py, sigma, z, cx, cy, value, first, second))
+    x, slope, bend = lend(owned)
     for k in range(px.size):
-        for m in range(cx.size):
-            dx, dy = cx[m] - px[k], cy[m] - py[k]
-            x = 0.5 * math.log(max((dx * dx + dy * dy) / (sigma[k] * sigma[k]), 1e-300))
-            ell, slope, bend = _saturating(math.exp(-z[k] * x), -z[k] * x)
-            value[k, m] = ell
-            if order > 0:
-                first[0, k, m] = slope * z[k]
-                first[1, k, m] = -slope * x
-                if order > 1:
-                    second[0, k, m] = bend * z[k] * z[k]
-                    second[1, k, m] = slope - bend * z[k] * x
-                    second[2, k, m] = bend * x * x
+        _rate_row(k, px[k], py[k], 1.0 / (sigma[k] * sigma[k]), z[k], cx, cy, value, x, slope, bend)
+        if order > 0:
+            for m in range(cx.size):
+                first[0, k, m] = slope[m] * z[k]
+                first[1, k, m] = -slope[m] * x[m]
+        if order > 1:
+            for m in range(cx.size):
+                second[0, k, m] = bend[m] * z[k] * z[k]
+                second[1, k, m] = slope[m] - bend[m] * z[k] * x[m]
+                second[2, k, m] = bend[m] * x[m] * x[m]
+    kept(owned)
+
+
+@fused
+def _rate_row(k, px, py, scale, z, cx, cy, value, x, slope, bend):
+    wide()
+    for m in range(cx.size):
+        x[m] = _log_distance(px, py, scale, cx[m], cy[m])
+        value[k, m], slope[m], bend[m] = _rate(-z * x[m])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

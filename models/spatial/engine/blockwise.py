@@ -7,17 +7,22 @@ On one block of cells the passes near it and the animals whose windows touch it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...kernels.spatial_blocks import log_hazard, log_phi, scatter_rows
-from .encounters import Encounters, OwnExposure, SparseRows
+from ...kernels.sparse_rows import add_transposed
+from ...kernels.spatial_blocks import log_hazard, log_phi
+from ...kernels.spatial_rows import integrate_rows, pass_sums, posterior_rows
+from .encounters import Encounters, OwnExposure
 from .shapes import Shape
 from .windows import Blocks
+from .workspace import Workspace, WorkspacePool
 
 # doubles in the largest working array of one step: with about ten arrays, some 20 MB per thread
 STEP = 2**18
+NO_LINK = np.empty((0, 0))  # of hazards that have a shape themselves
 
 
 class Passes(NamedTuple):
@@ -40,26 +45,39 @@ class Windows(NamedTuple):
     animals: np.ndarray
 
 
+class Seen(NamedTuple):
+    """What is looked up once for a block: K passes, T distinct trials in which its animals were seen."""
+
+    passes: np.ndarray  # int [K], ascending
+    place: np.ndarray | Any = None  # int [G], of each pass among them; anything for others
+    trial_place: np.ndarray | Any = None  # int, of each of all distinct trials among the T
+    trial_pass: np.ndarray | Any = None  # int [T], place of a trial's pass among `passes`
+    trial_exposure: np.ndarray | Any = None  # float [T]
+
+
 @dataclass
 class Step:
-    """One block, or part of one: the cells [low, high) in block order with everything evaluated on them."""
+    """One block, or part of one: the cells [low, high) in block order with everything evaluated on them.
+
+    Its arrays are those of a workspace, which the next step will use.
+    """
 
     low: int
     high: int
     passes: np.ndarray  # int [K]
     animals: np.ndarray  # int [A]
+    room: Workspace
     log_h: np.ndarray  # [K, B]
     h: np.ndarray  # [K, B]
     fields: np.ndarray  # [F, B] Λ_f
     void: np.ndarray  # [B] Λ of an animal that is never caught
-    shape_first: np.ndarray  # [2, K, B] derivatives of log relative
+    shape_first: np.ndarray  # [1 or 2, K, B] derivatives of log relative
     shape_second: np.ndarray  # [3, K, B]
     link_first: np.ndarray | None  # [K, B] d log h / d log g, None for hazards
     link_second: np.ndarray | None
     log_f: np.ndarray | Any = None  # [A, B] log f_i without log mu
     place: np.ndarray | Any = None  # int [G], of each pass among `passes`; anything for others
-    linear: np.ndarray | Any = None  # [A, K] powers of the hazards, for second derivatives
-    trials: np.ndarray | None = None  # [A, T] successes
+    trial_place: np.ndarray | Any = None  # int, of each distinct trial among those of the animals
     trial_pass: np.ndarray | Any = None  # int [T], place of a trial's pass among `passes`
     trial_phi: list = field(default_factory=list)  # [T, B] log φ(x h) and its derivatives with respect to log h
     field_phi: list = field(default_factory=list)  # [F, B] log φ(Λ) and its derivatives with respect to Λ
@@ -87,51 +105,81 @@ class BlockModel:
     void_weight: np.ndarray  # float [F]
     weight: np.ndarray | None  # float [n, F], None where every animal has the void's
     encounters: Encounters
+    pool: WorkspacePool = field(default_factory=WorkspacePool, kw_only=True, repr=False, compare=False)
 
-    def steps(self, passes: Passes, windows: Windows, block: int, order: int):
-        """The evaluated steps of one block, one at a time; `order` derivatives of the hazards."""
+    def steps(self, passes: Passes, windows: Windows, block: int, order: int, rooms: list | None = None):
+        """The evaluated steps of one block, one at a time; `order` derivatives of the hazards.
+
+        With a list of rooms every step has one of its own, which is added to it, and can be kept.
+        """
         near = windows.passes[windows.pass_start[block] : windows.pass_start[block + 1]]
         animals = windows.animals[windows.animal_start[block] : windows.animal_start[block + 1]]
-        if animals.size:
-            linear, own = self.encounters.linear, self.encounters.own
-            seen = linear.column[linear.entries_of(animals)]
-            near = np.unique(np.concatenate([near, seen] + ([] if own is None else [own.passes_of(animals)])))
+        seen = self._seen(near, animals) if animals.size else Seen(near)
         low, end = self.blocks.start[block], self.blocks.start[block + 1]
-        length = max(16, STEP // max(near.size, animals.size, 1))
+        length = max(16, STEP // max(seen.passes.size, animals.size, 1))
         while low < end:
+            room = self.pool.take()
             high = min(low + length, end)
-            step = self._hazards(passes, near, animals, low, high, order)
+            step = self._hazards(room, passes, seen.passes, animals, low, high, order)
             if animals.size:
-                self._histories(step, order)
+                self._histories(step, seen, order)
             yield step
+            if rooms is None:
+                self.pool.give_back(room)
+            else:
+                rooms.append(room)
             low = high
 
-    def _hazards(self, passes: Passes, near, animals, low, high, order) -> Step:
+    def _seen(self, near, animals) -> Seen:
+        """Of a block with these passes near it and these animals."""
+        if animals.size == self.encounters.n and near.size == len(self.exposure):
+            return self._everything
+        return self._look_up(near, animals)
+
+    @cached_property
+    def _everything(self) -> Seen:
+        return self._look_up(np.arange(len(self.exposure)), np.arange(self.encounters.n))
+
+    def _look_up(self, near, animals) -> Seen:
+        linear, trials, own = self.encounters.linear, self.encounters.trials, self.encounters.own
+        width, trial_width = len(self.exposure), len(self.encounters.trial_pass)
+        more = [] if own is None else [own.passes_of(animals)]
+        passes = united(width, near, linear.column[linear.entries_of(animals)], *more)
+        place = place_of(passes, width)
+        if not trial_width:
+            return Seen(passes, place, self.encounters.trial_pass, self.encounters.trial_pass, np.empty(0))
+        found = united(trial_width, trials.column[trials.entries_of(animals)])
+        at = place[self.encounters.trial_pass[found]]
+        return Seen(passes, place, place_of(found, trial_width), at, self.encounters.trial_exposure[found])
+
+    def _hazards(self, room: Workspace, passes: Passes, near, animals, low, high, order) -> Step:
         size = (near.size, high - low)
-        log_h, first = np.empty(size), np.zeros((2, *size) if order > 0 else (2, 0, 0))
-        second = np.zeros((3, *size) if order > 1 else (3, 0, 0))
+        log_h, h = room.array("log h", *size), room.array("h", *size)
+        first = room.array("first", 1 + self.shape.third, *(size if order > 0 else (0, 0)))
+        second = room.array("second", 3, *(size if order > 1 else (0, 0)))
         x, y = self.blocks.x[low:high], self.blocks.y[low:high]
         at = (passes.x[near], passes.y[near], passes.sigma[near], passes.third[near])
         self.shape.kernel(order, *at, x, y, log_h, first, second)
         log_h += passes.log_scale[near, None]
-        h = np.exp(log_h)
+        np.exp(log_h, out=h)
         link = [None, None]
         if self.probability:
-            link = [np.empty(size if order > d else (0, 0)) for d in range(2)]
+            link = [room.array(f"link {d}", *(size if order > d else (0, 0))) for d in range(2)]
             log_hazard(order, h, log_h, *link)
         fields = self.exposure[near].T @ h
-        return Step(low, high, near, animals, log_h, h, fields, self.void_weight @ fields, first, second, *link)
+        return Step(low, high, near, animals, room, log_h, h, fields, self.void_weight @ fields, first, second, *link)
 
-    def _histories(self, step: Step, order: int) -> None:
+    def _histories(self, step: Step, seen: Seen, order: int) -> None:
         """log f_i of the block's animals, equation of `encounters`."""
-        animals, encounters = step.animals, self.encounters
-        step.place = place_of(step.passes, len(self.exposure))
-        if order > 1:
-            step.linear = dense_rows(encounters.linear, animals, step.passes, len(self.exposure))
+        animals, encounters, cells = step.animals, self.encounters, step.high - step.low
+        step.place, step.trial_place = seen.place, seen.trial_place
         exposed = step.void if self.weight is None else self.weight[animals] @ step.fields
-        log_f = encounters.constant[animals, None] - exposed
+        log_f = step.room.array("log f", animals.size, cells)
+        np.subtract(encounters.constant[animals, None], exposed, out=log_f)
         encounters.linear.add_to(log_f, animals, step.place, step.log_h)
-        self._trials(step, log_f, order)
+        if seen.trial_pass.size:
+            self._trials(step, seen, order)
+            encounters.trials.add_to(log_f, animals, step.trial_place, step.trial_phi[0])
         if encounters.caught is not None:
             step.field_phi = phi(order, step.fields)
             log_f += encounters.caught[animals] @ step.field_phi[0]
@@ -141,6 +189,20 @@ class BlockModel:
             encounters.own.caught.add_to(log_f, animals, step.own.place, step.own.phi[0])
         step.log_f = log_f
 
+    def _trials(self, step: Step, seen: Seen, order: int) -> None:
+        """log φ of the trials in which the block's animals were seen, and its derivatives by log h."""
+        step.trial_pass, size = seen.trial_pass, (seen.trial_pass.size, step.high - step.low)
+        u = np.take(step.h, seen.trial_pass, axis=0, out=step.room.array("u", *size), mode="clip")
+        u *= seen.trial_exposure[:, None]
+        rooms = [step.room.array(f"trial {d}", size[0] if d <= order else 1, size[1]) for d in range(3)]
+        step.trial_phi = phi(order, u, rooms)
+        if order > 0:
+            rooms[1] *= u
+        if order > 1:
+            rooms[2] *= u
+            rooms[2] *= u
+            rooms[2] += rooms[1]
+
     def _own(self, step: Step, own: OwnExposure, order: int) -> OwnStep:
         """The personal terms of the block's animals."""
         captures = own.captures_of(step.animals)
@@ -149,25 +211,18 @@ class BlockModel:
         own.field.add_to(field, captures, step.place, step.h)
         return OwnStep(captures, place_of(captures, len(own.base)), base, phi(order, field))
 
-    def _trials(self, step: Step, log_f: np.ndarray, order: int) -> None:
-        trials = self.encounters.trials
-        seen = np.unique(trials.column[trials.entries_of(step.animals)])
-        if not seen.size:
-            return
-        step.trials = dense_rows(trials, step.animals, seen, len(self.encounters.trial_pass))
-        step.trial_pass = np.searchsorted(step.passes, self.encounters.trial_pass[seen])
-        u = self.encounters.trial_exposure[seen, None] * step.h[step.trial_pass]
-        step.trial_phi = phi(order, u)
-        log_f += step.trials @ step.trial_phi[0]
-        if order > 0:
-            step.trial_phi[1] *= u
-        if order > 1:
-            step.trial_phi[2] = step.trial_phi[2] * u * u + step.trial_phi[1]
+
+def united(width: int, *numbers: np.ndarray) -> np.ndarray:
+    """Those of the numbers below `width` that are in any of some arrays, ascending."""
+    there = np.zeros(width, bool)
+    for some in numbers:
+        there[some] = True
+    return there.nonzero()[0]
 
 
-def phi(order: int, u: np.ndarray) -> list[np.ndarray]:
-    """[log φ(u), first, second derivative], as many as `order` asks for."""
-    out = [np.empty(u.shape if d <= order else (0, 0)) for d in range(3)]
+def phi(order: int, u: np.ndarray, rooms: list | None = None) -> list[np.ndarray]:
+    """[log φ(u), first, second derivative], as many as `order` asks for; all three in `rooms` if given."""
+    out = rooms or [np.empty((len(u) if d <= order else 1, u.shape[1])) for d in range(3)]
     log_phi(order, u, *out)
     return out
 
@@ -179,28 +234,18 @@ def place_of(columns: np.ndarray, width: int) -> np.ndarray:
     return place
 
 
-def dense_rows(rows: SparseRows, animals, columns, width: int) -> np.ndarray:
-    """rows[animals][:, columns] as a dense array; `columns` ascending and complete, `width` their whole number."""
-    place = place_of(columns, width)
-    out = np.zeros((animals.size, columns.size))
-    scatter_rows(rows.start, rows.column, rows.entry, animals, place, out)
-    return out
-
-
 def integral(step: Step, log_mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Σ_m mu_m f_i(m) over a step as (log of the largest term [A], sum relative to it [A])."""
-    log_terms = step.log_f + log_mu[step.low : step.high]
-    peak = log_terms.max(axis=1)
-    reference = np.where(np.isfinite(peak), peak, 0.0)
-    return peak, np.exp(log_terms - reference[:, None]).sum(axis=1)
+    peak, total = np.empty(step.animals.size), np.empty(step.animals.size)
+    integrate_rows(step.log_f, log_mu[step.low : step.high], peak, total)
+    return peak, total
 
 
 class Adjoints(NamedTuple):
     """Derivatives of an objective on one step."""
 
-    q: np.ndarray | None  # [A, B] d_log_a_i times the posterior of animal i's cell
+    q: np.ndarray | Any  # [A, B] d_log_a_i times the posterior of animal i's cell
     log_mu: np.ndarray  # [B]
-    fields: np.ndarray  # [F, B]
     trials: np.ndarray | None  # [T, B] with respect to log φ(x h)
     caught: np.ndarray | Any  # [C, B] with respect to log φ of animals' own fields
     h: np.ndarray  # [K, B] through exposures alone
@@ -209,41 +254,51 @@ class Adjoints(NamedTuple):
 
 def adjoints(model: BlockModel, step: Step, log_mu, log_a, d_log_a, d_detected: float) -> Adjoints:
     """The reverse pass down to log mu and log h; log_mu [M] in block order, log_a and d_log_a [n]."""
-    mu = np.exp(log_mu[step.low : step.high])
-    escape = d_detected * mu * np.exp(-step.void)
-    over_mu = d_detected * mu * -np.expm1(-step.void)
-    over_fields = np.outer(model.void_weight, escape)
+    log_mu, encounters, room = log_mu[step.low : step.high], model.encounters, step.room
+    escape = d_detected * np.exp(log_mu - step.void)
+    over_mu = d_detected * np.exp(log_mu) * -np.expm1(-step.void)
+    over_log_h = room.array("over log h", *step.h.shape)
     if not step.animals.size:
-        over_h = model.exposure[step.passes] @ over_fields
-        return Adjoints(None, over_mu, over_fields, None, None, over_h, over_h * step.h)
-    q = np.exp(step.log_f + (log_mu[step.low : step.high] - log_a[step.animals, None]))
-    q *= d_log_a[step.animals, None]
-    shared = q.sum(axis=0)
+        over_h = model.exposure[step.passes] @ np.outer(model.void_weight, escape)
+        return Adjoints(None, over_mu, None, None, over_h, np.multiply(over_h, step.h, out=over_log_h))
+    q, shared = posterior(step, log_mu, log_a, d_log_a, room.array("q", *step.log_f.shape))
     over_mu += shared
     if model.weight is None:
-        over_fields -= np.outer(model.void_weight, shared)
+        over_fields = np.outer(model.void_weight, escape - shared)
     else:
-        over_fields -= model.weight[step.animals].T @ q
-    if model.encounters.caught is not None:
-        over_fields += (model.encounters.caught[step.animals].T @ q) * step.field_phi[1]
-    own, over_caught = model.encounters.own, None
+        over_fields = np.outer(model.void_weight, escape) - model.weight[step.animals].T @ q
+    if encounters.caught is not None:
+        over_fields += (encounters.caught[step.animals].T @ q) * step.field_phi[1]
+    own, over_caught = encounters.own, None
     if own is not None:
         over_caught = _over_own_fields(own, step, q, over_fields)
-    over_h = model.exposure[step.passes] @ over_fields
+    over_h = np.matmul(model.exposure[step.passes], over_fields, out=room.array("over h", *step.h.shape))
     if own is not None and over_caught is not None:
         own.exposure.add_back(over_h, step.animals, step.place, q, -1.0)
         own.field.add_back(over_h, step.own.captures, step.place, over_caught * step.own.phi[1])
-    over_log_h = over_h * step.h
-    model.encounters.linear.add_back(over_log_h, step.animals, step.place, q)
+    np.multiply(over_h, step.h, out=over_log_h)
+    encounters.linear.add_back(over_log_h, step.animals, step.place, q)
     over_trials = None
-    if step.trials is not None:
-        over_trials = step.trials.T @ q
-        terms = over_trials * step.trial_phi[1]
-        if np.all(np.diff(step.trial_pass)):  # ascending: every pass has but one kind of trial
-            over_log_h[step.trial_pass] += terms
-        else:
-            np.add.at(over_log_h, step.trial_pass, terms)
-    return Adjoints(q, over_mu, over_fields, over_trials, over_caught, over_h, over_log_h)
+    if step.trial_pass is not None:
+        over_trials = room.array("over trials", *step.trial_phi[0].shape)
+        over_trials[:] = 0.0
+        encounters.trials.add_back(over_trials, step.animals, step.trial_place, q)
+        terms = np.multiply(over_trials, step.trial_phi[1], out=room.array("u", *over_trials.shape))
+        add_rows(over_log_h, step.trial_pass, terms)
+    return Adjoints(q, over_mu, over_trials, over_caught, over_h, over_log_h)
+
+
+def posterior(step: Step, log_mu, log_a, factor, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The posterior of the cell of each animal times its factor [A, B], and their sum [B]; log_mu [B], others [n]."""
+    shared = np.zeros(log_mu.size)
+    posterior_rows(step.animals, step.log_f, log_mu, log_a, factor, out, shared)
+    return out, shared
+
+
+def add_rows(out: np.ndarray, place: np.ndarray, x: np.ndarray) -> None:
+    """out[place[t]] += x[t], also where places are the same."""
+    every = np.arange(place.size + 1)
+    add_transposed(1.0, every, every[:-1], np.ones(place.size), every[:-1], place, x, out)
 
 
 def _over_own_fields(own: OwnExposure, step: Step, q: np.ndarray, over_fields: np.ndarray) -> np.ndarray:
@@ -256,5 +311,6 @@ def _over_own_fields(own: OwnExposure, step: Step, q: np.ndarray, over_fields: n
 
 def over_passes(step: Step, over_log_h: np.ndarray) -> np.ndarray:
     """Derivatives [K, 3] with respect to (log scale, log σ, third) of each pass from those with respect to log h."""
-    bar = over_log_h if step.link_first is None else over_log_h * step.link_first
-    return np.stack([bar.sum(axis=1), *(np.einsum("km,km->k", bar, by) for by in step.shape_first)], axis=1)
+    out = np.zeros((step.passes.size, 3))
+    pass_sums(over_log_h, NO_LINK if step.link_first is None else step.link_first, step.shape_first, out)
+    return out

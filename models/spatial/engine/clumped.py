@@ -39,8 +39,8 @@ class ClumpedModel(BlockModel):
     effort: np.ndarray  # float [G], of the one detector-occasion of a clumped pass; NaN for all others
     size: np.ndarray  # float [G], r; anything for others
 
-    def _hazards(self, passes: Passes, near, animals, low, high, order) -> Any:
-        step = super()._hazards(passes, near, animals, low, high, order)
+    def _hazards(self, room, passes: Passes, near, animals, low, high, order) -> Any:
+        step = super()._hazards(room, passes, near, animals, low, high, order)
         mine = np.flatnonzero(np.isfinite(self.effort[near]))
         if not mine.size:
             return step
@@ -69,7 +69,7 @@ class ClumpedModel(BlockModel):
         r = size[mine, None]
         through_hazard = over.log_h[mine] * (1.0 - _slope(step.h[mine] / r)) / r
         out[mine] = through_hazard.sum(axis=1)
-        if step.trials is not None and over.trials is not None:
+        if over.trials is not None:
             here = np.flatnonzero(np.isfinite(effort[step.trial_pass]))
             place = step.trial_pass[here]
             r = size[place, None]

@@ -45,6 +45,11 @@ class SparseRows:
             np.ascontiguousarray(entry, float),
         )
 
+    @property
+    def csr(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As kernels take it."""
+        return self.start, self.column, self.entry
+
     def add_to(self, out: np.ndarray, rows: np.ndarray, place: np.ndarray, x: np.ndarray, factor: float = 1.0) -> None:
         """out [A, B] += factor · these rows [A, ·] times x [K, B]; column c is row place[c] of x."""
         add_product(factor, self.start, self.column, self.entry, rows, place, x, out)

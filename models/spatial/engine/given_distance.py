@@ -87,7 +87,7 @@ class GivenBlockModel(BlockModel):
 
     fixes: Fixes | None = field(default=None, kw_only=True)
 
-    def _hazards(self, passes: Any, near, animals, low, high, order) -> GivenStep:
+    def _hazards(self, room, passes: Any, near, animals, low, high, order) -> GivenStep:
         pairs, base = passes.pairs, passes.place[near] * passes.pairs.size
         begin, end = np.searchsorted(pairs.key, base + low), np.searchsorted(pairs.key, base + high)
         pair, row = ranges(begin, end), np.repeat(np.arange(near.size), end - begin)
@@ -102,12 +102,12 @@ class GivenBlockModel(BlockModel):
             link = [np.empty(size if order > d else (0, 0)) for d in range(2)]
             log_hazard(order, h, log_h, *link)
         sums = self.exposure[near].T @ h
-        made = (low, high, near, animals, log_h, h, sums, self.void_weight @ sums, first, second, *link)
+        made = (low, high, near, animals, room, log_h, h, sums, self.void_weight @ sums, first, second, *link)
         log_z = None if passes.ranges is None else passes.ranges.log_z[low:high]
         return GivenStep(*made, pair=pair, row=row, column=column, log_z=log_z)
 
-    def _histories(self, step: Any, order: int) -> None:
-        super()._histories(step, order)
+    def _histories(self, step: Any, seen: Any, order: int) -> None:
+        super()._histories(step, seen, order)
         if self.fixes is not None and step.log_z is not None:
             mine = np.flatnonzero(self.fixes.count[step.animals])
             step.log_f[mine] -= self.fixes.count[step.animals[mine], None] * step.log_z
@@ -286,8 +286,11 @@ class GivenPath(OverBlocks):
         plain, windows = passes._replace(ranges=None), self._windows(passes, best, floor)
 
         def work(block):
-            steps = [step for step in self.model.steps(plain, windows, block, 0) if step.animals.size]
-            return [(step.animals, step.low, step.log_f + log_mu[step.low : step.high]) for step in steps]
+            return [
+                (step.animals, step.low, step.log_f + log_mu[step.low : step.high])
+                for step in self.model.steps(plain, windows, block, 0)
+                if step.animals.size
+            ]
 
         return [part for parts in self._map(work) for part in parts]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from .curvature import Curvature, total_curvature
 from .workers import Workers
 
 NOBODY = np.empty(0, np.int64)
+# float64s up to which an evaluation keeps its steps for the derivatives, and about how many one cell has of each
+KEPT, PER_PASS, PER_ANIMAL = 2**22, 8, 2
+ALONE = 2**21  # as many of all passes and animals that one thread is done before a second one has begun
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class BlockState:
     windows: Windows
     log_mu: np.ndarray  # float [M], block order
     log_a: np.ndarray  # float [n]
+    steps: list | None = None  # of each block, where they are kept for the derivatives
 
 
 class OverBlocks:
@@ -33,6 +37,8 @@ class OverBlocks:
 
     def __init__(self, model: BlockModel, workers: Workers):
         self.model, self.blocks, self.workers = model, model.blocks, workers
+        size = PER_PASS * len(model.exposure) + PER_ANIMAL * model.encounters.n
+        self._alone = self.blocks.cell.size * size <= ALONE
 
     def over_passes(self, step: Step, over: Adjoints) -> np.ndarray:
         """Derivatives [K, columns] by what the passes of a step have."""
@@ -52,7 +58,8 @@ class OverBlocks:
 
         def work(block):
             parts = []
-            for step in self.model.steps(passes, windows, block, 1):
+            kept = None if state.steps is None else state.steps[block]
+            for step in kept or self.model.steps(passes, windows, block, 1):
                 over = adjoints(self.model, step, log_mu, log_a, d_log_a, d_detected)
                 more = None if also is None else also(step, over)
                 parts.append((step.low, step.high, over.log_mu, step.passes, self.over_passes(step, over), more))
@@ -96,21 +103,43 @@ class OverBlocks:
 
     def _integrals(self, passes, windows: Windows, log_mu) -> tuple[np.ndarray, float]:
         """log Σ mu f [n] and the expected number detected."""
+        return self._summed(passes, windows, log_mu)[:2]
+
+    def _summed(self, passes, windows: Windows, log_mu, keep: bool = False) -> tuple[np.ndarray, float, list]:
+        """As `_integrals`, and for every block its (steps, rooms) if they are to be kept for the derivatives."""
 
         def work(block):
-            detected, parts = 0.0, []
-            for step in self.model.steps(passes, windows, block, 0):
+            detected, parts, steps, rooms = 0.0, [], [], []
+            for step in self.model.steps(passes, windows, block, int(keep), rooms if keep else None):
                 detected -= float(np.exp(log_mu[step.low : step.high]) @ np.expm1(-step.void))
                 if step.animals.size:
                     parts.append((step.animals, *integral(step, log_mu)))
-            return detected, parts
+                if keep:
+                    steps.append(step)
+            return detected, parts, (steps, rooms)
 
         results = self._map(work)
-        parts = [part for _, block_parts in results for part in block_parts]
-        return log_sum(parts, self.model.encounters.n), sum(detected for detected, _ in results)
+        parts = [part for _, block_parts, _ in results for part in block_parts]
+        detected = sum(detected for detected, _, _ in results)
+        return log_sum(parts, self.model.encounters.n), detected, [kept for *_, kept in results]
+
+    def _kept(self, state: BlockState, kept: list) -> BlockState:
+        """A state that has these steps for as long as it lives."""
+        state = replace(state, steps=[steps for steps, _ in kept])
+        for _, rooms in kept:
+            for room in rooms:
+                self.model.pool.give_back_with(state, room)
+        return state
+
+    def _fits(self, windows: Windows) -> bool:
+        """Whether the steps of an evaluation are few enough to be kept."""
+        held = PER_PASS * np.diff(windows.pass_start) + PER_ANIMAL * np.diff(windows.animal_start)
+        return float(np.diff(self.blocks.start) @ held) <= KEPT
 
     def _map(self, work) -> list:
         with self.workers.one_blas_thread():
+            if self._alone:
+                return [work(block) for block in range(len(self.blocks))]
             return self.workers.map(work, range(len(self.blocks)))
 
     def _in_cells(self, field: np.ndarray) -> np.ndarray:

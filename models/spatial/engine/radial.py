@@ -30,7 +30,8 @@ class RadialPath(OverBlocks):
         if only is not None:
             discs = replace(discs, radius=np.where(only, discs.radius, -1.0))
         windows = self._windows(passes, discs, discs.radius)
-        log_a, detected = self._integrals(passes, windows, log_mu)
+        keep = self._fits(windows)
+        log_a, detected, kept = self._summed(passes, windows, log_mu, keep)
         bound = self.reach.bound(discs, log_a, total)
         short = bound > self.reach.tolerance
         if short.any():
@@ -41,7 +42,18 @@ class RadialPath(OverBlocks):
             log_a = np.where(short, again, log_a)
             bound = self.reach.bound(discs, log_a, total)
         state = BlockState(passes, windows, log_mu, log_a)
+        if keep and not short.any():
+            state = self._kept(state, kept)
         return log_a, detected, total, float(bound.max(initial=0.0)), state
+
+    def state_of(self, passes: Passes, log_mu: np.ndarray, log_a: np.ndarray) -> BlockState:
+        """The state of an evaluation whose log_a [n] are known."""
+        log_mu = log_mu[self.blocks.cell]
+        total, discs = float(np.exp(log_mu).sum()), self.reach.animals(passes)
+        short = self.reach.bound(discs, log_a, total) > self.reach.tolerance
+        if short.any():
+            discs = self.reach.widened(discs, short, log_a, total)
+        return BlockState(passes, self._windows(passes, discs, discs.radius), log_mu, log_a)
 
     def pullback(self, state: BlockState, d_log_a, d_detected) -> tuple[np.ndarray, np.ndarray]:
         """(d_log_mu [M], d_passes [G, 3]) by log mu and by (log scale, log σ, third) of every pass."""

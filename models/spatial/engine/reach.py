@@ -19,9 +19,9 @@ from ...detection import DetectionFunction
 from .blockwise import BlockModel, Passes
 from .shapes import SHAPES
 
-# First guess: windows end where f_i has fallen by exp(-40) from its value at the centre. With 36 every evaluation of
-# the black bears' hazard exponential had to be done twice.
-START = 40.0
+# First guess: windows end where f_i has fallen by exp(-44) from its value at the centre. With 40 a third of the
+# evaluations of the exponential on captdata had to be done twice.
+START = 44.0
 DOUBLINGS, HALVINGS = 60, 10  # a radius within a thousandth of the least one that suffices: `high` always does
 
 

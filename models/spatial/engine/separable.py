@@ -305,7 +305,11 @@ class SeparablePath:
     def curvature(self, state: SeparableState, d_log_a, d_detected, along_mu, along) -> Curvature:
         """Second derivatives along directions along_mu [M, P], an array or `Covariates`, and along [G, 3, P]."""
         if self._small:
-            *_, radial = self.radial.evaluate(state.passes, state.density.log_mu)
+            with np.errstate(divide="ignore"):
+                log_a = state.centre.peak + np.log(state.mass)
+            if state.faint is not None:
+                log_a = np.maximum(log_a, state.faint.log_a)
+            radial = self.radial.state_of(state.passes, state.density.log_mu, log_a)
             return self.radial.curvature(radial, d_log_a, d_detected, design_of(along_mu), along)
         return self._curvature_on_tiles(state, d_log_a, d_detected, along_mu, along)
 

@@ -22,6 +22,7 @@ class Shape:
     decay: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     reach: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     third_is_length: bool = False
+    third: bool = True  # whether there is a third parameter
 
 
 def _power(base, exponent):
@@ -68,6 +69,7 @@ _HALF_NORMAL = Shape(
     spatial_shapes.half_normal,
     decay=lambda d, sigma, z: 0.5 * (d / sigma) ** 2,
     reach=lambda c, sigma, z: sigma * np.sqrt(2.0 * c),
+    third=False,
 )
 _HAZARD_RATE = Shape(
     spatial_shapes.hazard_rate,
@@ -78,6 +80,7 @@ _EXPONENTIAL = Shape(
     spatial_shapes.exponential,
     decay=lambda d, sigma, z: d / sigma,
     reach=lambda c, sigma, z: sigma * c,
+    third=False,
 )
 _COMPOUND_HALF_NORMAL = Shape(
     spatial_shapes.compound_half_normal,

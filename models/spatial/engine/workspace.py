@@ -39,7 +39,10 @@ class WorkspacePool:
         self._free: list[Workspace] = []
 
     def take(self) -> Workspace:
-        return self._free.pop() if self._free else Workspace()
+        try:  # several threads may ask
+            return self._free.pop()
+        except IndexError:
+            return Workspace()
 
     def give_back(self, workspace: Workspace) -> None:
         """`workspace` may be used again."""
