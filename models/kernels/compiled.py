@@ -30,7 +30,7 @@ def _stamp(module: str) -> tuple:
 
 def stage(function):
     """A kernel that Python calls: compiled on first use, cached on disk."""
-    compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
+    compiled = njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     cached = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(cached, "_source_stamp"):
         cached._source_stamp = _stamp(Path(function.__code__.co_filename).stem)
