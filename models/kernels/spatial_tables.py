@@ -62,17 +62,6 @@ def on_tile(span, k, place):
 
 
 @inner
-def pack(start, item, span, table, place, t, gx, gy):
-    """The table rows of the Gaussians of tile t, side by side: gx, gy [K, 32]."""
-    for e in range(start[t], start[t + 1]):
-        row, x, y = e - start[t], span[item[e], 0] + place[0], span[item[e], 1] + place[1]
-        for c in range(gx.shape[1]):
-            gx[row, c] = table[x, c]
-        for c in range(gy.shape[1]):
-            gy[row, c] = table[y, c]
-
-
-@inner
 def fetch_part(tiles, t, field, k, n):
     """Fetches the k-th of n parts of the cells of tile t from the fields [P, M]."""
     for r in range(TILE * k // n, TILE * (k + 1) // n):
@@ -127,15 +116,6 @@ def _aligned(size):
 def rooms(n):
     """n tiles, uninitialised."""
     return _aligned(n * TILE * TILE).reshape((n, TILE, TILE))
-
-
-@inner
-def workspace(start, t0, t1, arrays):
-    """Room for the packed rows of the longest list among the tiles [t0, t1): [arrays, K, 32]."""
-    n = 0
-    for t in range(t0, t1):
-        n = max(n, start[t + 1] - start[t])
-    return _aligned(arrays * n * TILE).reshape((arrays, n, TILE))
 
 
 @inner
@@ -237,14 +217,6 @@ def summit(g, k, place):
     if x < 0:
         return 0.0
     return g.table[x, nearest(g.centre[k, 0], place[0])] * g.table[y, nearest(g.centre[k, 1], place[1])]
-
-
-@inner
-def transpose(tile, out):
-    """out = the tile with rows and columns exchanged: a product with a transposed factor costs nearly twice."""
-    for r in range(TILE):
-        for c in range(TILE):
-            out[c, r] = tile[r, c]
 
 
 @inner
