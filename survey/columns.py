@@ -14,7 +14,7 @@ import pandas as pd
 
 from .errors import ROWS_SHOWN, Problems, SurveyWarning
 from .levels import misspelled
-from .sexes import SEX, is_sex
+from .sexes import NO_SEX, SEX, is_sex, no_sexes
 from .sheets import Sheet
 from .times import parse_times
 
@@ -142,7 +142,7 @@ class Columns:
         """Numbers where all that is given are numbers, else text; missing where nothing is given.
 
         A SurveyWarning tells of a column of numbers that holds a few words, which is text then, and of rare values
-        that look like frequent ones, which are different ones. In a column of sexes an unknown word is a fault.
+        that look like frequent ones, which are different ones. In a column of sexes a word that is none is a fault.
         """
         text = self.text(name)
         given = text != ""
@@ -166,9 +166,11 @@ class Columns:
         spelled = pd.Series(distinct, dtype=object)
         key = spelled.map(lambda v: " ".join(str(v).casefold().split()))
         if is_sex(heading):
-            meant = self.choice(name, SEX)
-            for sex in sorted(set(meant) - {""}):
-                words = sorted({str(v).casefold() for v in text[meant == sex]})
+            strange = no_sexes(distinct)
+            for i in np.flatnonzero([v in strange for v in text]):
+                self.fault(i, f"{heading} must be one of female, male", NO_SEX, text[i])
+            for sex in ("female", "male"):
+                words = sorted({str(v).casefold() for v in distinct if SEX.get(v.casefold()) == sex})
                 if len(words) > 1:
                     what = f"{where} has several words for {sex}, which are different values: "
                     warnings.warn(what + ", ".join(map(repr, words)), SurveyWarning, stacklevel=3)

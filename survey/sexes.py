@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from .errors import Problems
@@ -16,8 +18,22 @@ SEX = {
     "雌": "female",
     "雄": "male",
 }
-SEX |= {"fem": "female", "母": "female", "公": "male"}
-SEX |= dict.fromkeys(("unknown", "u", "unk", "undetermined", "indet", "?", "不明", "未知"), "")
+SEX |= {"fem": "female", "母": "female", "雌性": "female", "公": "male", "雄性": "male"}
+SEX |= dict.fromkeys(("females", "hembra", "fêmea", "femea", "femelle", "weiblich", "самка", "betina"), "female")
+SEX |= dict.fromkeys(("males", "macho", "mâle", "männlich", "самец", "jantan"), "male")
+SEX |= dict.fromkeys(("unknown", "u", "unk", "unk.", "undetermined", "undet", "undet.", "indet", "indet.", "unsexed"), "")
+SEX |= dict.fromkeys(("not known", "n.a.", "?", "-", "–", "不明", "未知", "不详"), "")
+NO_SEX = "Correct the value, or leave it empty where the sex is not known; other kinds need a column of another name"
+
+
+def no_sexes(words: Iterable[str]) -> set[str]:
+    """Words of a column of sexes that are none, beside words that are; none where no word is one (another language).
+
+    >>> no_sexes(["F", "M", "femal"]), no_sexes(["naine", "koiras"])
+    ({'femal'}, set())
+    """
+    meant = {word: SEX.get(word.casefold()) for word in words}
+    return {word for word, sex in meant.items() if sex is None} if any(meant.values()) else set()
 
 
 def is_sex(heading: object) -> bool:

@@ -95,8 +95,8 @@ class LinearInCoefficients(Model[F]):
         if self._linear is None or values is None:
             return super().hessian(vector)
         along = p.along(vector, "D") | {"D": self._linear.along(p.slice_of("D"), p.size)}
-        second, adjoints = self.curvature(values, along)
-        return second + p.bent(vector, adjoints, "D")
+        found = self.curvature(values, along)
+        return None if found is None else found[0] + p.bent(vector, found[1], "D")
 
 
 def may_be_linear(model: Any, link: str) -> bool:
@@ -120,6 +120,6 @@ def joined(parts: list[Mapping[str, np.ndarray]], like: Mapping[str, Any]) -> di
     if len(parts) == 1:
         return dict(parts[0])
     return {
-        name: sum(part[name] for part in parts) if isinstance(v, tuple) else np.concatenate([p[name] for p in parts])
-        for name, v in like.items()
+        name: (np.sum if isinstance(value, tuple) else np.concatenate)([part[name] for part in parts], axis=0)
+        for name, value in like.items()
     }

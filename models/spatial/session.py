@@ -26,7 +26,7 @@ from .arrange import Arranged, raster_of, subset
 from .classes import NO_CLASSES, Classes, Proportions
 from .composition import Composed, binomial, conditional, poisson
 from .detected_twice import likelihood_of, with_once
-from .engine.density import Covariates, LogLinear
+from .engine.density import LogLinear
 from .engine.given_distance import pulled
 from .engine.likelihood import SpatialLikelihood
 from .engine.problem import Raster, SpatialProblem
@@ -290,7 +290,7 @@ class Session:
             adjoints[COST] = d_cost
         return adjoints, d_log_mu, d_rows
 
-    def curvature(self, values, along: Mapping[str, np.ndarray]):
+    def curvature(self, values, along: Mapping[str, Any]):
         """Second derivatives [P, P] along straight directions of the values, and the adjoints.
 
         along : for each parameter [its rows, P], how its values move per unit of each of the P directions; of log D,
@@ -301,9 +301,10 @@ class Session:
         mixed = self._mixed(ats, values)
         collared = self._collared(values, rows, mixed)
         adjoints, d_log_mu, d_rows = self._adjoints(values, log_mu, ats, mixed, collared)
-        linear = isinstance(along["D"], Covariates)
-        size = len(along["D"].constant) if linear else along["D"].shape[1]
-        along_mu = along["D"] if linear else along["D"] / np.where(values["D"] > 0, values["D"], np.inf)[:, None]
+        along_mu, linear = along["D"], isinstance(values["D"], LogLinear)
+        size = len(along_mu.constant) if linear else along_mu.shape[1]
+        if not linear:
+            along_mu = along_mu / np.where(values["D"] > 0, values["D"], np.inf)[:, None]
         along_values = np.zeros((*rows.shape, size))
         for j, name in enumerate(self.detection.parameters):
             along_values[:, j] = along[name]

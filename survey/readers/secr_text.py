@@ -28,7 +28,7 @@ from ..captures import CaptureHistory, natural_order
 from ..detectors import KINDS, Detectors
 from ..errors import Problems, SurveyError, SurveyWarning, refuse
 from ..ledger import Ledger
-from ..sexes import SEX, is_sex
+from ..sexes import NO_SEX, is_sex, no_sexes
 from ..sheets import decode
 from .secr_shapes import OF_SECR, SHAPED, searched, shapes_of
 
@@ -458,8 +458,8 @@ def _check_sexes(caught: pd.DataFrame, values: pd.DataFrame, columns: list[str])
     """Words for a sex that are none, in columns of words."""
     bad = Problems()
     for column in columns:
-        known = values[column].isin(MISSING) | values[column].str.casefold().isin(set(SEX))
-        for at in values.index[~known]:
+        given = values[column][~values[column].isin(MISSING)]
+        for at in given.index[given.isin(no_sexes(given))]:
             where = {"file": caught.at[at, "file"], "row": int(caught.at[at, "row"])}
-            bad.add(f"{column} must be one of female, male", "Correct the value", value=values.at[at, column], **where)
+            bad.add(f"{column} must be one of female, male", NO_SEX, value=values.at[at, column], **where)
     bad.raise_any()

@@ -176,8 +176,8 @@ class SpatialLikelihood:
         if len(self._function.parameters) == 2:
             inner[:, 2] = 1.0
         row = self.problem.pass_row
-        size = rows[row, 3] if clumped else None
-        return Passes(self._x, self._y, np.log(inner[:, 0])[row], *inner.T[1:, row], size)
+        sigma, third = inner.T[1:, row]
+        return Passes(self._x, self._y, np.log(inner[:, 0])[row], sigma, third, rows[row, 3] if clumped else None)
 
     def _check_range(self, rows: np.ndarray) -> None:
         used = rows[:, : self._above.size]
