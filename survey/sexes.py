@@ -19,9 +19,13 @@ SEX = {
     "雄": "male",
 }
 SEX |= {"fem": "female", "母": "female", "雌性": "female", "公": "male", "雄性": "male"}
-SEX |= dict.fromkeys(("females", "hembra", "fêmea", "femea", "femelle", "weiblich", "самка", "betina"), "female")
+SEX |= dict.fromkeys(
+    ("females", "w", "h", "hembra", "fêmea", "femea", "femelle", "weiblich", "самка", "betina"), "female"
+)
 SEX |= dict.fromkeys(("males", "macho", "mâle", "männlich", "самец", "jantan"), "male")
-SEX |= dict.fromkeys(("unknown", "u", "unk", "unk.", "undetermined", "undet", "undet.", "indet", "indet.", "unsexed"), "")
+SEX |= dict.fromkeys(
+    ("unknown", "u", "unk", "unk.", "undetermined", "undet", "undet.", "indet", "indet.", "unsexed"), ""
+)
 SEX |= dict.fromkeys(("not known", "n.a.", "?", "-", "–", "不明", "未知", "不详"), "")
 NO_SEX = "Correct the value, or leave it empty where the sex is not known; other kinds need a column of another name"
 
