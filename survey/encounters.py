@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from .captures import CaptureHistory, natural_order
 from .display import facts_html, some
 from .errors import Problems, refuse
 from .frozen import fixed, settle
+from .sheets import decode
 
 MISSING = -1
 DIGITS = {".": MISSING} | {str(d): d for d in range(10)}  # characters of a written history
@@ -272,16 +273,28 @@ class InpRows:
 
 
 def read_rows(
-    path: str | Path, groups: Sequence[str] | Mapping[str, Sequence], covariates: Sequence[str], characters: str
+    path: str | Path,
+    groups: Sequence[str] | Mapping[str, Sequence],
+    covariates: Sequence[str],
+    characters: str,
+    *,
+    letters: bool = False,
+    check: Callable[[str, list[int]], Iterable[tuple[str, str]]] = lambda history, counts: (),
 ) -> InpRows:
     """The lines of a MARK input file: history, one frequency per group, covariates, a semicolon; comments anywhere.
+
+    `letters` says that codes= can give the letters of a history a meaning; `check` yields what is wrong with a history
+    and its frequencies, and what to do.
 
     Raises
     ------
     SurveyError : lines that cannot be read, all of them with their line number
     """
     path = Path(path)
-    text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), path.read_text("utf-8-sig"), flags=re.DOTALL)
+    if not path.is_file():
+        raise refuse("there is no such file", "Check the path and the spelling", file=path, value=str(path))
+    text = decode(path.read_bytes(), path.name)
+    text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m.group().count("\n"), text, flags=re.DOTALL)
     by_group = dict(groups) if isinstance(groups, Mapping) else {"group": list(groups)} if len(groups) else {}
     n_groups = max([1, *(len(v) for v in by_group.values())])
     bad, rows = Problems(), []
@@ -299,17 +312,21 @@ def read_rows(
             continue
         strange = "".join(sorted(set(words[0]) - set(characters)))
         if strange:
-            fix = "Correct it, or give codes= for the letters of states"
-            bad.add(
-                f"a history has characters that are not known: {strange}", fix, file=path, row=number, value=words[0]
-            )
+            fix = "Correct it" + ", or give codes= for the letters of states" * letters
+            what = f"a history has characters that are not known: {strange}"
+            bad.add(what, fix, file=path, row=number, value=words[0])
             continue
         try:
-            counts = [int(float(w)) for w in words[1 : 1 + n_groups]]
-            values = [float(w) for w in words[1 + n_groups :]]
+            values = [float(w) for w in words[1:]]
         except ValueError:
             bad.add("a line has something that is no number", "Correct it", file=path, row=number, value=line.strip())
             continue
+        if not all(v.is_integer() for v in values[:n_groups]):
+            bad.add("a frequency is no whole number", "Correct it", file=path, row=number, value=line.strip())
+            continue
+        counts, values = [int(v) for v in values[:n_groups]], values[n_groups:]
+        for what, fix in check(words[0], counts):
+            bad.add(what, fix, file=path, row=number, value=line.strip())
         rows += [(words[0], g, count, values, number) for g, count in enumerate(counts) if count]
     if not rows and not bad.found:
         bad.add("the file has no histories", "Check that it is a MARK input file", file=path)
@@ -345,6 +362,6 @@ def read_inp(
     ------
     SurveyError : lines that cannot be read, all of them with their line number
     """
-    rows = read_rows(path, groups, covariates, "".join([*DIGITS, *(codes or {})]))
+    rows = read_rows(path, groups, covariates, "".join([*DIGITS, *(codes or {})]), letters=True)
     more = {"removed": rows.removed, "animals": rows.animals} | more
     return EncounterHistory.from_strings(rows.history, rows.frequency, codes, **more)

@@ -26,3 +26,51 @@ def test_words_for_the_sexes_in_other_languages_are_read(tmp_path, words, kept):
             SurveyError, match=r"row 4: sex must be .* 'x'.*or leave it empty where the sex is not known"
         ):
             read()
+
+
+def problems(read, *given, **more):
+    with pytest.raises(SurveyError) as error:
+        read(*given, **more)
+    return [(p.row, p.what) for p in error.value.problems]
+
+
+FATES = """/* kinds of slips */
+1010 1;
+1011 1.5;
+1110 1;
+0110 1;
+10 1;
+1010 -2;
+1010
+1010 x;
+10.0 1;
+1010 inf;
+"""
+
+
+def test_all_slips_of_an_inp_file_are_told_at_once(tmp_path):
+    path = tmp_path / "a.inp"
+    path.write_text(FATES)
+    line = "a line needs a history of 4 occasions, 1 frequencies and 0 covariates"
+    assert problems(survey.read_fates_inp, path) == [
+        (3, "a frequency is no whole number"),
+        (4, "an animal lives after its death"),
+        (5, "a period is none of 10, 11 and 00"),
+        (6, line),
+        (7, "a number of animals is negative"),
+        (8, line),
+        (9, "a line has something that is no number"),
+        (10, "a period is none of 10, 11 and 00"),
+        (11, "a frequency is no whole number"),
+    ]
+    path.write_text("01.1 -1;\n01a1 1;\n0102 1;\n")
+    with pytest.raises(SurveyError) as error:
+        survey.read_visits_inp(path)
+    assert [(p.row, p.fix) for p in error.value.problems] == [(1, "Give how many there are"), (2, "Correct it")]
+    path.write_text("01.1 1;\n")
+    for wrong in (0, -1):
+        assert problems(survey.read_visits_inp, path, n_seasons=wrong)[0][1].startswith("n_seasons must be")
+        (tmp_path / "w.csv").write_text("y.1,y.2\n0,1\n")
+        assert problems(survey.read_matrix, tmp_path / "w.csv", n_seasons=wrong)[0][1].startswith("n_seasons must be")
+    for read in (survey.read_inp, survey.read_fates_inp, survey.read_visits_inp):
+        assert problems(read, tmp_path / "none.inp") == [(None, "there is no such file")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pandas as pd
 
 from ..detections import DetectionHistory
 from ..encounters import InpRows, read_rows
-from ..errors import Problems, refuse
+from ..errors import refuse
 from ..monitored import MonitoredAnimals
+from .wide_tables import check_seasons
 
 DIGITS = "0123456789"
 FATES = {"10": (True, False), "11": (True, True), "00": (False, False), "..": (False, False)}
@@ -36,20 +37,10 @@ def read_fates_inp(
     ------
     SurveyError : lines that cannot be read, pairs that are none of these, life after death; with their line number
     """
-    rows = read_rows(path, groups, covariates, characters="01.")
-    bad = Problems()
+    rows = read_rows(path, groups, covariates, characters="01.", check=_no_fates)
     if len(rows.history[0]) % 2:
-        bad.add("a history of known fates has two characters per period", "Correct the file", file=path)
-    bad.raise_any()
-    pairs = [[h[i : i + 2] for i in range(0, len(h), 2)] for h in rows.history]
-    for number, history, each in zip(rows.line, rows.history, pairs, strict=True):
-        if set(each) - set(FATES):
-            fix = "Write 10 for a period lived through, 11 for one of death, 00 where nobody watched"
-            bad.add("a period is none of 10, 11 and 00", fix, file=path, row=number, value=history)
-        elif "11" in each and {"10", "11"} & set(each[each.index("11") + 1 :]):
-            bad.add("an animal lives after its death", "Correct the history", file=path, row=number, value=history)
-    _no_negatives(rows, bad, path, "animals")
-    bad.raise_any()
+        raise refuse("a history of known fates has two characters per period", "Correct the file", file=path)
+    pairs = [_pairs(history) for history in rows.history]
     fates = np.array([[FATES[pair] for pair in each] for each in pairs])[_each(rows)]
     return MonitoredAnimals(fates[:, :, 0], fates[:, :, 1], _repeated(rows), period=period)
 
@@ -75,13 +66,8 @@ def read_visits_inp(
     ------
     SurveyError : lines that cannot be read, with their line number
     """
-    rows = read_rows(path, groups, covariates, characters=DIGITS + ".")
-    bad, length = Problems(), len(rows.history[0])
-    _no_negatives(rows, bad, path, "sites")
-    bad.raise_any()
-    if length % n_seasons:
-        fix = "Give every season the same number, a dot where there was no visit"
-        raise refuse(f"{length} visits are not {n_seasons} seasons of equally many", fix, file=path)
+    rows = read_rows(path, groups, covariates, characters=DIGITS + ".", check=_negative("sites"))
+    check_seasons(len(rows.history[0]), n_seasons, path)
     values = np.array([[np.nan if c == "." else float(c) for c in h] for h in rows.history])[_each(rows)]
     values = values.reshape(len(values), n_seasons, -1) if n_seasons > 1 else values
     return DetectionHistory.from_wide(values, sites=_repeated(rows), **more)
@@ -97,6 +83,24 @@ def _repeated(rows: InpRows) -> pd.DataFrame:
     return frame.set_axis([str(i + 1) for i in range(len(frame))], axis=0)
 
 
-def _no_negatives(rows: InpRows, bad: Problems, path: str | Path, what: str) -> None:
-    for number in sorted({rows.line[i] for i in np.flatnonzero(rows.removed)}):
-        bad.add(f"a number of {what} is negative", "Give how many there are", file=path, row=number)
+def _pairs(history: str) -> list[str]:
+    return [history[i : i + 2] for i in range(0, len(history), 2)]
+
+
+def _no_fates(history: str, counts: list[int]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a history of known fates and its numbers of animals, and what to do."""
+    each = _pairs(history)
+    if len(history) % 2 == 0 and set(each) - set(FATES):
+        fix = "Write 10 for a period lived through, 11 for one of death, 00 where nobody watched"
+        yield "a period is none of 10, 11 and 00", fix
+    elif "11" in each and {"10", "11"} & set(each[each.index("11") + 1 :]):
+        yield "an animal lives after its death", "Correct the history"
+    yield from _negative("animals")(history, counts)
+
+
+def _negative(of: str) -> Callable[[str, list[int]], Iterator[tuple[str, str]]]:
+    def check(history: str, counts: list[int]) -> Iterator[tuple[str, str]]:
+        if min(counts) < 0:
+            yield f"a number of {of} is negative", "Give how many there are"
+
+    return check

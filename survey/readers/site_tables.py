@@ -15,7 +15,7 @@ from ..detections import DetectionHistory
 from ..errors import Problems, refuse
 from ..times import WHOLE_DAY_STARTS
 from .plain import covariates, in_file, labels, only_once, open_table
-from .wide_tables import parts_of
+from .wide_tables import check_seasons, parts_of
 
 FINDINGS = ("value", "detected", "count")  # what the findings may be called
 KEYS = ("site", "season", "trail", "visit", "method")
@@ -143,9 +143,7 @@ def read_matrix(
     bad.raise_any()
     beside |= {name: other.loc[found.index].to_numpy() for name, other in tables.items()}
     worked = beside.pop("effort", worked)
-    if found.shape[1] % n_seasons:
-        fix = "Give every season the same number of columns, empty where there was no visit"
-        raise refuse(f"{found.shape[1]} visits are not {n_seasons} seasons of equally many", fix, file=path)
+    check_seasons(found.shape[1], n_seasons, path)
     shape = (len(found), n_seasons, -1) if n_seasons > 1 else found.shape
     with in_file(path):
         return DetectionHistory.from_wide(

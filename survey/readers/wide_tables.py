@@ -59,6 +59,20 @@ def parts_of(headings: Sequence[str], visits: str | Sequence[str] | None, file) 
     return Parts(order, covariates, [h for h in headings if h not in taken])
 
 
+def check_seasons(n_visits: int, n_seasons: int, file) -> None:
+    """That the visits of a table are so many seasons of equally many.
+
+    Raises
+    ------
+    SurveyError : they are not
+    """
+    if n_seasons < 1 or n_seasons != int(n_seasons):
+        raise refuse("n_seasons must be a whole number above 0", "Give the number of seasons", value=n_seasons)
+    if n_visits % n_seasons:
+        fix = "Give every season the same number of visits, empty or a dot where there was none"
+        raise refuse(f"{n_visits} visits are not {n_seasons} seasons of equally many", fix, file=file)
+
+
 def _ending(heading: str) -> str:
     """The number with what separates it from the name: ".1" of y.1; "" of a heading without a number."""
     parsed = NUMBERED.fullmatch(heading)
