@@ -121,6 +121,7 @@ def test_curvature_on_tiles_where_detection_is_high_equals_that_by_blocks(kind, 
     along_mu[:, 0], along_mu[:, 1] = 1.0, np.linspace(-1.0, 1.0, p.raster.size)
     along_rows = np.zeros((2, 3, 3))
     along_rows[:, 0, 2], along_rows[0, 1, 1] = rows[:, 0], rows[0, 1]
+    share_everything(monkeypatch)
     found = []
     for small, threads in ((0.0, 1), (0.0, 3), (np.inf, 1)):
         monkeypatch.setattr(separable, "SMALL", small)
@@ -132,9 +133,16 @@ def test_curvature_on_tiles_where_detection_is_high_equals_that_by_blocks(kind, 
         np.testing.assert_allclose(one, by_blocks, rtol=0, atol=1e-10 * np.abs(by_blocks).max())
 
 
+def share_everything(monkeypatch):
+    """Threads also where they would not be worth it."""
+    for name in ("LITTLE", "FEW", "MANY"):
+        monkeypatch.setattr(separable, name, 0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("detection", ["hazard half-normal", "half-normal", "exponential"])
-def test_results_are_the_same_bytes_for_any_number_of_threads(kind, detection):
+def test_results_are_the_same_bytes_for_any_number_of_threads(kind, detection, monkeypatch):
+    share_everything(monkeypatch)
     p = problem(kind, detection, shape=(130, 140), animals=12, lost=True)
     rows = parameters(detection)
     log_mu, d_log_a, d_detected = draw(p)

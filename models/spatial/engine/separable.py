@@ -48,8 +48,8 @@ SMALL, SMALL_CHANCES = 3e6, 1e5
 # Work, in microseconds, per tile and per entry of the lists: of animals, of animals with local terms, of passes, of
 # passes whose hazard is taken cell by cell. Measured; it decides how the work is cut, which changes no digit.
 PER_TILE, PER_ANIMAL, PER_LOCAL, PER_PASS, PER_CHANCE = 2.5, 0.1, 1.2, 0.06, 1.0
-# less than this is not worth a second thread
-LITTLE = 150.0
+# less than this is not worth a second thread; fewer tiles for each thread cannot be shared evenly
+LITTLE, FEW = 150.0, 8
 # Gaussians from which their tables are; from which more pieces than threads even out what was guessed; what it takes
 # to list Gaussians by tile, in units of what their tables take
 MANY, EVEN_MORE, COVER = 100, 4000, 0.65
@@ -406,7 +406,7 @@ class SeparablePath:
     def _pieces(self, near: PassLists | None, windows: Lists | None = None) -> list[tuple[int, int]]:
         """The tiles cut into runs of about the same work, as many as are worth a thread."""
         threads = self.workers.threads
-        if threads == 1:
+        if threads == 1 or len(self.blocks) < FEW * threads:
             return [(0, len(self.blocks))]
         done = PER_TILE * self._counting
         if near is not None:
