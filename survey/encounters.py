@@ -230,6 +230,8 @@ class EncounterHistory:
         >>> EncounterHistory.from_strings(["0110", "10.1"]).n_encounters
         4
         """
+        if not len(histories):
+            raise refuse("there are no histories", "Give one for each animal that was met")
         lengths = {len(h) for h in histories}
         if len(lengths) != 1:
             raise refuse("histories have different lengths", "Give one character per occasion", value=sorted(lengths))

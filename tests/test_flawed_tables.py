@@ -3,7 +3,7 @@
 import pytest
 
 from uncia import survey
-from uncia.survey.errors import SurveyError
+from uncia.survey.errors import SurveyError, SurveyWarning
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,29 @@ def test_all_slips_of_an_inp_file_are_told_at_once(tmp_path):
         assert problems(survey.read_matrix, tmp_path / "w.csv", n_seasons=wrong)[0][1].startswith("n_seasons must be")
     for read in (survey.read_inp, survey.read_fates_inp, survey.read_visits_inp):
         assert problems(read, tmp_path / "none.inp") == [(None, "there is no such file")]
+
+
+def test_slips_of_histories_as_text_are_told_at_once_and_numbers_are_read(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_text(
+        "animal,ch,freq\na,0110,1\nb,110,1\na,0000,1\nc,01A0,1\nd,0101,x\ne,0101,1.5\nf,,1\ng,0101,\ni,0 11,2\n"
+    )
+    told = problems(survey.read_histories, path)
+    assert sorted(row for row, _ in told) == [3, 4, 4, 5, 6, 7, 8, 9, 10]
+    path.write_text("ch,frequency,removed\n0110,3,yes\n0100,2,no\n0010,-1,no\n")
+    h = survey.read_histories(path)
+    assert (
+        h.frequency.tolist() == [3, 2, 1] and h.removed.tolist() == [True, False, True]
+    assert not len(h.animals.columns)
+    )
+    path.write_text("ch,freq\n0110,0\n")
+    assert problems(survey.read_histories, path) == [(None, "there are no histories")]
+
+
+def test_covariates_of_visits_of_which_one_is_missing_are_told(tmp_path):
+    path = tmp_path / "w.csv"
+    path.write_text("y.1,y.2,y.3,date.1,date.2,soil.1,bio12\n0,1,1,3,4,5,6\n0,0,1,4,5,6,7\n")
+    with pytest.warns(SurveyWarning, match=r"w.csv: date.1, date.2 are taken for covariates of sites: .* would be 3"):
+        h = survey.read_matrix(path)
+    assert list(h.sites) == ["date.1", "date.2", "soil.1", "bio12"]
+    assert problems(survey.read_matrix, path, visits=["y.1", "y.1"])[0][1] == "a visit is given twice"

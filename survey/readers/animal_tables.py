@@ -90,8 +90,8 @@ def read_histories(
     ----------
     path : CSV or Excel file with `animal` (it may be missing), optionally `frequency` and `removed`, a column for each
         occasion (0 not met, 1 met, 2, 3, … met in other states; empty or a dot: nobody looked), and covariates. Or with
-        the whole history as text in `ch` (0110), and its number in `freq` (negative: these were not released after
-        their last encounter), as tables for the R packages RMark and marked have it
+        the whole history as text in `ch` (0110), and its number in `freq` or `frequency` (negative: these were not
+        released after their last encounter), as tables for the R packages RMark and marked have it
     occasions : headings of the occasions in order; by default all headings that are whole numbers, such as years
     codes : numbers of states that `ch` writes as letters, {"A": 1, "B": 2}
     more : `intervals`, `interval_unit`, as for `EncounterHistory`
@@ -138,6 +138,8 @@ def _from_text(table: Columns, codes: Mapping[str, int], bad: Problems, more: di
     length = max(map(len, written), default=0)
     known = DIGITS | dict(codes)
     for i, history in enumerate(written):
+        if not history:
+            continue  # told already
         if len(history) < length:
             fix = "Complete it (programs for tables drop leading zeros of numbers: keep the column as text)"
             table.fault(i, f"a history has {len(history)} characters and others have {length}", fix, history)
@@ -145,11 +147,13 @@ def _from_text(table: Columns, codes: Mapping[str, int], bad: Problems, more: di
             table.fault(i, "a history has characters that are not known", "Correct it, or give codes", history)
         elif not any(known[c] > 0 for c in history):
             table.fault(i, "the animal was never met", "Leave its row out", history)
-    count = table.number("freq", required=True, whole=True) if table.has("freq") else np.ones(len(table))
-    who = covariates(table, "animal", "ch", "freq").set_axis(pd.Index(names), axis=0)
+    many = "freq" if table.has("freq") else "frequency"
+    count = table.number(many, required=True, whole=True) if table.has(many) else np.ones(len(table))
+    lost = table.flag("removed") if table.has("removed") else np.zeros(len(table), bool)
+    who = covariates(table, "animal", "ch", many, "removed").set_axis(pd.Index(names), axis=0)
     bad.raise_any()
     kept = count != 0
-    more = {"removed": count[kept] < 0, "animals": who[kept]} | more
+    more = {"removed": (lost | (count < 0))[kept], "animals": who[kept]} | more
     with in_file(table.sheet.name):
         return EncounterHistory.from_strings(list(written[kept]), np.abs(count[kept]).astype(int), codes, **more)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import refuse
+from ..errors import SurveyWarning, refuse
 
 NUMBERED = re.compile(r"(.*?)([._ ]?)(\d+)")
 USUAL = "y"  # what the visits are called in tables for the R package unmarked
@@ -43,6 +45,8 @@ def parts_of(headings: Sequence[str], visits: str | Sequence[str] | None, file) 
         order = list(found)
     else:
         order = [str(h) for h in given]
+        if len(set(order)) < len(order):
+            raise refuse("a visit is given twice", "Give each heading once", file=file, value=order)
         lacking = [h for h in order if h not in headings]
         if lacking:
             raise refuse("the table has no such visits", f"There are {', '.join(headings)}", file=file, value=lacking)
@@ -56,7 +60,22 @@ def parts_of(headings: Sequence[str], visits: str | Sequence[str] | None, file) 
         if len(order) > 1 and heading in family and set(family) <= set(headings):
             covariates[parsed[1]] = family
     taken = {*order, *(h for family in covariates.values() for h in family)}
+    _tell_of_gaps([h for h in headings if h not in taken], endings, file)
     return Parts(order, covariates, [h for h in headings if h not in taken])
+
+
+def _tell_of_gaps(headings: list[str], endings: list[str], file) -> None:
+    """Warns of columns numbered as visits are, of which not all are there: by a slip they are covariates of sites."""
+    families: dict[str, list[str]] = {}
+    for heading in headings:
+        for ending in filter(None, endings):
+            name = heading.removesuffix(ending)
+            if name not in ("", heading) and not name[-1].isdigit():
+                families.setdefault(name, []).append(heading)
+    for found in families.values():
+        if len(found) > 1:
+            what = f"{Path(file).name}: {', '.join(found)} are taken for covariates of sites: as covariates of visits "
+            warnings.warn(what + f"they would be {len(endings)}, numbered like the visits", SurveyWarning, stacklevel=4)
 
 
 def check_seasons(n_visits: int, n_seasons: int, file) -> None:
