@@ -85,10 +85,8 @@ def test_slips_of_histories_as_text_are_told_at_once_and_numbers_are_read(tmp_pa
     assert sorted(row for row, _ in told) == [3, 4, 4, 5, 6, 7, 8, 9, 10]
     path.write_text("ch,frequency,removed\n0110,3,yes\n0100,2,no\n0010,-1,no\n")
     h = survey.read_histories(path)
-    assert (
-        h.frequency.tolist() == [3, 2, 1] and h.removed.tolist() == [True, False, True]
+    assert h.frequency.tolist() == [3, 2, 1] and h.removed.tolist() == [True, False, True]
     assert not len(h.animals.columns)
-    )
     path.write_text("ch,freq\n0110,0\n")
     assert problems(survey.read_histories, path) == [(None, "there are no histories")]
 
