@@ -98,3 +98,41 @@ def test_covariates_of_visits_of_which_one_is_missing_are_told(tmp_path):
         h = survey.read_matrix(path)
     assert list(h.sites) == ["date.1", "date.2", "soil.1", "bio12"]
     assert problems(survey.read_matrix, path, visits=["y.1", "y.1"])[0][1] == "a visit is given twice"
+
+
+def test_slips_of_corners_of_searched_areas_are_told_with_those_of_rows(tmp_path):
+    (tmp_path / "t.txt").write_text(
+        "A 0 0\nA 100 0\nA x 100\nB 200 0\nB 300 0\nC 0 0\nC 100 100\nC 100 0\nC 0 100\nD 5\n"
+    )
+    (tmp_path / "c.txt").write_text("1 a 2 60\n1 b 1 foo 20\n")
+    files = {"captures": tmp_path / "c.txt", "traps": tmp_path / "t.txt", "detector": "polygon"}
+    assert problems(survey.read_secr, **files) == [
+        (3, "a detector needs a name, x and y in metres"),
+        (10, "a detector needs a name, x and y in metres"),
+        (4, "area 'B' has 2 corners and needs 3 or more"),
+        (6, "the outline of area 'C' crosses itself"),
+        (1, "a capture needs session, ID, occasion, x, y"),
+        (2, "x and y must be numbers"),
+    ]
+
+
+def test_tables_of_cells_with_slips(tmp_path):
+    path = tmp_path / "m.txt"
+    path.write_text("x,y,a-b,a b,X\n0,0,1,2,3\n100,0,1,forest,3\n200,0\n")
+    assert problems(survey.read_mask, path) == [
+        (None, "the heading 'a_b' is used twice"),
+        (None, "the heading 'x' is used twice"),
+        (3, "a b must be a number"),
+        (4, "the row has 2 values and the heading 5"),
+    ]
+    path.write_text("x,y\n99.12,33.25\n99.13,33.25\n")
+    assert problems(survey.read_mask, path, crs="EPSG:32647") == [
+        (None, "x and y of the cells are degrees, not metres")
+    ]
+    path.write_text("x;y\n0;0\n")
+    with pytest.raises(SurveyError, match="commas, blanks or tabs between the values"):
+        survey.read_mask(path)
+    cells = "".join(f'"{i}",{i * 100 / 3:.1f},{j * 100 / 3:.1f},{i}\n' for i in range(40) for j in range(3))
+    path.write_text('"","x","y","D.forest"\n' + cells)  # as R writes them, rounded to 0.1 m
+    mask = survey.read_mask(path)
+    assert mask.size == 120 and mask.spacing == pytest.approx(33.33, abs=0.01) and list(mask.covariates) == ["D.forest"]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from ..display import some
 from ..errors import Problems, refuse
 
 OF_SECR = {
@@ -19,25 +20,25 @@ OF_SECR = {
 SHAPED = tuple(OF_SECR.values())
 
 
-def shapes_of(corners: Mapping[str, list[tuple[float, float]]], kind: str, name: str) -> tuple:
-    """Polygons (closed where the file does not) or lines through the corners of each detector.
+def shapes_of(
+    corners: Mapping[str, list[tuple[float, float]]], kind: str, rows: Mapping[str, int], name: str, bad: Problems
+) -> tuple:
+    """Polygons (closed where the file does not) or lines through the corners of each detector, first on row `rows`.
 
-    Raises
-    ------
-    SurveyError : too few corners, outlines that cross themselves; all detectors at once
+    Too few corners, and outlines that cross themselves, are problems.
     """
-    area, bad, shapes = kind.endswith("area"), Problems(), []
+    shapes, area = [], kind.endswith("area")
     least, word = (3, "area") if area else (2, "line")
     for detector, places in corners.items():
-        if len(dict.fromkeys(places)) < least:
-            what = f"{word} {detector!r} has {len(dict.fromkeys(places))} corners and needs {least} or more"
-            bad.add(what, "Give every corner a line with the same name", file=name)
+        n, where = len(dict.fromkeys(places)), {"file": name, "row": rows[detector]}
+        if n < least:
+            what = f"{word} {detector!r} has {some(n, 'corner')} and needs {least} or more"
+            bad.add(what, "Give every corner a line with the same name", **where)
             continue
         shapes.append(shapely.Polygon(places) if area else shapely.LineString(places))
         if not shapely.is_valid(shapes[-1]):
             what = f"the outline of area {detector!r} crosses itself"
-            bad.add(what, "Give the corners in their order along the outline", file=name)
-    bad.raise_any()
+            bad.add(what, "Give the corners in their order along the outline", **where)
     return tuple(shapes)
 
 

@@ -223,13 +223,14 @@ class _Layout:
 
 
 def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Problems, kind: str) -> _Layout:
-    layout, extra, seen, corners = _Layout(text.name), [], {}, {}
+    layout, extra, seen, corners, broken = _Layout(text.name), [], {}, {}, set()
     for line in text.lines:
         where = {"file": text.name, "row": line.row}
         words, after = _at_slash(line.words)
         place = tuple(_number(word) for word in words[1:3])
         if len(place) < 2 or not np.isfinite(place).all():
             bad.add("a detector needs a name, x and y in metres", "Correct the line", value=line.words[:3], **where)
+            broken.update(words[:1])
             continue
         corners.setdefault(words[0], []).append(place)
         if words[0] in seen and kind in SHAPED:
@@ -253,7 +254,8 @@ def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Pr
             bad.add(what, "Fill in NA where a value is missing", file=text.name, row=row)
     columns = _names(names, _at_slash(text.header)[1], width, text.name)
     values = [after + [""] * (width - len(after)) for _, after in extra]
-    shapes = shapes_of(corners, kind, text.name) if kind in SHAPED else ()
+    whole = {name: places for name, places in corners.items() if name not in broken}
+    shapes = shapes_of(whole, kind, seen, text.name, bad) if kind in SHAPED else ()
     return replace(layout, covariates=_typed(pd.DataFrame(values, columns=columns, dtype=object)), shapes=shapes)
 
 
