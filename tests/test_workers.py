@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from uncia.models.spatial.engine import workers as engine_workers
 from uncia.models.spatial.engine.workers import LOOKS, Workers
 
 
@@ -54,6 +55,30 @@ def test_what_fails_in_a_piece_is_raised_and_the_next_call_works(where):
 
     with pytest.raises(ValueError, match="piece"):
         workers.map(work, range(8))
+    assert workers.map(abs, range(8)) == list(range(8))
+
+
+def test_an_interrupt_is_told_when_no_helper_works_any_more(monkeypatch):
+    workers, begun, done, interrupts = Workers(2), threading.Event(), [], [KeyboardInterrupt()]
+    await_number = engine_workers.await_number
+
+    def interrupted(*arguments):
+        if threading.current_thread() is threading.main_thread() and interrupts:
+            raise interrupts.pop()
+        return await_number(*arguments)
+
+    def work(k):
+        if threading.current_thread() is threading.main_thread():
+            begun.wait()
+        else:
+            begun.set()
+            time.sleep(0.03)
+        done.append(k)
+
+    monkeypatch.setattr(engine_workers, "await_number", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        workers.map(work, range(2))
+    assert sorted(done) == [0, 1]
     assert workers.map(abs, range(8)) == list(range(8))
 
 

@@ -107,6 +107,13 @@ class Team:
 
     def _wait(self, call: Call) -> None:
         """Until every helper that has joined the call is done; those that come later find no piece left."""
+        try:
+            self._until_done(call)
+        except KeyboardInterrupt:  # told when nobody writes any more into what others will use next
+            self._until_done(call)
+            raise
+
+    def _until_done(self, call: Call) -> None:
         for _ in call.left:  # none, but after a failure
             pass
         for k in range(call.helpers):
