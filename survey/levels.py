@@ -18,7 +18,7 @@ def misspelled(values: Iterable) -> dict[str, str]:
 
     Levels look alike that are one but for case, blanks, hyphens and underscores, or one or two slips of the pen apart
     (a letter too many, missing, wrong, or two letters exchanged; Damerau 1964). Levels that differ by digits, by a
-    single capital letter or by a Chinese character are meant.
+    single capital letter, by a Chinese character or by a word of one letter or Roman numeral are meant.
 
     >>> misspelled(["female"] * 6 + ["male"] * 2 + ["femle"]), misspelled(["plot 1"] * 6 + ["plot 2"])
     ({'femle': 'female'}, {})
@@ -44,7 +44,7 @@ def looks_like(one: str, other: str) -> bool:
         if a.replace(word, opposite) == b.replace(word, opposite):
             return False
     parts = "".join(_unlike(one, other))
-    if min(len(a), len(b)) < SHORT or re.search(r"[\d⺀-\U0003ffff]", parts) or _capitals(one, other):
+    if min(len(a), len(b)) < SHORT or re.search(r"[\d⺀-\U0003ffff]", parts) or _numbered(one, other):
         return False
     allowed = 2 if min(len(a), len(b)) >= LONG and a[0] == b[0] else 1
     return slips(a, b) <= allowed
@@ -75,6 +75,10 @@ def _unlike(one: str, other: str) -> tuple[str, str]:
     return one[: len(one) - end], other[: len(other) - end]
 
 
-def _capitals(one: str, other: str) -> bool:
-    """Whether two words differ by one capital letter, as grid A and grid B do."""
+def _numbered(one: str, other: str) -> bool:
+    """Whether two words differ by one capital letter, as gridA and gridB, or by numerals, as camp I and camp II."""
+    a, b = (re.split(r"[\s_\-]+", word) for word in (one, other))
+    differ = [pair for pair in zip(a, b, strict=False) if pair[0] != pair[1]]
+    if len(a) == len(b) > 1 and all(re.fullmatch(r"(?i)\w|[ivx]+", part) for pair in differ for part in pair):
+        return True
     return all(re.fullmatch(r"[A-Z]", part) is not None for part in _unlike(one, other))

@@ -270,3 +270,21 @@ def test_names_from_the_data_in_a_picture_stay_as_they_are():
 def test_another_language_is_a_file():
     assert [FILE.fullmatch(name)[1] for name in ("en.toml", "zh.toml", "mn.toml")] == ["en", "zh", "mn"]
     assert not FILE.fullmatch("survey.toml")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "my sites.csv: 'forest type' is 'dens' in rows 14, 15 and 'dense' in 26: write one word if both mean the same",
+        "'forest type' is 'dens' 1 time and 'dense' 9 times",
+        "h.csv: 'sex' has several words for female, which are different values: 'f', 'female'",
+        "w.csv: date.1, date.2 are taken for covariates of sites: as covariates of visits they would be 3, numbered "
+        "like the visits",
+        "m.csv: 'slope' is taken for words, because 1 of 9 values is no number: '3 deg' in row 4",
+        "f.csv: the exit lies in the future in rows 3, 4 …: is the year right?",
+        "'a-b' is called 'a_b' in formulas",
+    ],
+)
+def test_what_readers_tell_of_tables_is_told_in_chinese(said):
+    told = texts("zh")
+    assert told.term(said) != said and not told.missing

@@ -396,6 +396,8 @@ def test_words_for_a_sex_that_are_none_are_refused_all_at_once(tmp_path):
         ("north-east", "north-west"),
         ("hunted", "unhunted"),
         ("grid A", "grid B"),
+        ("camp I", "camp II"),
+        ("plot a", "plot b"),
         ("plot 10", "plot 11"),
         ("牧场东区", "牧场西区"),
         ("east", "west"),
