@@ -82,6 +82,36 @@ def test_an_interrupt_is_told_when_no_helper_works_any_more(monkeypatch):
     assert workers.map(abs, range(8)) == list(range(8))
 
 
+def test_helpers_take_part_again_after_a_call_that_was_interrupted_anywhere(monkeypatch):
+    workers, who = Workers(2), set()
+
+    def work(_):
+        who.add(threading.get_ident())
+        time.sleep(0.002)
+
+    def interrupted(team, work, pieces):
+        team._turn.acquire()
+        raise KeyboardInterrupt
+
+    workers.map(work, range(20))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(engine_workers.Team, "map", interrupted)
+        workers.map(work, range(20))
+    who.clear()
+    workers.map(work, range(20))
+    assert len(who) == 2
+
+
+def test_the_caller_does_all_where_no_thread_is_to_be_had(monkeypatch):
+    def submit(*_):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    workers = Workers(2)
+    monkeypatch.setattr(engine_workers.ThreadPoolExecutor, "submit", submit)
+    for _ in range(2):
+        assert workers.map(abs, range(8)) == list(range(8))
+
+
 def test_work_may_itself_be_shared_and_several_threads_may_call():
     workers, found = Workers(2), {}
 

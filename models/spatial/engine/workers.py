@@ -47,9 +47,15 @@ class Workers:
         """[work(piece) for piece in pieces], in this order; the calling thread takes its share of them."""
         if self.threads == 1 or len(pieces) < 2:
             return [work(piece) for piece in pieces]
-        if self._team is None or self._process != os.getpid():
-            self._team, self._process = Team(self.threads - 1), os.getpid()
-        return self._team.map(work, pieces)
+        team = self._team
+        if team is None or self._process != os.getpid():
+            team = self._team = Team(self.threads - 1)
+            self._process = os.getpid()
+        try:
+            return team.map(work, pieces)
+        except BaseException:  # what an interrupt leaves half done: the next call has a team that begins
+            self._team = None
+            raise
 
 
 class Call:
@@ -92,8 +98,11 @@ class Team:
                 asleep = [k for k in range(call.helpers) if not self._awake[k]]
                 for k in asleep:
                     self._awake[k] = True
-            for k in asleep:
-                self._pool.submit(self._help, k)
+            try:
+                for k in asleep:
+                    self._pool.submit(self._help, k)
+            except RuntimeError:  # no thread is to be had, as when the interpreter ends: the caller does all
+                pass
             try:
                 call.drain()
             finally:
