@@ -1,5 +1,8 @@
 """Readers of tables and text files on files with many slips: all are told at once, and what is right is read."""
 
+import tomllib
+from importlib.resources import files
+
 import pytest
 
 from uncia import survey
@@ -136,3 +139,19 @@ def test_tables_of_cells_with_slips(tmp_path):
     path.write_text('"","x","y","D.forest"\n' + cells)  # as R writes them, rounded to 0.1 m
     mask = survey.read_mask(path)
     assert mask.size == 120 and mask.spacing == pytest.approx(33.33, abs=0.01) and list(mask.covariates) == ["D.forest"]
+
+
+def test_forms_to_fill_in_say_how_to_read_these_tables():
+    """Every key with which a form tells of such a file stands in the form to fill in."""
+    folder = files("uncia.reports.templates")
+    for form, keys in {
+        "survey.toml": ("captures", "noccasions", "session", "table"),
+        "survey-animals.toml": ("codes", "by_period"),
+        "survey-sites.toml": ("visits", "n_seasons", "groups", "detections", "known"),
+        "survey-released.toml": ("groups",),
+    }.items():
+        lines = folder.joinpath(form).read_text("utf-8").splitlines()
+        examples = tomllib.loads(
+            "\n".join(line[2:] for line in lines if line.startswith(tuple(f"# {k} = " for k in keys)))
+        )
+        assert set(keys) == set(examples)

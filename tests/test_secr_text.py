@@ -232,7 +232,7 @@ def test_all_bad_rows_at_once(read):
         "  1. trap.txt, row 2: a detector needs a name, x and y in metres (found ['A2', '100']). Correct the line\n"
         "  2. trap.txt, row 3: a detector needs a name, x and y in metres (found ['A3', 'x', 'y']). Correct the line\n"
         "  3. trap.txt, row 4: the detector is already on row 1 (found 'A1'). "
-        "Give every detector one line; of searched areas and lines say detector='polygon' or 'transect'\n"
+        "Give every detector one line; of searched areas and lines say detector='polygon' or 'transect' (in survey.toml, kind)\n"
         "  4. capt.txt, row 2: the occasion is no whole number above zero (found 'first'). "
         "Give the number of the occasion from 1 on (a minus sign before it = did not come back)\n"
         "  5. capt.txt, row 3: the occasion is no whole number above zero (found '0'). "
