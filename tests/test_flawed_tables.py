@@ -155,3 +155,12 @@ def test_forms_to_fill_in_say_how_to_read_these_tables():
             "\n".join(line[2:] for line in lines if line.startswith(tuple(f"# {k} = " for k in keys)))
         )
         assert set(keys) == set(examples)
+
+
+def test_a_county_is_no_count(tmp_path):
+    (tmp_path / "deployments.csv").write_text("station,x,y,start,end\nA,500000,3700000,2024-01-01,2024-02-01\n")
+    (tmp_path / "records.csv").write_text(
+        "station,time,species,individual,county\nA,2024-01-03 10:00,Panthera uncia,u1,Qumarleb\n"
+    )
+    how = {"species": "Panthera uncia", "crs": "EPSG:32647", "timezone": "Asia/Shanghai"}
+    assert survey.read_field_tables(tmp_path, **how).n_animals == 1

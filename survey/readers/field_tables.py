@@ -44,6 +44,7 @@ TYPES = {"blank": "blank", "empty": "blank", "human": "human", "homo sapiens": "
 TYPES |= {"vehicle": "vehicle", "unknown": "unknown", "unclassified": "unclassified", "animal": "animal"}
 ALMOST = 0.75  # of the letters of a table's name
 CLOSE = 0.85  # of the letters of a column's name
+MEANT = ("county", "recorder", "recorded")  # headings that look like ours and are others
 SAY_WHO = ("species", "individual", "count")  # columns of the records without which animals are other ones
 LIFE_STAGES = ("adult", "subadult", "juvenile")
 
@@ -205,7 +206,7 @@ def _almost_read(reading: Reading, c: Columns, table: str) -> None:
     ours, absent = {c.heading(name) for name in COLUMNS[table]}, [n for n in COLUMNS[table] if not c.has(n)]
     for heading in c.sheet.headings:
         close = get_close_matches(heading.strip().casefold(), absent, n=1, cutoff=CLOSE)
-        if heading in ours or not close:
+        if heading in ours or not close or heading.strip().casefold() in MEANT:
             continue
         what = f"the column {heading!r} is not read as {close[0]!r}"
         if close[0] in SAY_WHO:

@@ -237,7 +237,8 @@ def _layout(text: _Text, usage: str | None, names: Sequence[str] | None, bad: Pr
             continue
         if words[0] in seen:
             what = f"the detector is already on row {seen[words[0]]}"
-            fix = "Give every detector one line; of searched areas and lines say detector='polygon' or 'transect' (in survey.toml, kind)"
+            of_searches = "of searched areas and lines say detector='polygon' or 'transect' (in survey.toml, kind)"
+            fix = f"Give every detector one line; {of_searches}"
             bad.add(what, fix, value=words[0], **where)
         seen.setdefault(words[0], line.row)
         layout.id.append(words[0])
