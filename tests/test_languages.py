@@ -283,6 +283,7 @@ def test_another_language_is_a_file():
         "m.csv: 'slope' is taken for words, because 1 of 9 values is no number: '3 deg' in row 4",
         "f.csv: the exit lies in the future in rows 3, 4 …: is the year right?",
         "'a-b' is called 'a_b' in formulas",
+        "1 site and 4 visits are left out because one of these covariates is not known: elev, date",
     ],
 )
 def test_what_readers_tell_of_tables_is_told_in_chinese(said):

@@ -195,6 +195,8 @@ def test_a_form_takes_calls_as_detections_and_leaves_out_what_is_not_known(tmp_p
     assert list(history.sites.index) == ["a", "c", "d"]
     assert history.visits["value"].fillna(-1).tolist() == [0, 1, -1, 1, 0, 0]
     assert study.build(study.config.models[0])
+    left_out = "1 site and 3 visits are left out because one of these covariates is not known: date, elev.sc"
+    assert study.notes == (left_out,)
     whole = read_matrix(tmp_path / "wide.csv")
     with pytest.raises(SurveyError, match=r"larger than 1 \(found 3.0\).*of counts take history.as_detections\(\)"):
         models.Occupancy(whole)

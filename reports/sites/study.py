@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,8 @@ import pandas as pd
 
 from ... import survey
 from ...survey.detections import DetectionHistory
+from ...survey.display import some
+from ...survey.errors import SurveyWarning
 from ...survey.habitat import HabitatMask
 from ...survey.verify import Findings
 from ..model_parts import built
@@ -89,7 +92,18 @@ def read(config: SiteForm, folder: Path) -> DetectionHistory:
     """The detection history of the form."""
     history = _read(config, folder)
     history = history.as_detections() if config.data.detections else history
-    return history.without_missing(*config.data.known) if config.data.known else history
+    return _with_known(history, config.data.known) if config.data.known else history
+
+
+def _with_known(history: DetectionHistory, names: tuple[str, ...]) -> DetectionHistory:
+    """Without sites and visits of which a covariate is not known, and a warning that says how many they are."""
+    kept = history.without_missing(*names)
+    sites, visits = history.n_sites - kept.n_sites, int(history.done.sum() - kept.done.sum())
+    if sites or visits:
+        left_out = f"{some(sites, 'site')} and {some(visits, 'visit')}"
+        what = f"{left_out} are left out because one of these covariates is not known: {', '.join(names)}"
+        warnings.warn(what, SurveyWarning, stacklevel=2)
+    return kept
 
 
 def _read(config: SiteForm, folder: Path) -> DetectionHistory:
