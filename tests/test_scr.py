@@ -156,6 +156,23 @@ def test_realised_abundance_of_parts_adds_up():
     assert whole.loc["realised abundance", "lower"] >= fit.model.captures.n_animals
 
 
+@pytest.mark.parametrize("distribution", ["poisson", "binomial"])
+def test_the_number_of_animals_is_certain_where_all_are_detected(distribution):
+    """And not unknown, because one minus a probability of one, or as many missed, rounds to less than none."""
+    captures, mask = scr_problems.small("proximity")
+    model = models.SCR(captures, mask, D="~ x", detection="hazard half-normal", distribution=distribution)
+    fit = model.at(D={"Intercept": 7.0, "x": 0.1}, lambda0=60.0, sigma=900.0)
+    fit = replace(fit, covariance=np.zeros_like(fit.covariance))
+    half = replace(mask, habitat=mask.habitat & (np.arange(mask.habitat.shape[1]) < 5))
+    tables = fit.abundance(), fit.abundance(mask), fit.abundance(half), fit.joint_abundance().table
+    for table in tables:
+        realised = table.set_index("quantity").loc["realised abundance"]
+        assert np.isfinite(realised["se"])
+    whole = tables[1].set_index("quantity").loc["realised abundance"]
+    assert whole["se"] < 1e-6
+    assert whole["estimate"] == pytest.approx(captures.n_animals)
+
+
 def test_activity_centres_sum_to_one_and_lie_near_the_detections():
     fit = MODELS["count"].fit()
     surfaces = fit.activity_centres()

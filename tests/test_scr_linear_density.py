@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import scr_problems
 
-from uncia import models
+from uncia import models, survey
 from uncia.models import design
 from uncia.models.model import Model
 
@@ -81,6 +81,20 @@ def test_a_density_beyond_all_numbers_is_no_error_and_no_maximum():
     value, gradient = model.loglik_and_gradient(far)
     assert value == -np.inf
     assert np.isnan(gradient).all()
+
+
+def test_a_fixed_number_of_animals_beyond_all_numbers_is_no_error_either():
+    captures, mask = scr_problems.small("proximity")
+    nobody = survey.CaptureHistory(captures.detections.iloc[:0], captures.detectors, session="2")
+    data = [replace(captures, session="1"), nobody]
+    model = models.SCR(data, mask, D="~ session", distribution="binomial", detection="hazard half-normal")
+    for intercept, other in ((400.0, 0.0), (700.0, 0.0), (0.0, -400.0), (0.0, -700.0)):
+        far = model.start() + np.r_[intercept, other, np.zeros(model.parameters.size - 2)]
+        assert model.loglik(far) == -np.inf
+        assert model.loglik_and_gradient(far)[0] == -np.inf
+    gone = model.start() + np.r_[0.0, -300.0, np.zeros(model.parameters.size - 2)]
+    alone = models.SCR(data[0], mask, distribution="binomial", detection="hazard half-normal")
+    assert model.loglik(gone) == pytest.approx(alone.loglik(np.delete(gone, 1)), abs=1e-9)
 
 
 def test_a_large_design_is_made_some_rows_at_a_time_and_is_the_same(monkeypatch):

@@ -340,7 +340,8 @@ def _of_animals(fit, mask: HabitatMask, scope: str, expected, missed, share, one
     se_expected = expected.se(fit.covariance, log_normal=one_coefficient)
     per_area = 100.0 / mask.area
     seen = float(share.sum())
-    scatter = missed.value + float(np.sum(share * (1.0 - share)))
+    # not below zero by rounding, where all animals are detected
+    scatter = max(missed.value, 0.0) + float(np.sum(share * np.maximum(1.0 - share, 0.0)))
     scatter += min(missed.value / fixed[1], 1.0) ** 2 * fixed[0]  # see fixed_number
     beyond_first_order = se_expected**2 - expected.variance(fit.covariance)
     se_realised = np.sqrt(missed.variance(fit.covariance) + scatter + beyond_first_order)

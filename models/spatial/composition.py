@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
+LARGEST = 1e150  # of numbers whose squares, and one over these, are numbers too
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -43,7 +45,7 @@ def conditional(sum_log_a: float, detected: float, total: float, n: int) -> Comp
 def binomial(sum_log_a: float, detected: float, total: float, n: int) -> Composed:
     """A fixed number N of animals, of which n were detected."""
     N, missed, unseen = total, total - detected, total - n
-    if unseen < 0 or not missed > 0:
+    if unseen < 0 or not missed > 1.0 / LARGEST or N > LARGEST:
         return Composed(-np.inf, 0.0)
     loglik = gammaln(N + 1) - gammaln(unseen + 1) + unseen * np.log(missed / N) + sum_log_a - n * np.log(N)
     by_total = digamma(N + 1) - digamma(unseen + 1) + np.log(missed / N) + unseen * (1 / missed - 1 / N) - n / N

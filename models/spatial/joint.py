@@ -133,7 +133,7 @@ def _session(fit, session, regions: Mapping[str, np.ndarray]) -> tuple[list[_Cel
             both = shares[r] if r == s else np.maximum(shares[r] + shares[s] - 1.0, 0.0)
             value = -float(cells[a].seen @ cells[b].seen)
             if c == d and r == s:
-                value += cells[a].missed.value + float(cells[a].seen.sum())
+                value = max(value + cells[a].missed.value + float(cells[a].seen.sum()), 0.0)  # but for rounding
             elif c == d and both.any():
                 value += by_class(fit, session, session.mask, share=both)[c][1].value
                 value += float(_where(fit, session, both[None])[:, c, 0].sum())
