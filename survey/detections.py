@@ -446,8 +446,9 @@ def _check_visits(visits: pd.DataFrame, bad: Problems) -> None:
         bad.add(f"a finding at site {where[i]!r} is no whole number from 0 on", "Correct it", value=float(value[i]))
     for i in np.flatnonzero((effort < 0) | np.isinf(effort))[:20]:
         bad.add(f"the effort at site {where[i]!r} must be 0 or more", "Correct it", value=float(effort[i]))
-    for i in np.flatnonzero(known & (value > 0) & (effort == 0))[:20]:
-        bad.add(f"something was found at site {where[i]!r} without effort", "Give the effort of this visit", value=0.0)
+    for i in np.flatnonzero(known & (value > 0) & ((effort == 0) | np.isnan(effort)))[:20]:
+        what = f"something was found at site {where[i]!r} without effort"
+        bad.add(what, "Give the effort of this visit", value=None if np.isnan(effort[i]) else 0.0)
     keys = _keys(visits)
     for i in np.flatnonzero(visits.duplicated(keys))[:20]:
         row = tuple(visits[keys].iloc[i])

@@ -164,3 +164,13 @@ def test_a_county_is_no_count(tmp_path):
     )
     how = {"species": "Panthera uncia", "crs": "EPSG:32647", "timezone": "Asia/Shanghai"}
     assert survey.read_field_tables(tmp_path, **how).n_animals == 1
+
+
+def test_effort_of_visits_is_given_once_and_where_something_was_found(tmp_path):
+    wide, effort = tmp_path / "w.csv", tmp_path / "e.csv"
+    wide.write_text("site,y.1,y.2,effort.1,effort.2\na,0,1,1,\nb,1,NA,1,2\n")
+    assert problems(survey.read_matrix, wide) == [(None, "something was found at site 'a' without effort")]
+    effort.write_text("site,y.1,y.2\na,1,-2\nb,1,2\n")
+    assert problems(survey.read_matrix, wide, effort=effort) == [(None, "covariates of visits are in two tables")]
+    wide.write_text("site,y.1,y.2\na,0,1\nb,1,NA\n")
+    assert problems(survey.read_matrix, wide, effort=effort) == [(2, "y.2 must be 0 or more")]

@@ -133,7 +133,11 @@ def read_matrix(
     beside = {} if parts is None else {n: _family(table, h, n) for n, h in parts.covariates.items()}
     worked = beside.pop("effort", None)
     names = {**({} if effort is None else {"effort": effort}), **(visit_covariates or {})}
-    tables = {n: _matrix(open_table(file, bad, None, encoding), bad) for n, file in names.items()}
+    twice = sorted(set(names) & {*beside, *(() if worked is None else ("effort",))})
+    if twice:
+        raise refuse("covariates of visits are in two tables", "Keep them in one", file=path, value=twice)
+    limits = {"effort": {"low": 0.0}}
+    tables = {n: _matrix(open_table(f, bad, None, encoding), bad, **limits.get(n, {})) for n, f in names.items()}
     for name, other in tables.items():
         if (set(other.index), list(other)) != (set(found.index), list(found)):
             fix = f"Give it the sites and headings of {Path(path).name}"
