@@ -18,6 +18,7 @@ from .frozen import fixed, settle
 from .sheets import decode
 
 MISSING = -1
+UNKNOWN = "a history has characters that are not known"
 DIGITS = {".": MISSING} | {str(d): d for d in range(10)}  # characters of a written history
 
 
@@ -307,25 +308,13 @@ def read_rows(
         words = line.split(";")[0].split()
         if ";" in line and words and re.fullmatch(r"[\dA-Za-z.]+", words[0]):
             length = length or len(words[0])
-        if ";" not in line or len(words) != 1 + n_groups + len(covariates) or len(words[0]) != length:
-            needs = f"{length or 'some'} occasions, {n_groups} frequencies and {len(covariates)} covariates"
-            what = f"a line needs a history of {needs}"
-            bad.add(what, "Correct the line, and end it with a semicolon", file=path, row=number, value=line.strip())
+        fault = _fault_of(line, words, length, (n_groups, len(covariates)), characters)
+        if fault is not None:
+            what, fix = fault
+            fix += ", or give codes= for the letters of states" * (letters and what.startswith(UNKNOWN))
+            bad.add(what, fix, file=path, row=number, value=words[0] if what.startswith(UNKNOWN) else line.strip())
             continue
-        strange = "".join(sorted(set(words[0]) - set(characters)))
-        if strange:
-            fix = "Correct it" + ", or give codes= for the letters of states" * letters
-            what = f"a history has characters that are not known: {strange}"
-            bad.add(what, fix, file=path, row=number, value=words[0])
-            continue
-        try:
-            values = [float(w) for w in words[1:]]
-        except ValueError:
-            bad.add("a line has something that is no number", "Correct it", file=path, row=number, value=line.strip())
-            continue
-        if not all(v.is_integer() for v in values[:n_groups]):
-            bad.add("a frequency is no whole number", "Correct it", file=path, row=number, value=line.strip())
-            continue
+        values = [float(w) for w in words[1:]]
         counts, values = [int(v) for v in values[:n_groups]], values[n_groups:]
         for what, fix in check(words[0], counts):
             bad.add(what, fix, file=path, row=number, value=line.strip())
@@ -338,6 +327,26 @@ def read_rows(
     frame = pd.DataFrame(animals, index=[str(i + 1) for i in range(len(rows))])
     counts = np.array([r[2] for r in rows])
     return InpRows([r[0] for r in rows], np.abs(counts), counts < 0, frame, [r[4] for r in rows])
+
+
+def _fault_of(
+    line: str, words: list[str], length: int | None, sizes: tuple[int, int], characters: str
+) -> tuple[str, str] | None:
+    """What is wrong with a line of a MARK input file with so many frequencies and covariates, and what to do."""
+    n_groups, n_covariates = sizes
+    if ";" not in line or len(words) != 1 + n_groups + n_covariates or len(words[0]) != length:
+        needs = f"{length or 'some'} occasions, {n_groups} frequencies and {n_covariates} covariates"
+        return f"a line needs a history of {needs}", "Correct the line, and end it with a semicolon"
+    strange = "".join(sorted(set(words[0]) - set(characters)))
+    if strange:
+        return f"{UNKNOWN}: {strange}", "Correct it"
+    try:
+        values = [float(word) for word in words[1:]]
+    except ValueError:
+        return "a line has something that is no number", "Correct it"
+    if not all(value.is_integer() for value in values[:n_groups]):
+        return "a frequency is no whole number", "Correct it"
+    return None
 
 
 def read_inp(
