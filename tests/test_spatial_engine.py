@@ -235,6 +235,21 @@ def test_no_animals_at_all():
     assert at.detected == pytest.approx(oracle.spatial(p, log_mu, rows)[1], rel=1e-13)
 
 
+@pytest.mark.parametrize("detection", ["hazard half-normal", "half-normal"])
+def test_kernels_are_not_compiled_again_for_no_animals(detection):
+    """NumPy's sums over nothing are whole numbers, for which numba makes kernels of their own."""
+    p = problem(detection=detection)
+    nobody = replace(
+        p, weight=p.weight[:0], event_start=np.zeros(1, int), event_pass=p.event_pass[:0], event_kind=p.event_kind[:0],
+        event_count=p.event_count[:0], event_exposure=p.event_exposure[:0], event_field=p.event_field[:0]
+    )  # fmt: skip
+    state = SpatialLikelihood(nobody).evaluate(np.zeros(p.raster.size), parameters(detection)).state
+    some = SpatialLikelihood(p).evaluate(np.zeros(p.raster.size), parameters(detection)).state
+    for name, array in vars(some.centre).items():
+        assert vars(state.centre)[name].dtype == array.dtype
+    assert SpatialLikelihood(nobody)._path.model.encounters.constant.dtype == float
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

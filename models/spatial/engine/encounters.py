@@ -118,7 +118,7 @@ class Encounters:
         n = problem.n_animals
         animal = np.repeat(np.arange(n), np.diff(problem.event_start))
         count = np.asarray(problem.event_count, float)
-        constant = np.bincount(animal, count * np.log(problem.event_exposure), minlength=n)
+        constant = np.bincount(animal, count * np.log(problem.event_exposure), minlength=n).astype(float)
         binary = np.flatnonzero(problem.event_kind == BINARY)
         trial, column = np.unique(
             np.stack([problem.event_pass[binary], problem.event_exposure[binary]]), axis=1, return_inverse=True

@@ -193,7 +193,7 @@ class SeparablePath:
             return Animals(x, y, precision, peak, np.zeros(n))
         # a detection is at most as likely as its hazard, which is at most h(g0)/g0 times the Gaussian
         beyond = np.log(-np.log1p(-np.minimum(np.exp(passes.log_scale), 1.0 - 2.0**-53))) - passes.log_scale
-        return Animals(x, y, precision, peak, np.bincount(animal, count * beyond[seen], minlength=n))
+        return Animals(x, y, precision, peak, np.bincount(animal, count * beyond[seen], minlength=n).astype(float))
 
     def _first_radius(self, centre: Animals, unseen: np.ndarray, log_ceiling: float) -> np.ndarray:
         """A radius [n] that nearly always suffices: wider where the field at the centre says the mass is elsewhere."""
