@@ -48,11 +48,11 @@ def test_sites_of_groups_and_seasons(tmp_path):
 @pytest.mark.parametrize(
     "read, text, words",
     [
-        (survey.read_fates_inp, "1001 1;\n", "row 1: a period is none of 10, 11 and 00 (found '1001 1;'). Write 10 for"),
+        (survey.read_fates_inp, "1001 1;\n", "row 1: a period is none of 10, 11 and 00 (found '1001 1;'). Write 10"),
         (survey.read_fates_inp, "1110 1;\n", "row 1: an animal lives after its death (found '1110 1;')"),
         (survey.read_fates_inp, "111 1;\n", "a history of known fates has two characters per period"),
-        (survey.read_fates_inp, "10 1;\n11 -2;\n", "row 2: a number of animals is negative (found '11 -2;'). Give how many there are"),
-        (survey.read_visits_inp, "01 1;\n11 -2;\n", "row 2: a number of sites is negative (found '11 -2;'). Give how many there are"),
+        (survey.read_fates_inp, "10 1;\n11 -2;\n", "row 2: a number of animals is negative (found '11 -2;'). Give how"),
+        (survey.read_visits_inp, "01 1;\n11 -2;\n", "row 2: a number of sites is negative (found '11 -2;'). Give how"),
         (survey.read_visits_inp, "0A 1;\n", "row 1: a history has characters that are not known: A"),
     ],
 )
