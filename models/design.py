@@ -143,6 +143,13 @@ class Design:
         return not self.random and self.names == ("Intercept",)
 
 
+def _products(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Products of the columns / scale with each other; of many rows without a copy of them."""
+    if len(values) > ROWS:
+        return values.T @ values / np.outer(scale, scale)
+    return (values / scale).T @ (values / scale)
+
+
 def _evaluate(formula: SimpleFormula, frame: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...], ModelSpec]:
     """The matrix [rows, columns] of a formula, the names of its columns, and what evaluates it again.
 
@@ -252,8 +259,7 @@ def _check_rank(values: np.ndarray, names: tuple[str, ...], parameter: str) -> N
     if values.shape[1] < 2:
         return
     scale = np.array([np.linalg.norm(column) for column in values.T])
-    alike = (values / scale).T @ (values / scale) if len(values) <= ROWS else values.T @ values / np.outer(scale, scale)
-    if np.any(scale == 0) or np.linalg.matrix_rank(alike, tol=1e-12) < len(names):
+    if np.any(scale == 0) or np.linalg.matrix_rank(_products(values, scale), tol=1e-12) < len(names):
         raise refuse(
             f"the terms of {parameter} cannot be told apart in these data",
             "Remove a term: a covariate is constant, or one is a combination of others",

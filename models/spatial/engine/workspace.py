@@ -39,6 +39,7 @@ class WorkspacePool:
         self._free: list[Workspace] = []
 
     def take(self) -> Workspace:
+        """One that is free, or a new one."""
         try:  # several threads may ask
             return self._free.pop()
         except IndexError:
