@@ -52,6 +52,11 @@ def fused(function):
     return njit(fastmath={"contract"}, **_ALONE)(function)
 
 
+def element(function):
+    """As `fused`, for the body of a loop that is so long that LLVM would rather call it, once for each element."""
+    return njit(forceinline=True, fastmath={"contract"}, **_ALONE)(function)
+
+
 def summing(function):
     """A part of a kernel whose sums may be in any order, so that they vectorise."""
     return njit(fastmath={"contract", "reassoc"}, **_ALONE)(function)

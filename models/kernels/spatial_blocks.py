@@ -8,9 +8,9 @@ Everything else that happens on a block is a shape, a sum or a product.
 
 import numpy as np
 
-from .compiled import fused, kept, lend, stage, wide
+from .compiled import element, fused, kept, lend, stage, wide
 from .spatial_math import C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, hazard
-from .vectors import element, exp, log
+from .vectors import exp, log
 
 C11 = 77683 / 14101100039391805440000  # of the series of `spatial_math`: the remainder at u = 1 is below 1e-18
 # The largest probability below one: keeps a hazard finite when a link function rounds g0 to 1.

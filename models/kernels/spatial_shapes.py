@@ -14,9 +14,9 @@ import math
 import numpy as np
 from numba import njit
 
-from .compiled import fused, kept, lend, stage, wide
+from .compiled import element, fused, kept, lend, stage, wide
 from .spatial_math import exp_parts
-from .vectors import element, exp, log
+from .vectors import exp, log
 
 # log(1 - exp(-t)) is 0 to the last digit beyond this t.
 SATURATED = 700.0

@@ -3,19 +3,11 @@
 As `spatial_math`, from whose exponential this one is made, but without a bound on what goes in.
 """
 
-from numba import njit
-
 from .compiled import fused
 from .floats import LN2_HIGH, LN2_LOW, bits_of, float_of
 from .spatial_math import exp_parts
 
 ROOT = 1.4142135623730951
-
-
-def element(function):
-    """As `fused`, for the body of a loop that is so long that LLVM would rather call it, once for each element."""
-    alone = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(forceinline=True, fastmath={"contract"}, **alone)(function)
 
 
 @fused
