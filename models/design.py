@@ -176,8 +176,8 @@ def _evaluate(formula: SimpleFormula, frame: pd.DataFrame) -> tuple[np.ndarray, 
 
 def triangle(matrix: np.ndarray) -> np.ndarray:
     """R of matrix = Q R, some rows at a time."""
-    parts = [np.linalg.qr(matrix[a : a + ROWS], mode="r") for a in range(0, max(len(matrix), 1), ROWS)]
-    return parts[0] if len(parts) == 1 else np.linalg.qr(np.vstack(parts), mode="r")
+    parts = [np.asarray(np.linalg.qr(matrix[a : a + ROWS], "r")) for a in range(0, max(len(matrix), 1), ROWS)]
+    return parts[0] if len(parts) == 1 else np.asarray(np.linalg.qr(np.vstack(parts), "r"))
 
 
 @lru_cache(maxsize=256)  # bootstraps read the same few formulas again and again
