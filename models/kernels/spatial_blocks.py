@@ -9,12 +9,10 @@ Everything else that happens on a block is a shape, a sum or a product.
 import numpy as np
 
 from .compiled import element, fused, kept, lend, stage, wide
-from .spatial_math import C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, hazard
+from .spatial_math import ALMOST_ONE, C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, artanh_nine, hazard
 from .vectors import exp, log
 
 C11 = 77683 / 14101100039391805440000  # of the series of `spatial_math`: the remainder at u = 1 is below 1e-18
-# The largest probability below one: keeps a hazard finite when a link function rounds g0 to 1.
-ALMOST_ONE = 1.0 - 2.0**-53
 PART = 64  # cells of which it is asked together whether a series will do; their numbers are unsigned, or loops over
 # them would ask whether they count from the end
 LOW = 0.25  # probabilities up to which the series of the hazard converges fast
@@ -91,14 +89,7 @@ def _hazard_low(g):
     inverse = 1.0 / (2.0 - g)
     s = g * inverse
     v = s * s
-    p = 2 / 17 + v * (2 / 19)
-    p = p * v + 2 / 15
-    p = p * v + 2 / 13
-    p = p * v + 2 / 11
-    p = p * v + 2 / 9
-    p = p * v + 2 / 7
-    p = p * v + 2 / 5
-    p = p * v + 2 / 3
+    p = artanh_nine(v)
     return (p * v + g) * inverse
 
 

@@ -7,7 +7,7 @@ L(g) = h − log φ(h) + log φ(x h)   a detection in x trials beyond log(x g): 
 
 import math
 
-from .compiled import fused
+from .compiled import element, fused
 from .floats import LN2_HIGH, LN2_LOW, LOG2E, ROUND, bits_of, float_of
 
 LN2 = 0.6931471805599453
@@ -64,6 +64,33 @@ def exp_small(x):
     return p * x + 1.0
 
 
+@element
+def artanh_nine(v):
+    """(2 artanh(s) / s - 2) / v by its series, v = s²: to rounding for s ≤ 1/7."""
+    p = 2 / 17 + v * (2 / 19)
+    p = p * v + 2 / 15
+    p = p * v + 2 / 13
+    p = p * v + 2 / 11
+    p = p * v + 2 / 9
+    p = p * v + 2 / 7
+    p = p * v + 2 / 5
+    return p * v + 2 / 3
+
+
+@element
+def artanh_ten(v):
+    """The same for s ≤ 0.172, where m - 1 = s (m + 1) and m ≤ √2."""
+    p = 2 / 19 + v * (2 / 21)
+    p = p * v + 2 / 17
+    p = p * v + 2 / 15
+    p = p * v + 2 / 13
+    p = p * v + 2 / 11
+    p = p * v + 2 / 9
+    p = p * v + 2 / 7
+    p = p * v + 2 / 5
+    return p * v + 2 / 3
+
+
 @fused
 def hazard_tiny(g):
     """-log(1 - g) for 0 ≤ g ≤ 0.02 to rounding."""
@@ -82,14 +109,7 @@ def hazard_low(g):
     """-log(1 - g) for 0 ≤ g ≤ 0.25 to rounding: 2 artanh(g/(2 - g))."""
     s = g / (2.0 - g)
     v = s * s
-    p = 2 / 17 + v * (2 / 19)
-    p = p * v + 2 / 15
-    p = p * v + 2 / 13
-    p = p * v + 2 / 11
-    p = p * v + 2 / 9
-    p = p * v + 2 / 7
-    p = p * v + 2 / 5
-    p = p * v + 2 / 3
+    p = artanh_nine(v)
     return s * (p * v + 2.0)
 
 
@@ -102,15 +122,7 @@ def hazard(g):
     m = float_of(bits_of(y) - (((bits >> 52) - 1023) << 52))
     s = (m - 1.0) / (m + 1.0)
     v = s * s
-    p = 2 / 19 + v * (2 / 21)
-    p = p * v + 2 / 17
-    p = p * v + 2 / 15
-    p = p * v + 2 / 13
-    p = p * v + 2 / 11
-    p = p * v + 2 / 9
-    p = p * v + 2 / 7
-    p = p * v + 2 / 5
-    p = p * v + 2 / 3
+    p = artanh_ten(v)
     return -(n * LN2 + s * (p * v + 2.0))
 
 

@@ -5,7 +5,7 @@ As `spatial_math`, from whose exponential this one is made, but without a bound 
 
 from .compiled import fused
 from .floats import LN2_HIGH, LN2_LOW, bits_of, float_of
-from .spatial_math import exp_parts
+from .spatial_math import artanh_ten, exp_parts
 
 ROOT = 1.4142135623730951
 
@@ -26,13 +26,5 @@ def log(y):
     m = float_of(bits_of(y) - (shift << 52))
     s = (m - 1.0) / (m + 1.0)
     v = s * s
-    p = 2 / 19 + v * (2 / 21)
-    p = p * v + 2 / 17
-    p = p * v + 2 / 15
-    p = p * v + 2 / 13
-    p = p * v + 2 / 11
-    p = p * v + 2 / 9
-    p = p * v + 2 / 7
-    p = p * v + 2 / 5
-    p = p * v + 2 / 3
+    p = artanh_ten(v)
     return n * LN2_HIGH + (s * (p * v) + (2.0 * s + n * LN2_LOW))
